@@ -1,0 +1,1 @@
+"""The foundation: nothing medical, no sockets."""
