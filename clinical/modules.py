@@ -1,0 +1,11 @@
+"""The clinical modules, in the order in which their tables and handlers are loaded.
+
+Adding a module is one folder, one line here, one test folder and its screens.
+"""
+
+MODULES: list[str] = [
+    "clinical.people",
+    "clinical.consultation",
+    "clinical.payments",
+    "clinical.rating",
+]
