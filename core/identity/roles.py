@@ -16,7 +16,7 @@ class Role(StrEnum):
     CUSTOMER_SERVICE = "customer_service"
 
     @property
-    def title(self) -> str:
+    def label(self) -> str:
         """The Chinese label for screens."""
         return _TITLES[self]
 

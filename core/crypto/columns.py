@@ -1,0 +1,101 @@
+"""Encrypted columns: the application sees text, JSON or bytes, the database only ciphertext.
+
+`phone: Mapped[str] = mapped_column(EncryptedText())`. The context that binds the ciphertext to its
+column is `table.column`, taken when the column joins its table; give it explicitly
+(`EncryptedText("users.phone")`) to keep reading old cells after a table or column is renamed.
+Encrypted columns cannot be compared or sorted in SQL: search through a blind index column.
+"""
+
+from typing import Any
+
+import orjson
+from sqlalchemy import Column, Dialect, LargeBinary, Table, event
+from sqlalchemy.types import TypeDecorator
+
+from core.crypto.keyring import installed_keyring
+from core.crypto.sealing import seal, unseal
+
+
+class _Encrypted(TypeDecorator[Any]):
+    """Seals on the way in, unseals on the way out; NULL stays NULL."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def __init__(self, context: str | None = None) -> None:
+        super().__init__()
+        self.context = context
+
+    def encode(self, value: Any) -> bytes:
+        """The plaintext bytes of a Python value."""
+        raise NotImplementedError
+
+    def decode(self, data: bytes) -> Any:
+        """The Python value of plaintext bytes."""
+        raise NotImplementedError
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> bytes | None:
+        if value is None:
+            return None
+        return seal(installed_keyring(), self._place(), self.encode(value))
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        return self.decode(unseal(installed_keyring(), self._place(), bytes(value)))
+
+    def _place(self) -> str:
+        if self.context is None:
+            raise RuntimeError("An encrypted type is used outside a table column.")
+        return self.context
+
+    def __repr__(self) -> str:
+        # Migrations name the storage type: the ciphertext is what the database knows.
+        return "LargeBinary()"
+
+
+class EncryptedText(_Encrypted):
+    """A string at rest as SM4-GCM ciphertext."""
+
+    cache_ok = True
+
+    def encode(self, value: Any) -> bytes:
+        if not isinstance(value, str):
+            raise TypeError("EncryptedText takes a string.")
+        return value.encode()
+
+    def decode(self, data: bytes) -> str:
+        return data.decode()
+
+
+class EncryptedJSON(_Encrypted):
+    """A JSON value (objects with string keys) at rest as SM4-GCM ciphertext."""
+
+    cache_ok = True
+
+    def encode(self, value: Any) -> bytes:
+        return orjson.dumps(value)
+
+    def decode(self, data: bytes) -> Any:
+        return orjson.loads(data)
+
+
+class EncryptedBytes(_Encrypted):
+    """Raw bytes at rest as SM4-GCM ciphertext."""
+
+    cache_ok = True
+
+    def encode(self, value: Any) -> bytes:
+        if not isinstance(value, bytes | bytearray | memoryview):
+            raise TypeError("EncryptedBytes takes bytes.")
+        return bytes(value)
+
+    def decode(self, data: bytes) -> bytes:
+        return data
+
+
+@event.listens_for(Column, "after_parent_attach")
+def _bind_context(column: Column[Any], table: Table) -> None:
+    """Give the column its own type object that knows which cell it fills."""
+    if isinstance(column.type, _Encrypted) and column.type.context is None:
+        column.type = type(column.type)(f"{table.name}.{column.name}")
