@@ -1,0 +1,95 @@
+"""The words of a consultation: states, ways to end, evidence, modes, and what they are called."""
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a consultation stands."""
+
+    DRAFT = "draft"
+    AWAITING_PAYMENT = "awaiting_payment"
+    WAITING = "waiting"
+    ACTIVE = "active"
+    ENDED = "ended"
+    CANCELLED = "cancelled"
+
+
+class CloseReason(StrEnum):
+    """Why a consultation is over."""
+
+    COMPLETED = "completed"
+    ENDED_BY_PATIENT = "ended_by_patient"
+    CANCELLED_BY_PATIENT = "cancelled_by_patient"
+    PAYMENT_EXPIRED = "payment_expired"
+    NOT_ACCEPTED = "not_accepted"
+    DECLINED = "declined"
+    REFUNDED_BY_DOCTOR = "refunded_by_doctor"
+    NOT_A_REVISIT = "not_a_revisit"
+
+
+class Kind(StrEnum):
+    """What sort of consultation it is; first visits and others come with their own modules."""
+
+    REVISIT = "revisit"
+
+
+class Mode(StrEnum):
+    """How doctor and patient talk."""
+
+    TEXT = "text"
+    VIDEO = "video"
+
+
+class Purpose(StrEnum):
+    """What the patient wants of a revisit."""
+
+    REVISIT = "revisit"
+    REFILL = "refill"
+
+
+class RevisitStatus(StrEnum):
+    """How far the evidence for a revisit has come."""
+
+    UNCHECKED = "unchecked"
+    ELIGIBLE = "eligible"
+    PROOF_REQUIRED = "proof_required"
+    PROOF_SUBMITTED = "proof_submitted"
+    PROOF_CONFIRMED = "proof_confirmed"
+    PROOF_REJECTED = "proof_rejected"
+
+
+class Refusal(StrEnum):
+    """What a hospital offers a patient who does not agree to be recorded."""
+
+    TEXT_ONLY = "text_only"
+    OFFLINE = "offline"
+
+
+STATE_TEXT: dict[State, str] = {
+    State.DRAFT: "待提交",
+    State.AWAITING_PAYMENT: "待支付",
+    State.WAITING: "待接诊",
+    State.ACTIVE: "问诊中",
+    State.ENDED: "已结束",
+    State.CANCELLED: "已取消",
+}
+
+CLOSE_TEXT: dict[CloseReason, str] = {
+    CloseReason.COMPLETED: "医生已结束问诊",
+    CloseReason.ENDED_BY_PATIENT: "患者已结束问诊",
+    CloseReason.CANCELLED_BY_PATIENT: "患者已取消",
+    CloseReason.PAYMENT_EXPIRED: "超时未支付，已自动取消",
+    CloseReason.NOT_ACCEPTED: "医生未在规定时间内接诊，费用全额退回",
+    CloseReason.DECLINED: "医生未接诊，费用全额退回",
+    CloseReason.REFUNDED_BY_DOCTOR: "医生已退诊，费用全额退回",
+    CloseReason.NOT_A_REVISIT: "复诊凭证未通过，费用全额退回",
+}
+
+MODE_TEXT: dict[Mode, str] = {Mode.TEXT: "图文复诊", Mode.VIDEO: "视频复诊"}
+PURPOSE_TEXT: dict[Purpose, str] = {
+    Purpose.REVISIT: "在线复诊",
+    Purpose.REFILL: "在线续方",
+}
+
+OVER = frozenset({State.ENDED, State.CANCELLED})
+BACKED = frozenset({RevisitStatus.ELIGIBLE, RevisitStatus.PROOF_CONFIRMED})
