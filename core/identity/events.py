@@ -1,0 +1,46 @@
+"""What identity announces."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from core.events import Event, event
+from core.identity.roles import Role
+
+
+@event("identity.user_registered")
+@dataclass(frozen=True, kw_only=True)
+class UserRegistered(Event):
+    """Sent when an account is made; `aggregate_id` is the user. Not sent for further roles."""
+
+    role: Role
+
+
+@event("identity.logged_in")
+@dataclass(frozen=True, kw_only=True)
+class LoggedIn(Event):
+    """Sent when somebody logs in; `aggregate_id` is the user. Not sent when tokens are refreshed."""
+
+    session_id: UUID
+    role: Role
+    device_name: str
+    platform: str
+    new_device: bool
+
+
+@event("identity.session_revoked")
+@dataclass(frozen=True, kw_only=True)
+class SessionRevoked(Event):
+    """Sent when a session ends before its time; `aggregate_id` is the session.
+
+    `reason`: logout, revoked_by_user, password_changed, token_reuse, account_disabled,
+    role_removed, replaced.
+    """
+
+    user_id: UUID
+    reason: str
+
+
+@event("identity.real_name_verified")
+@dataclass(frozen=True, kw_only=True)
+class RealNameVerified(Event):
+    """Sent when the registry has confirmed an account's name and number; `aggregate_id` is the user."""

@@ -1,0 +1,223 @@
+"""Tables of identity: hospitals, departments, users, roles, sessions, tokens, codes, agreements."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import (
+    Enum,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.crypto.blind_index import BLIND_INDEX_BYTES
+from core.crypto.columns import EncryptedText
+from core.db import Base, hospital_column, id_column
+from core.identity.roles import Role
+
+
+def _values(kind: type[StrEnum]) -> list[str]:
+    return [str(member.value) for member in kind]
+
+
+#: Stored as its value with a length limit, so that a new role needs no migration of a type.
+ROLE_TYPE = Enum(
+    Role, native_enum=False, length=32, create_constraint=False, values_callable=_values
+)
+
+
+class Hospital(Base):
+    """One hospital of the installation; the smallest `position` is the default one."""
+
+    __tablename__ = "hospitals"
+
+    id: Mapped[UUID] = id_column()
+    code: Mapped[str] = mapped_column(String(40), unique=True)
+    name: Mapped[str] = mapped_column(Text)
+    city: Mapped[str] = mapped_column(Text, default="")
+    intro: Mapped[str] = mapped_column(Text, default="")
+    time_zone: Mapped[str] = mapped_column(String(64), default="Asia/Shanghai")
+    position: Mapped[int] = mapped_column(default=0)
+    enabled: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime]
+
+
+class Department(Base):
+    """A department of one hospital, possibly below another one."""
+
+    __tablename__ = "departments"
+    __table_args__ = (UniqueConstraint("hospital_id", "code"),)
+
+    id: Mapped[UUID] = id_column()
+    hospital_id: Mapped[UUID] = hospital_column()
+    parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("departments.id"))
+    code: Mapped[str] = mapped_column(String(40))
+    name: Mapped[str] = mapped_column(Text)
+    intro: Mapped[str] = mapped_column(Text, default="")
+    position: Mapped[int] = mapped_column(default=0)
+    enabled: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime]
+
+
+class User(Base):
+    """An account. It may work in and visit several hospitals, so it belongs to none.
+
+    `name` is what others see: the public name of staff, a nickname of patients. The real name, the
+    identity number and the telephone number are encrypted; find an account by `phone_index`
+    (`access.phone_key`). `login` is the account name of staff.
+    """
+
+    __tablename__ = "users"
+
+    id: Mapped[UUID] = id_column()
+    login: Mapped[str | None] = mapped_column(String(64), unique=True)
+    name: Mapped[str] = mapped_column(Text, default="")
+    phone: Mapped[str | None] = mapped_column(EncryptedText())
+    phone_index: Mapped[bytes | None] = mapped_column(
+        LargeBinary(BLIND_INDEX_BYTES), unique=True, deferred=True
+    )
+    password_hash: Mapped[str | None] = mapped_column(Text, deferred=True)
+    password_changed_at: Mapped[datetime | None]
+    real_name: Mapped[str | None] = mapped_column(EncryptedText())
+    id_number: Mapped[str | None] = mapped_column(EncryptedText(), deferred=True)
+    id_number_index: Mapped[bytes | None] = mapped_column(
+        LargeBinary(BLIND_INDEX_BYTES), index=True, deferred=True
+    )
+    real_name_verified_at: Mapped[datetime | None]
+    real_name_reference: Mapped[str | None] = mapped_column(Text)
+    avatar_file_id: Mapped[UUID | None]
+    enabled: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime]
+
+
+class RoleAssignment(Base):
+    """What a user may be at a hospital, for staff possibly within a department.
+
+    `title` is the professional title there (主任医师), empty for patients.
+    """
+
+    __tablename__ = "role_assignments"
+    __table_args__ = (
+        # PostgreSQL 14 has no NULLS NOT DISTINCT, hence two partial indexes.
+        Index(
+            "uq_role_assignments_with_department",
+            "user_id",
+            "hospital_id",
+            "role",
+            "department_id",
+            unique=True,
+            postgresql_where=text("department_id IS NOT NULL"),
+        ),
+        Index(
+            "uq_role_assignments_without_department",
+            "user_id",
+            "hospital_id",
+            "role",
+            unique=True,
+            postgresql_where=text("department_id IS NULL"),
+        ),
+        Index("ix_role_assignments_hospital", "hospital_id", "role"),
+    )
+
+    id: Mapped[UUID] = id_column()
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    hospital_id: Mapped[UUID] = hospital_column()
+    role: Mapped[Role] = mapped_column(ROLE_TYPE)
+    department_id: Mapped[UUID | None] = mapped_column(ForeignKey("departments.id"), index=True)
+    title: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime]
+
+
+class DeviceSession(Base):
+    """One login on one device; ended by logout, revocation or idleness."""
+
+    __tablename__ = "device_sessions"
+    __table_args__ = (
+        Index("ix_device_sessions_live", "user_id", postgresql_where=text("revoked_at IS NULL")),
+    )
+
+    id: Mapped[UUID] = id_column()
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    hospital_id: Mapped[UUID] = hospital_column()
+    device_id: Mapped[str] = mapped_column(String(100))
+    device_name: Mapped[str] = mapped_column(String(100), default="")
+    platform: Mapped[str] = mapped_column(String(32), default="")
+    address: Mapped[str] = mapped_column(String(64), default="")
+    created_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    revoke_reason: Mapped[str | None] = mapped_column(String(40))
+
+
+class RefreshToken(Base):
+    """One link of a chain of refresh tokens; the token itself is not stored.
+
+    Its text is the row id and a MAC under the token key, so a copy of the table opens nothing. A
+    chain (`family_id`) belongs to one session and carries one role at one hospital.
+    """
+
+    __tablename__ = "refresh_tokens"
+
+    id: Mapped[UUID] = id_column()
+    session_id: Mapped[UUID] = mapped_column(
+        ForeignKey("device_sessions.id", ondelete="CASCADE"), index=True
+    )
+    family_id: Mapped[UUID]
+    hospital_id: Mapped[UUID] = hospital_column()
+    role: Mapped[Role] = mapped_column(ROLE_TYPE)
+    issued_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    used_at: Mapped[datetime | None]
+    used_agent: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    successor_id: Mapped[UUID | None]
+
+
+class SmsCode(Base):
+    """A login code that was asked for; only its keyed digest is kept."""
+
+    __tablename__ = "sms_codes"
+    __table_args__ = (
+        Index("ix_sms_codes_phone", "phone_index", "created_at"),
+        Index("ix_sms_codes_address", "address", "created_at"),
+    )
+
+    id: Mapped[UUID] = id_column()
+    phone_index: Mapped[bytes] = mapped_column(LargeBinary(BLIND_INDEX_BYTES))
+    code_digest: Mapped[bytes] = mapped_column(LargeBinary(32))
+    address: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    attempts: Mapped[int] = mapped_column(SmallInteger, default=0)
+    used_at: Mapped[datetime | None]
+
+
+class LoginThrottle(Base):
+    """Failed logins of one account name or one address, whether or not the account exists."""
+
+    __tablename__ = "login_throttles"
+
+    key: Mapped[bytes] = mapped_column(LargeBinary(BLIND_INDEX_BYTES), primary_key=True)
+    failures: Mapped[int] = mapped_column(default=0)
+    last_failed_at: Mapped[datetime]
+    locked_until: Mapped[datetime | None]
+
+
+class AgreementAcceptance(Base):
+    """That a user accepted one version of one text, with the digest of what was shown."""
+
+    __tablename__ = "agreement_acceptances"
+    __table_args__ = (UniqueConstraint("user_id", "code", "version"),)
+
+    id: Mapped[UUID] = id_column()
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    code: Mapped[str] = mapped_column(String(40))
+    version: Mapped[str] = mapped_column(String(20))
+    text_digest: Mapped[str] = mapped_column(String(64))
+    accepted_at: Mapped[datetime]
