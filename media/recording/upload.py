@@ -1,0 +1,152 @@
+"""Carrying takes to object storage while the call runs, and away from the disk afterwards.
+
+Keys are ``<prefix>/<call>/<take>/00001.zjr`` and, last, ``.../manifest.json``: whoever finds the
+manifest finds every segment that it names. Everything here may be repeated at will.
+"""
+
+import asyncio
+import hashlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import obstore
+import stamina
+from obstore.exceptions import BaseError, NotFoundError
+from obstore.store import ObjectStore
+
+from media.recording.frames import MANIFEST_NAME, SUFFIX, JournalError, Manifest
+from media.recording.take import recover_take
+
+UNREADABLE = ".unreadable"
+
+
+class StoreUnavailable(Exception):
+    """The object store refused several times in a row; the files stay on the disk."""
+
+
+@dataclass(frozen=True)
+class Uploader:
+    """Uploads the takes of one worker. ``journal`` is its folder ``<data>/journal``."""
+
+    store: ObjectStore
+    prefix: str = "recordings"
+
+    def key(self, call: str, take: str, name: str) -> str:
+        return f"{self.prefix}/{call}/{take}/{name}"
+
+    async def upload_segment(self, path: Path) -> str:
+        """Store a rolled segment (``<call>/<take>/<name>`` are its last folders); its key.
+
+        A segment that is stored with the same size already is not sent again. Raises
+        StoreUnavailable, and OSError when the file cannot be read.
+        """
+        key = self.key(path.parent.parent.name, path.parent.name, path.name)
+        data = await asyncio.to_thread(path.read_bytes)
+        if await self._stored_size(key) != len(data):
+            await self._put(key, data)
+        return key
+
+    async def finish(self, folder: Path) -> str:
+        """Store what is left of a sealed take, the manifest last, then remove the folder.
+
+        Returns the manifest's key. Raises JournalError when the take is not sealed or a segment
+        is not what the manifest says, StoreUnavailable when the store refuses: nothing is
+        removed then.
+        """
+        raw = await asyncio.to_thread((folder / MANIFEST_NAME).read_bytes)
+        manifest = Manifest.from_json(raw)
+        for segment in manifest.segments:
+            path = folder / segment.name
+            key = self.key(manifest.call, manifest.take, segment.name)
+            if await self._stored_size(key) == segment.size:
+                continue
+            data = await asyncio.to_thread(_read_segment, path)
+            if hashlib.sha256(data).hexdigest() != segment.sha256:
+                raise JournalError(f"{path} is not what the manifest says")
+            await self._put(key, data)
+        key = self.key(manifest.call, manifest.take, MANIFEST_NAME)
+        await self._put(key, raw)
+        if await self._stored_size(key) != len(raw):
+            raise StoreUnavailable(f"{key} was stored but cannot be found")
+        await asyncio.to_thread(_remove, folder)
+        return key
+
+    async def recover(self, journal: Path, live: frozenset[str] = frozenset()) -> list[str]:
+        """Seal, upload and remove every take in ``journal/<call>/<take>`` that nobody writes.
+
+        ``live`` holds the takes that are being written. Returns the manifest keys. A take with
+        nothing readable is set aside; one that cannot be uploaded stays for the next time, and the
+        first such StoreUnavailable is raised after the others were tried.
+        """
+        keys: list[str] = []
+        refused: StoreUnavailable | None = None
+        for folder in await asyncio.to_thread(_abandoned, journal, live):
+            try:
+                await asyncio.to_thread(recover_take, folder)
+            except JournalError:
+                await asyncio.to_thread(_set_aside, folder)
+                continue
+            try:
+                keys.append(await self.finish(folder))
+            except StoreUnavailable as error:
+                refused = refused or error
+        if refused is not None:
+            raise refused
+        return keys
+
+    async def _put(self, key: str, data: bytes) -> None:
+        try:
+            async for attempt in stamina.retry_context(
+                _worth_another_try, attempts=6, wait_initial=0.2
+            ):
+                with attempt:
+                    await obstore.put_async(self.store, key, data)
+        except (BaseError, OSError) as error:
+            raise StoreUnavailable(f"{key} could not be stored: {error}") from error
+
+    async def _stored_size(self, key: str) -> int | None:
+        try:
+            async for attempt in stamina.retry_context(
+                _worth_another_try, attempts=6, wait_initial=0.2
+            ):
+                with attempt:
+                    meta = await obstore.head_async(self.store, key)
+                    return int(meta["size"])
+        except (NotFoundError, FileNotFoundError):
+            return None
+        except (BaseError, OSError) as error:
+            raise StoreUnavailable(f"{key} could not be looked up: {error}") from error
+        return None
+
+
+def _worth_another_try(error: Exception) -> bool:
+    if isinstance(error, (NotFoundError, FileNotFoundError)):
+        return False
+    return isinstance(error, (BaseError, OSError))
+
+
+def _read_segment(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise JournalError(f"{path} is neither stored nor on the disk") from error
+
+
+def _abandoned(journal: Path, live: frozenset[str]) -> list[Path]:
+    folders = (path for path in sorted(journal.glob("*/*")) if path.is_dir())
+    return [path for path in folders if path.name not in live and path.suffix != UNREADABLE]
+
+
+def _set_aside(folder: Path) -> None:
+    """Keep what cannot be read for a person to look at, out of the way of the next recovery."""
+    folder.rename(folder.with_suffix(UNREADABLE))
+
+
+def _remove(folder: Path) -> None:
+    # The manifest goes last: a removal that is cut short is repeated from it.
+    for path in folder.glob(f"*{SUFFIX}"):
+        path.unlink()
+    shutil.rmtree(folder)
+    if not any(folder.parent.iterdir()):
+        folder.parent.rmdir()
