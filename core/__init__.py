@@ -1,1 +1,4 @@
-"""The foundation: nothing medical, no sockets."""
+"""Foundation: settings, clock, database, events, jobs, identity, crypto, audit, storage, HTTP kit.
+
+Nothing medical and no sockets live here. Everything else stands on it; it imports nothing of the house.
+"""

@@ -1,0 +1,110 @@
+"""Process configuration: settings of the installation, by environment (``ZHENJIAN_…``) or file.
+
+Business settings that a hospital changes while it runs live in :mod:`core.settings`.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEFAULT_DATA_DIR = Path("var")
+
+
+class Config(BaseSettings):
+    """Every setting that a process reads at start-up."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ZHENJIAN_",
+        env_file=os.environ.get("ZHENJIAN_ENV_FILE", "zhenjian.env"),
+        env_file_encoding="utf-8",
+        extra="forbid",
+        frozen=True,
+    )
+
+    demo: bool = Field(False, description="Demo mode: embedded PostgreSQL and simulators.")
+    host: str = Field("127.0.0.1", description="Address that the web process listens on.")
+    port: int = Field(8000, ge=1, le=65535, description="Port of the web process.")
+    public_url: str | None = Field(None, description="Address that people and outside systems use.")
+    data_dir: Path = Field(DEFAULT_DATA_DIR, description="Journals, local files, demo database.")
+    database_url: SecretStr | None = Field(None, description="postgresql://user:password@host/name")
+    database_pool: int = Field(10, ge=2, le=200, description="Database connections per process.")
+    storage_url: str | None = Field(None, description="file:///… or s3://bucket; default: data_dir.")
+    key_file: Path | None = Field(None, description="Key file, mode 0600; default: data_dir/keys.json.")
+    modules: str = Field("", description="Modules served here, comma separated; empty: all.")
+    log_format: Literal["json", "console"] = Field("json", description="Form of the log lines.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info")
+    relay: bool = Field(True, description="Run the outbox relay and jobs inside the web process.")
+    trusted_proxies: str = Field("127.0.0.1", description="Addresses whose X-Forwarded-For counts.")
+
+    media_host: str = Field("127.0.0.1", description="Address that the media port binds.")
+    media_port: int = Field(8200, ge=1, le=65535, description="UDP port of the media worker.")
+    media_control_host: str = Field("127.0.0.1", description="Address of the control server.")
+    media_control_port: int = Field(8300, ge=1, le=65535, description="TCP port of the control server.")
+    media_announced_addresses: str = Field(
+        "127.0.0.1", description="Addresses told to clients, comma separated."
+    )
+    media_workers: str = Field(
+        "", description="Control addresses (ws://host:port/control), comma separated."
+    )
+    media_secret: SecretStr | None = Field(None, description="Secret between web and media workers.")
+
+    sandbox_port: int = Field(8100, ge=1, le=65535, description="Port of the simulators (demo only).")
+    sms_url: str | None = Field(None, description="SMS provider.")
+    sms_key: str | None = Field(None, description="Key identifier at the SMS provider.")
+    sms_secret: SecretStr | None = Field(None, description="Secret at the SMS provider.")
+    real_name_url: str | None = Field(None, description="Real-name verification service.")
+    real_name_secret: SecretStr | None = Field(None, description="Secret at that service.")
+    his_url: str | None = Field(None, description="Hospital information system.")
+    his_secret: SecretStr | None = Field(None, description="Secret at the HIS.")
+    wechat_url: str = Field("", description="WeChat Pay API address.")
+    wechat_mchid: str | None = Field(None, description="WeChat Pay merchant number.")
+    wechat_appid: str | None = Field(None, description="WeChat application id.")
+    wechat_serial: str | None = Field(None, description="Serial of the merchant certificate.")
+    wechat_private_key: Path | None = Field(None, description="Merchant's private key, PEM file.")
+    wechat_api_v3_key: SecretStr | None = Field(None, description="APIv3 key, 32 characters.")
+    wechat_platform_key: Path | None = Field(None, description="Platform certificate, PEM file.")
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @property
+    def base_url(self) -> str:
+        return (self.public_url or f"http://127.0.0.1:{self.port}").rstrip("/")
+
+    @property
+    def storage(self) -> str:
+        return self.storage_url or (self.data_dir / "storage").as_uri()
+
+    @property
+    def keys(self) -> Path:
+        return self.key_file or self.data_dir / "keys.json"
+
+    @cached_property
+    def announced(self) -> tuple[str, ...]:
+        return _split(self.media_announced_addresses)
+
+    @cached_property
+    def workers(self) -> tuple[str, ...]:
+        """Control addresses of the media workers."""
+        return _split(self.media_workers) or (f"ws://127.0.0.1:{self.media_control_port}/control",)
+
+    @cached_property
+    def served_modules(self) -> frozenset[str]:
+        return frozenset(_split(self.modules))
+
+    def require_database(self) -> str:
+        if self.database_url is None:
+            raise ValueError("ZHENJIAN_DATABASE_URL is not set.")
+        return self.database_url.get_secret_value()
+
+
+def _split(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())

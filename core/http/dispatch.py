@@ -1,0 +1,237 @@
+"""From a Starlette request to a route's function and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+import structlog
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.routing import Route as StarletteRoute
+
+from core.errors import (
+    BodyTooLarge,
+    FieldProblem,
+    Forbidden,
+    InvalidRequest,
+    MalformedRequest,
+    MethodNotAllowed,
+    NotFound,
+    ProblemError,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
+from core.http import idempotency
+from core.http.context import Context
+from core.http.messages import field_problems
+from core.http.routes import Route
+from core.identity.caller import Caller
+from core.identity.sessions import authenticate
+from core.runtime import Runtime
+
+log = structlog.get_logger(__name__)
+
+
+def build_routes(runtime: Runtime, routes: Sequence[Route]) -> list[BaseRoute]:
+    """Starlette routes for typed ones; fixed paths come before those with parameters."""
+    ordered = sorted(routes, key=lambda route: [part.startswith("{") for part in _parts(route)])
+    by_path: dict[str, dict[str, Route]] = {}
+    for route in ordered:
+        methods = by_path.setdefault(route.full_path, {})
+        if route.method in methods:
+            raise RuntimeError(f"{route.method} {route.full_path} is registered twice.")
+        methods[route.method] = route
+    return [_starlette_route(runtime, path, methods) for path, methods in by_path.items()]
+
+
+def _parts(route: Route) -> list[str]:
+    return route.path.strip("/").split("/")
+
+
+def _starlette_route(runtime: Runtime, path: str, methods: Mapping[str, Route]) -> BaseRoute:
+    async def endpoint(request: Request) -> Response:
+        route = methods.get("GET" if request.method == "HEAD" else request.method)
+        if route is None:
+            return problem_response(MethodNotAllowed(), request)
+        try:
+            return await _handle(runtime, route, request)
+        except ProblemError as error:
+            return problem_response(error, request)
+
+    all_methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+    return StarletteRoute(path, endpoint, methods=all_methods)
+
+
+def problem_response(error: ProblemError, request: Request) -> Response:
+    """A problem details response (RFC 9457)."""
+    request_id = request.scope.get("state", {}).get("request_id")
+    headers = {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(
+        orjson.dumps(error.problem(request_id)),
+        error.status,
+        headers=headers,
+        media_type="application/problem+json",
+    )
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Starlette's own 404s and 405s, in our form."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        return problem_response(MethodNotAllowed(), request)
+    return problem_response(NotFound() if error.status_code == 404 else MalformedRequest(), request)
+
+
+async def on_unexpected(request: Request, error: Exception) -> Response:
+    """A failure that nobody named: logged with its trace, told without any detail."""
+    log.error("unexpected_error", path=request.url.path, error=repr(error), exc_info=error)
+    return problem_response(ProblemError(), request)
+
+
+async def _handle(runtime: Runtime, route: Route, request: Request) -> Response:
+    caller = await _authenticate(runtime, route, request)
+    arguments = _path_arguments(route, request) | _query_arguments(route, request)
+    raw = await _read_body(route, request) if route.max_body else b""
+    if route.body is not None:
+        arguments["body"] = _parse_body(route, request, raw)
+    if route.wants_raw_body:
+        arguments["raw_body"] = raw
+    context = Context(request, runtime, request.state.request_id, caller)
+    if route.idempotent:
+        return await _run_idempotent(runtime, route, context, arguments, raw)
+    return await _run(runtime, route, context, arguments)
+
+
+async def _authenticate(runtime: Runtime, route: Route, request: Request) -> Caller | None:
+    header = request.headers.get("authorization", "")
+    scheme, _, token = header.partition(" ")
+    if not header and route.is_public:
+        return None
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated()
+    caller = await authenticate(runtime, token.strip())
+    structlog.contextvars.bind_contextvars(user=str(caller.user_id), role=str(caller.role))
+    if not route.is_public and caller.role not in route.roles:
+        raise Forbidden()
+    return caller
+
+
+def _path_arguments(route: Route, request: Request) -> dict[str, Any]:
+    arguments = {}
+    for name, adapter in route.path_params.items():
+        try:
+            arguments[name] = adapter.validate_strings(str(request.path_params[name]))
+        except ValidationError as error:
+            # Something that cannot be an identifier names nothing.
+            raise NotFound() from error
+    return arguments
+
+
+def _query_arguments(route: Route, request: Request) -> dict[str, Any]:
+    if route.query_model is None:
+        return {}
+    given = {key: value for key, value in request.query_params.items() if value != ""}
+    try:
+        model = route.query_model.model_validate_strings(given)
+    except ValidationError as error:
+        raise InvalidRequest(fields=field_problems(error)) from error
+    return {name: getattr(model, name) for name in route.query_model.model_fields}
+
+
+async def _read_body(route: Route, request: Request) -> bytes:
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > route.max_body:
+        raise BodyTooLarge()
+    chunks, size = [], 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > route.max_body:
+                raise BodyTooLarge()
+            chunks.append(chunk)
+    except ClientDisconnect as error:
+        raise MalformedRequest() from error
+    return b"".join(chunks)
+
+
+def _parse_body(route: Route, request: Request, raw: bytes) -> Any:
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != "application/json":
+        raise UnsupportedMediaType("请使用 application/json。")
+    assert route.body is not None
+    try:
+        return route.body.validate_json(raw)
+    except ValidationError as error:
+        if any(problem["type"] == "json_invalid" for problem in error.errors(include_input=False)):
+            raise MalformedRequest("请求正文不是有效的 JSON。") from error
+        raise InvalidRequest(fields=[*field_problems(error)]) from error
+
+
+async def _run(
+    runtime: Runtime, route: Route, context: Context, arguments: dict[str, Any]
+) -> Response:
+    if not route.transaction:
+        return _respond(route, await route.endpoint(context, **arguments))
+    async with runtime.unit_of_work() as uow:
+        context._uow = uow
+        # The answer is made before the commit, so that a failure to make it changes nothing.
+        return _respond(route, await route.endpoint(context, **arguments))
+
+
+async def _run_idempotent(
+    runtime: Runtime, route: Route, context: Context, arguments: dict[str, Any], raw: bytes
+) -> Response:
+    key = idempotency.read_key(context.request.headers.get(idempotency.HEADER))
+    caller = context.optional_caller
+    owner = str(caller.user_id) if caller else f"address:{context.address}"
+    name = f"{route.method} {context.request.url.path}"
+    if route.transaction:
+        async with runtime.unit_of_work() as uow:
+            taken = await idempotency.claim(uow.session, owner, name, key, raw, uow.now)
+            if isinstance(taken, idempotency.Answer):
+                return _replay(taken)
+            context._uow = uow
+            response = _respond(route, await route.endpoint(context, **arguments))
+            await idempotency.keep(uow.session, taken, response.status_code, bytes(response.body))
+            return response
+    async with runtime.unit_of_work() as uow:
+        taken = await idempotency.claim(uow.session, owner, name, key, raw, uow.now)
+    if isinstance(taken, idempotency.Answer):
+        return _replay(taken)
+    try:
+        response = _respond(route, await route.endpoint(context, **arguments))
+    except ProblemError:
+        async with runtime.unit_of_work() as uow:
+            await idempotency.release(uow.session, taken)
+        raise
+    async with runtime.unit_of_work() as uow:
+        await idempotency.keep(uow.session, taken, response.status_code, bytes(response.body))
+    return response
+
+
+def _replay(answer: idempotency.Answer) -> Response:
+    headers = {"Idempotent-Replayed": "true"}
+    return Response(answer.body, answer.status, headers=headers, media_type="application/json")
+
+
+def _respond(route: Route, value: Any) -> Response:
+    if isinstance(value, Response):
+        return value
+    if route.result is None:
+        return Response(status_code=204 if route.status == 200 else route.status)
+    body = route.result.dump_json(route.result.validate_python(value), by_alias=True)
+    return Response(
+        body, route.status, media_type="application/json", headers={"Cache-Control": "no-store"}
+    )
+
+
+__all__ = ["FieldProblem", "build_routes", "on_http_exception", "on_unexpected", "problem_response"]

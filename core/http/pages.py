@@ -1,0 +1,43 @@
+"""Pages: ``{"items": [...], "next": cursor or null}``. A cursor is opaque to clients."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any, Generic, TypeVar
+
+import orjson
+from pydantic import BaseModel
+
+from core.errors import FieldProblem, InvalidRequest
+
+T = TypeVar("T")
+
+
+class Page(BaseModel, Generic[T]):
+    """One page of a longer list; ``next`` is the cursor of the following page or None at the end."""
+
+    items: list[T]
+    next: str | None = None
+
+
+def encode_cursor(*values: Any) -> str:
+    """A cursor from the sort key of the last row shown."""
+    return base64.urlsafe_b64encode(orjson.dumps(values, default=str)).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str | None, length: int) -> list[Any] | None:
+    """The sort key inside a cursor, or None without one. Raises InvalidRequest for a foreign string."""
+    if not cursor:
+        return None
+    try:
+        values = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (binascii.Error, ValueError) as error:
+        raise _bad_cursor() from error
+    if not isinstance(values, list) or len(values) != length:
+        raise _bad_cursor()
+    return values
+
+
+def _bad_cursor() -> InvalidRequest:
+    return InvalidRequest(fields=[FieldProblem("cursor", "翻页参数无效，请从第一页重新开始")])

@@ -1,0 +1,25 @@
+"""Identifiers: UUID version 7 (RFC 9562, section 5.7), so that indexes grow at their end."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+
+_lock = threading.Lock()
+_last = 0
+
+
+def new_id() -> uuid.UUID:
+    """A new UUIDv7; identifiers made in one process sort in the order they were made."""
+    global _last
+    with _lock:
+        # 48 bits of milliseconds, then 12 bits of sub-millisecond time (method 3 of section 6.2).
+        nanoseconds = time.time_ns()
+        stamp = (nanoseconds // 1_000_000) << 12 | (nanoseconds % 1_000_000) * 4096 // 1_000_000
+        stamp = max(stamp, _last + 1)
+        _last = stamp
+    random_tail = int.from_bytes(os.urandom(8), "big") & ((1 << 62) - 1)
+    value = (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0b10 << 62 | random_tail
+    return uuid.UUID(int=value)
