@@ -1,0 +1,596 @@
+import { CallSession, type LocalTracks } from "./call-session";
+import { Emitter } from "./emitter";
+import { asRealtimeError, RealtimeError } from "./errors";
+import {
+  browserMedia,
+  MediaError,
+  type DeviceChoice,
+  type DeviceList,
+  type MediaPort,
+} from "./media";
+import type { CallMedia, CallOffer, CallQuality, CallView, IceServer } from "./types";
+
+/**
+ * - `idle`: no call.
+ * - `incoming`: this device rings.
+ * - `outgoing`: we started the call and wait for an answer.
+ * - `connecting`: answered, media is not flowing yet.
+ * - `connected`: media flows.
+ * - `reconnecting`: media stopped flowing and is being restored.
+ * - `ended`: over; `endReason` says why. {@link CallClient.dismiss} goes back to idle.
+ */
+export type CallPhase =
+  | "idle"
+  | "incoming"
+  | "outgoing"
+  | "connecting"
+  | "connected"
+  | "reconnecting"
+  | "ended";
+
+export interface CallStatus {
+  phase: CallPhase;
+  call: CallView | null;
+  /** `completed`, `no_answer`, `declined`, `cancelled`, `taken_elsewhere`, ... */
+  endReason: string | null;
+  microphone: boolean;
+  camera: boolean;
+  facing: "user" | "environment";
+  /** Set while a device cannot be used; the call goes on without it. */
+  problems: { microphone: MediaError | null; camera: MediaError | null };
+}
+
+export interface CallClientEvents {
+  status: CallStatus;
+  /** Own picture and sound changed; null when there is none. */
+  local: MediaStream | null;
+  /** Pictures and sound of the others, by user id. */
+  remotes: ReadonlyMap<string, MediaStream>;
+  quality: ReadonlyMap<string, CallQuality>;
+  devices: DeviceList;
+  problem: RealtimeError | MediaError;
+}
+
+/** The part of {@link RoomClient} that calls need. */
+export interface CallSignalling {
+  request<T>(event: string, payload: object): Promise<T>;
+  on(name: "call-ring", listener: (ring: { call: CallView; room: string }) => void): () => void;
+  on(name: "call-state", listener: (call: CallView) => void): () => void;
+  on(name: "call-offer", listener: (offer: CallOffer) => void): () => void;
+  on(name: "call-quality", listener: (quality: CallQuality) => void): () => void;
+  on(
+    name: "call-found",
+    listener: (found: { room: string; call: CallView | null }) => void,
+  ): () => void;
+  on(name: "online", listener: (info: { again: boolean }) => void): () => void;
+}
+
+export interface CallClientOptions {
+  signalling: CallSignalling;
+  userId: string;
+  /** The device id that the connection was opened with. */
+  device: string;
+  media?: MediaPort;
+  /** Bits per second; default 1.2 million. */
+  maxVideoBitrate?: number;
+  /** How long media may be interrupted before a fresh session is asked for; default 4 s. */
+  restartAfterMs?: number;
+}
+
+interface StartAnswer {
+  call: CallView;
+  ice_servers?: IceServer[];
+}
+
+const IDLE: CallStatus = {
+  phase: "idle",
+  call: null,
+  endReason: null,
+  microphone: true,
+  camera: true,
+  facing: "user",
+  problems: { microphone: null, camera: null },
+};
+
+/** One call at a time: signalling, devices, and the PeerConnection behind them. */
+export class CallClient extends Emitter<CallClientEvents> {
+  private current: CallStatus = IDLE;
+  private session: CallSession | null = null;
+  private readonly retired = new Set<string>();
+  private iceServers: IceServer[] = [];
+  private tracks: LocalTracks = { audio: null, video: null };
+  private localStream: MediaStream | null = null;
+  private remoteStreams = new Map<string, MediaStream>();
+  private qualities = new Map<string, CallQuality>();
+  private chosen: DeviceChoice = { microphone: null, camera: null, speaker: null };
+  private restart: ReturnType<typeof setTimeout> | null = null;
+  private early: CallOffer | null = null;
+  private readonly media: MediaPort;
+  private readonly signalling: CallSignalling;
+  private readonly unsubscribe: (() => void)[];
+
+  constructor(private readonly options: CallClientOptions) {
+    super();
+    this.media = options.media ?? browserMedia();
+    this.signalling = options.signalling;
+    this.unsubscribe = [
+      this.signalling.on("call-ring", ({ call }) => this.onRing(call)),
+      this.signalling.on("call-state", (call) => this.onState(call)),
+      this.signalling.on("call-offer", (offer) => void this.onOffer(offer)),
+      this.signalling.on("call-quality", (quality) => this.onQuality(quality)),
+      this.signalling.on("call-found", ({ room, call }) => this.onFound(room, call)),
+      this.signalling.on("online", ({ again }) => {
+        if (again) this.onOnlineAgain();
+      }),
+      this.media.onDeviceChange(() => void this.refreshDevices()),
+    ];
+  }
+
+  get status(): CallStatus {
+    return this.current;
+  }
+  get local(): MediaStream | null {
+    return this.localStream;
+  }
+  get remotes(): ReadonlyMap<string, MediaStream> {
+    return this.remoteStreams;
+  }
+  get quality(): ReadonlyMap<string, CallQuality> {
+    return this.qualities;
+  }
+  get choice(): DeviceChoice {
+    return this.chosen;
+  }
+
+  /** Rings every device of the other members. Only clinicians may. */
+  async start(room: string, media: CallMedia): Promise<void> {
+    if (!this.free) throw new RealtimeError("busy", "已有通话正在进行");
+    this.set({ ...IDLE, phase: "outgoing", camera: media === "video" });
+    try {
+      await this.openDevices(media);
+      const answer = await this.signalling.request<StartAnswer>("call:start", { room, media });
+      await this.begin(answer, "outgoing");
+    } catch (error) {
+      this.finish(asRealtimeError(error).code);
+      throw error;
+    }
+  }
+
+  /** Answers the ringing call on this device. */
+  async accept(options: { camera?: boolean } = {}): Promise<void> {
+    const call = this.current.call;
+    if (!call || this.current.phase !== "incoming") return;
+    const camera = call.media === "video" && (options.camera ?? true);
+    this.set({ ...this.current, phase: "connecting", camera });
+    try {
+      await this.openDevices(camera ? "video" : "voice");
+      const answer = await this.signalling.request<StartAnswer>("call:accept", {
+        call: call.id,
+        device: this.options.device,
+      });
+      await this.begin(answer, "connecting");
+    } catch (error) {
+      const problem = asRealtimeError(error);
+      this.finish(problem.code === "call_taken" ? "taken_elsewhere" : problem.code);
+      throw error;
+    }
+  }
+
+  async decline(): Promise<void> {
+    const call = this.current.call;
+    if (!call) return;
+    this.finish("declined");
+    await this.signalling.request("call:decline", { call: call.id });
+  }
+
+  /** `end` for everybody (the clinician's way), otherwise only this side leaves. */
+  async hangUp(options: { end: boolean }): Promise<void> {
+    const call = this.current.call;
+    this.finish("hung_up");
+    if (call) {
+      await this.signalling.request(options.end ? "call:end" : "call:leave", { call: call.id });
+    }
+  }
+
+  /** Back into a call that goes on (after a reload): a fresh session comes from the server. */
+  async rejoin(call: CallView): Promise<void> {
+    if (!this.free) return;
+    const me = call.participants.find((person) => person.user_id === this.options.userId);
+    const camera = call.media === "video" && (me?.video ?? true);
+    this.set({ ...IDLE, phase: "connecting", call, camera, microphone: me?.audio ?? true });
+    await this.openDevices(camera ? "video" : "voice");
+    await this.ask("join");
+  }
+
+  /** After `ended`: forget the call. */
+  dismiss(): void {
+    if (this.current.phase === "ended") this.set(IDLE);
+  }
+
+  async setMicrophone(on: boolean): Promise<void> {
+    if (on && !this.tracks.audio) await this.openMicrophone();
+    if (this.tracks.audio) this.tracks.audio.enabled = on;
+    this.set({ ...this.current, microphone: on && this.tracks.audio !== null });
+    await this.session?.publish();
+    await this.tellMedia();
+  }
+
+  /** Off stops the camera itself, so that its light goes out. */
+  async setCamera(on: boolean): Promise<void> {
+    if (on && !this.tracks.video) await this.openCamera();
+    if (!on) this.stopTrack("video");
+    this.set({ ...this.current, camera: on && this.tracks.video !== null });
+    this.announceLocal();
+    await this.session?.publish();
+    await this.tellMedia();
+  }
+
+  /** Front and back on a phone; the next camera on a computer. */
+  async switchCamera(): Promise<void> {
+    const { cameras } = await this.devices();
+    const facing = this.current.facing === "user" ? "environment" : "user";
+    this.set({ ...this.current, facing });
+    const now = this.tracks.video?.getSettings().deviceId ?? this.chosen.camera;
+    const index = cameras.findIndex((camera) => camera.deviceId === now);
+    const next = cameras.length === 2 || index >= 0 ? cameras[(index + 1) % cameras.length] : null;
+    await this.choose({ camera: next?.deviceId ?? null });
+  }
+
+  /** Uses other devices, also in the middle of a call. */
+  async choose(choice: Partial<DeviceChoice>): Promise<void> {
+    this.chosen = { ...this.chosen, ...choice };
+    if (choice.microphone !== undefined && this.tracks.audio) {
+      const { enabled } = this.tracks.audio;
+      this.stopTrack("audio");
+      await this.openMicrophone();
+      if (this.tracks.audio) (this.tracks.audio as MediaStreamTrack).enabled = enabled;
+    }
+    if (choice.camera !== undefined && this.current.camera) {
+      this.stopTrack("video");
+      await this.openCamera();
+      this.set({ ...this.current, camera: this.tracks.video !== null });
+    }
+    this.announceLocal();
+    await this.session?.publish();
+  }
+
+  devices(): Promise<DeviceList> {
+    return this.media.devices();
+  }
+
+  /** Raw WebRTC statistics of the current session; null without one. */
+  stats(): Promise<RTCStatsReport> | null {
+    return this.session?.stats() ?? null;
+  }
+
+  destroy(): void {
+    for (const stop of this.unsubscribe) stop();
+    this.finish("closed");
+    this.removeAll();
+  }
+
+  private get free(): boolean {
+    return this.current.phase === "idle" || this.current.phase === "ended";
+  }
+
+  private async begin(answer: StartAnswer, phase: CallPhase): Promise<void> {
+    this.iceServers = answer.ice_servers ?? [];
+    // The call may have moved on while the acknowledgement was under way.
+    const phaseNow = answer.call.state === "active" && phase === "outgoing" ? "connecting" : phase;
+    this.set({ ...this.current, call: answer.call, phase: phaseNow });
+    const { early } = this;
+    this.early = null;
+    if (early && early.call === answer.call.id) await this.onOffer(early);
+    await this.tellMedia();
+  }
+
+  private onRing(call: CallView): void {
+    if (!this.free || call.started_by === this.options.userId) return;
+    this.set({ ...IDLE, phase: "incoming", call, camera: call.media === "video" });
+  }
+
+  private onState(call: CallView): void {
+    if (this.current.call?.id !== call.id || this.free) return;
+    if (call.state === "ended") {
+      this.finish(call.end_reason ?? "ended", call);
+      return;
+    }
+    const me = call.participants.find((person) => person.user_id === this.options.userId);
+    if (this.current.phase === "incoming") {
+      if (me?.state === "joined" && me.device !== this.options.device) {
+        this.finish("taken_elsewhere", call);
+        return;
+      }
+      if (me?.state === "declined" || me?.state === "left") {
+        this.finish("declined", call);
+        return;
+      }
+    }
+    const answered = this.current.phase === "outgoing" && call.state === "active";
+    this.dropAbsent(call);
+    this.set({
+      ...this.current,
+      call,
+      phase: answered
+        ? this.session?.state === "connected"
+          ? "connected"
+          : "connecting"
+        : this.current.phase,
+    });
+  }
+
+  private onFound(room: string, call: CallView | null): void {
+    const own = this.current.call;
+    if (own?.room === room && !this.free) {
+      if (!call || call.id !== own.id) this.finish("ended");
+      else this.onState(call);
+      return;
+    }
+    if (!call || !this.free) return;
+    const me = call.participants.find((person) => person.user_id === this.options.userId);
+    if (call.state === "ringing" && me?.state === "ringing") this.onRing(call);
+    else if (me?.state === "joined" && me.device === this.options.device) {
+      this.rejoin(call).catch((error: unknown) => this.emit("problem", asRealtimeError(error)));
+    }
+  }
+
+  private async onOffer(offer: CallOffer): Promise<void> {
+    const { call, phase } = this.current;
+    if (!call) {
+      // The offer overtook the acknowledgement of call:start or call:accept.
+      if (phase === "outgoing") this.early = offer;
+      return;
+    }
+    if (call.id !== offer.call || this.free || phase === "incoming") return;
+    if (this.retired.has(offer.session)) return;
+    if (this.session?.id !== offer.session) this.newSession(offer.session);
+    try {
+      await this.session?.offer(offer);
+    } catch (error) {
+      // A stale answer is refused after a newer session was made; anything else needs a fresh start.
+      if (this.session?.id === offer.session) this.restartSoon(0);
+      if (error instanceof RealtimeError && !error.transient) return;
+      this.emit("problem", asRealtimeError(error));
+    }
+  }
+
+  private newSession(id: string): void {
+    this.closeSession();
+    this.session = new CallSession(
+      id,
+      this.media,
+      this.iceServers,
+      () => this.tracks,
+      {
+        answer: async (session, version, sdp) => {
+          const call = this.current.call?.id;
+          if (!call) return;
+          await this.signalling.request("call:answer", { call, session, version, sdp });
+        },
+        remote: (user, track) => this.addRemote(user, track),
+        remoteEnded: (user, track) => this.removeRemote(user, track),
+        connection: (state) => this.onConnection(id, state),
+      },
+      this.options.maxVideoBitrate ?? 1_200_000,
+    );
+  }
+
+  private onConnection(session: string, state: RTCPeerConnectionState): void {
+    if (this.session?.id !== session || this.free) return;
+    if (state === "connected") {
+      this.stopRestart();
+      if (this.current.call?.state === "active") this.set({ ...this.current, phase: "connected" });
+    } else if (state === "disconnected" || state === "failed") {
+      if (this.current.phase === "connected") this.set({ ...this.current, phase: "reconnecting" });
+      this.restartSoon(state === "failed" ? 0 : (this.options.restartAfterMs ?? 4000));
+    }
+  }
+
+  /** The socket came back: the server may have changed, so a call whose media broke asks for a fresh session. */
+  private onOnlineAgain(): void {
+    const { phase } = this.current;
+    if (phase !== "connecting" && phase !== "connected" && phase !== "reconnecting") return;
+    if (this.session?.state !== "connected") this.restartSoon(0);
+  }
+
+  private restartSoon(delay: number): void {
+    this.stopRestart();
+    this.restart = setTimeout(() => {
+      this.restart = null;
+      if (this.free || this.session?.state === "connected") return;
+      if (this.current.phase === "connected") this.set({ ...this.current, phase: "reconnecting" });
+      this.ask("join").catch(() => undefined);
+      // Asked again until a session connects or the call ends.
+      this.restartSoon(this.options.restartAfterMs ?? 4000);
+    }, delay);
+  }
+
+  private stopRestart(): void {
+    if (this.restart !== null) clearTimeout(this.restart);
+    this.restart = null;
+  }
+
+  private async ask(action: "join" | "restart"): Promise<void> {
+    const call = this.current.call?.id;
+    if (!call) return;
+    try {
+      const answer = await this.signalling.request<Partial<StartAnswer>>("call:update", {
+        call,
+        action,
+      });
+      if (answer.ice_servers) this.iceServers = answer.ice_servers;
+      if (answer.call) this.onState(answer.call);
+    } catch (error) {
+      const problem = asRealtimeError(error);
+      if (problem.transient) this.restartSoon(this.options.restartAfterMs ?? 4000);
+      else this.finish(problem.code);
+    }
+  }
+
+  private async tellMedia(): Promise<void> {
+    const call = this.current.call?.id;
+    if (!call || this.free) return;
+    const { microphone, camera } = this.current;
+    await this.signalling
+      .request("call:update", { call, action: "media", audio: microphone, video: camera })
+      .catch((error: unknown) => {
+        const problem = asRealtimeError(error);
+        if (!problem.transient) this.emit("problem", problem);
+      });
+  }
+
+  private async openDevices(media: CallMedia): Promise<void> {
+    await this.openMicrophone();
+    if (media === "video") await this.openCamera();
+    this.set({
+      ...this.current,
+      microphone: this.tracks.audio !== null && this.current.microphone,
+      camera: this.tracks.video !== null,
+    });
+    if (this.tracks.audio) this.tracks.audio.enabled = this.current.microphone;
+    this.announceLocal();
+    await this.refreshDevices();
+  }
+
+  private async openMicrophone(): Promise<void> {
+    const track = await this.openDevice("microphone", () =>
+      this.media.microphone(this.chosen.microphone),
+    );
+    this.tracks = { ...this.tracks, audio: track };
+  }
+
+  private async openCamera(): Promise<void> {
+    const track = await this.openDevice("camera", () =>
+      this.media.camera(this.chosen.camera, this.current.facing),
+    );
+    this.tracks = { ...this.tracks, video: track };
+  }
+
+  private async openDevice(
+    device: "microphone" | "camera",
+    open: () => Promise<MediaStreamTrack>,
+  ): Promise<MediaStreamTrack | null> {
+    let track: MediaStreamTrack | null = null;
+    let failure: MediaError | null = null;
+    try {
+      track = await open();
+    } catch (error) {
+      failure = error instanceof MediaError ? error : new MediaError("unknown", device);
+    }
+    if (track && this.free) {
+      // Hung up while the browser asked for permission.
+      track.stop();
+      return null;
+    }
+    this.set({ ...this.current, problems: { ...this.current.problems, [device]: failure } });
+    if (failure) this.emit("problem", failure);
+    if (track) track.onended = () => this.onTrackEnded(device);
+    return track;
+  }
+
+  /** The device was unplugged or taken away by the system. */
+  private onTrackEnded(device: "microphone" | "camera"): void {
+    const failure = new MediaError("no_device", device);
+    const kind = device === "camera" ? "video" : "audio";
+    this.tracks = { ...this.tracks, [kind]: null };
+    this.set({
+      ...this.current,
+      [device]: false,
+      problems: { ...this.current.problems, [device]: failure },
+    });
+    this.announceLocal();
+    this.emit("problem", failure);
+    void this.session?.publish();
+    void this.tellMedia();
+  }
+
+  private stopTrack(kind: "audio" | "video"): void {
+    const track = this.tracks[kind];
+    if (!track) return;
+    track.onended = null;
+    track.stop();
+    this.tracks = { ...this.tracks, [kind]: null };
+  }
+
+  private announceLocal(): void {
+    const tracks = [this.tracks.audio, this.tracks.video].filter((track) => track !== null);
+    this.localStream = tracks.length > 0 ? newStream(tracks as MediaStreamTrack[]) : null;
+    this.emit("local", this.localStream);
+  }
+
+  private async refreshDevices(): Promise<void> {
+    try {
+      this.emit("devices", await this.media.devices());
+    } catch {
+      // No device API: the call itself already told why.
+    }
+  }
+
+  private addRemote(user: string, track: MediaStreamTrack): void {
+    const others = this.remoteStreams.get(user)?.getTracks() ?? [];
+    const kept = others.filter((other) => other.kind !== track.kind && other.readyState === "live");
+    this.setRemote(user, [...kept, track]);
+  }
+
+  private removeRemote(user: string, track: MediaStreamTrack): void {
+    const others = this.remoteStreams.get(user)?.getTracks();
+    if (others)
+      this.setRemote(
+        user,
+        others.filter((other) => other !== track),
+      );
+  }
+
+  private setRemote(user: string, tracks: MediaStreamTrack[]): void {
+    const next = new Map(this.remoteStreams);
+    if (tracks.length > 0) next.set(user, newStream(tracks));
+    else next.delete(user);
+    this.remoteStreams = next;
+    this.emit("remotes", next);
+  }
+
+  private dropAbsent(call: CallView): void {
+    for (const person of call.participants) {
+      if (person.state !== "joined" && this.remoteStreams.has(person.user_id)) {
+        this.setRemote(person.user_id, []);
+      }
+    }
+  }
+
+  private onQuality(quality: CallQuality): void {
+    if (quality.call !== this.current.call?.id) return;
+    this.qualities = new Map(this.qualities).set(quality.user, quality);
+    this.emit("quality", this.qualities);
+  }
+
+  private closeSession(): void {
+    if (!this.session) return;
+    this.retired.add(this.session.id);
+    this.session.close();
+    this.session = null;
+    this.remoteStreams = new Map();
+    this.emit("remotes", this.remoteStreams);
+  }
+
+  private finish(reason: string, call: CallView | null = this.current.call): void {
+    if (this.free) return;
+    this.stopRestart();
+    this.closeSession();
+    this.stopTrack("audio");
+    this.stopTrack("video");
+    this.early = null;
+    this.qualities = new Map();
+    this.set({ ...this.current, phase: "ended", call, endReason: reason });
+    this.announceLocal();
+    this.emit("quality", this.qualities);
+  }
+
+  private set(status: CallStatus): void {
+    this.current = status;
+    this.emit("status", status);
+  }
+}
+
+function newStream(tracks: MediaStreamTrack[]): MediaStream {
+  return new MediaStream(tracks);
+}

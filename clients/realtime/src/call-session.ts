@@ -1,0 +1,129 @@
+import type { MediaPort } from "./media";
+import type { CallOffer, IceServer } from "./types";
+
+const USER_STREAM = /^u_(.+)$/;
+
+export interface LocalTracks {
+  audio: MediaStreamTrack | null;
+  video: MediaStreamTrack | null;
+}
+
+export interface SessionHandlers {
+  answer(session: string, version: number, sdp: string): Promise<void>;
+  remote(user: string, track: MediaStreamTrack): void;
+  remoteEnded(user: string, track: MediaStreamTrack): void;
+  connection(state: RTCPeerConnectionState): void;
+}
+
+/**
+ * One PeerConnection for one session id. The server is the only offerer: its first offer brings one audio and
+ * one video line that it receives (ours to publish into), later ones the lines of the other participants.
+ */
+export class CallSession {
+  private readonly pc: RTCPeerConnection;
+  private audioSender: RTCRtpSender | null = null;
+  private videoSender: RTCRtpSender | null = null;
+  private version = 0;
+  private closed = false;
+  private work: Promise<void> = Promise.resolve();
+
+  constructor(
+    readonly id: string,
+    media: MediaPort,
+    iceServers: IceServer[],
+    private readonly tracks: () => LocalTracks,
+    private readonly handlers: SessionHandlers,
+    private readonly maxVideoBitrate: number,
+  ) {
+    this.pc = media.peerConnection({ iceServers, bundlePolicy: "max-bundle" });
+    this.pc.ontrack = (event) => this.onTrack(event);
+    this.pc.onconnectionstatechange = () => {
+      if (!this.closed) handlers.connection(this.pc.connectionState);
+    };
+  }
+
+  get state(): RTCPeerConnectionState {
+    return this.pc.connectionState;
+  }
+
+  /** Offers are answered one after another, in the order of their versions; an older one is ignored. */
+  offer(offer: CallOffer): Promise<void> {
+    this.work = this.work.then(() => this.negotiate(offer));
+    return this.work;
+  }
+
+  /** Puts the current local tracks on the lines; no negotiation is needed for it. */
+  async publish(): Promise<void> {
+    const tracks = this.tracks();
+    await this.audioSender?.replaceTrack(tracks.audio);
+    await this.videoSender?.replaceTrack(tracks.video);
+  }
+
+  stats(): Promise<RTCStatsReport> {
+    return this.pc.getStats();
+  }
+
+  close(): void {
+    this.closed = true;
+    this.pc.ontrack = null;
+    this.pc.onconnectionstatechange = null;
+    this.pc.close();
+  }
+
+  private async negotiate(offer: CallOffer): Promise<void> {
+    if (this.closed || offer.version <= this.version) return;
+    this.version = offer.version;
+    await this.pc.setRemoteDescription({ type: "offer", sdp: offer.sdp });
+    await this.takeLines();
+    const answer = await this.pc.createAnswer();
+    await this.pc.setLocalDescription(answer);
+    if (this.closed) return;
+    await this.limitVideo();
+    // The worker speaks ICE-lite and learns our address from our checks: no candidate is waited for.
+    await this.handlers.answer(
+      this.id,
+      offer.version,
+      this.pc.localDescription?.sdp ?? answer.sdp ?? "",
+    );
+  }
+
+  /** The transceivers must be those that the offer created: adding own ones makes Chromium answer inactive. */
+  private async takeLines(): Promise<void> {
+    if (!this.audioSender && !this.videoSender) {
+      for (const transceiver of this.pc.getTransceivers()) {
+        if (transceiver.mid !== "0" && transceiver.mid !== "1") continue;
+        transceiver.direction = "sendonly";
+        const kind = transceiver.receiver.track.kind;
+        if (kind === "audio") this.audioSender = transceiver.sender;
+        else this.videoSender = transceiver.sender;
+      }
+    }
+    await this.publish();
+  }
+
+  private async limitVideo(): Promise<void> {
+    const sender = this.videoSender;
+    if (!sender) return;
+    const parameters = sender.getParameters();
+    const encoding = parameters.encodings?.[0];
+    if (!encoding || encoding.maxBitrate === this.maxVideoBitrate) return;
+    encoding.maxBitrate = this.maxVideoBitrate;
+    parameters.degradationPreference = "maintain-framerate";
+    try {
+      await sender.setParameters(parameters);
+    } catch {
+      // Some browsers refuse single fields; the congestion control still limits the stream.
+    }
+  }
+
+  private onTrack(event: RTCTrackEvent): void {
+    const user = event.streams.map((stream) => USER_STREAM.exec(stream.id)?.[1]).find(Boolean);
+    if (!user) return;
+    const { track } = event;
+    this.handlers.remote(user, track);
+    track.onended = () => this.handlers.remoteEnded(user, track);
+    for (const stream of event.streams) {
+      stream.onremovetrack = (removed) => this.handlers.remoteEnded(user, removed.track);
+    }
+  }
+}

@@ -1,0 +1,46 @@
+export * from "./types";
+export * from "./errors";
+export { Emitter } from "./emitter";
+export { memoryStorage, webStorage, type StoragePort } from "./storage";
+export { SequenceLog, type Accepted } from "./sequence";
+export { OutgoingQueue, type Outgoing, type OutgoingState } from "./queue";
+export {
+  socketIoPort,
+  type SocketFactory,
+  type SocketHandlers,
+  type SocketOptions,
+  type SocketPort,
+} from "./socket";
+export {
+  Connection,
+  type ConnectionOptions,
+  type ConnectionPhase,
+  type ConnectionState,
+} from "./connection";
+export { Inbox, type FetchInbox, type InboxPage } from "./inbox";
+export { Room, type Draft, type JoinAnswer, type RoomEvents } from "./room";
+export { RoomClient, type RoomClientEvents, type RoomClientOptions } from "./room-client";
+export {
+  CallClient,
+  type CallClientEvents,
+  type CallClientOptions,
+  type CallPhase,
+  type CallSignalling,
+  type CallStatus,
+} from "./call-client";
+export {
+  browserMedia,
+  MediaError,
+  MEDIA_PROBLEM_TEXT,
+  mediaProblem,
+  type DeviceChoice,
+  type DeviceList,
+  type MediaPort,
+  type MediaProblem,
+} from "./media";
+export { newClientId } from "./ids";
+export {
+  socketTaskTransport,
+  SocketTaskWebSocket,
+  type SocketTask,
+} from "./transports/socket-task";

@@ -1,0 +1,529 @@
+import type { Connection } from "./connection";
+import { Emitter } from "./emitter";
+import { asRealtimeError, RealtimeError } from "./errors";
+import { newClientId } from "./ids";
+import type { Outgoing, OutgoingQueue } from "./queue";
+import { SequenceLog } from "./sequence";
+import type {
+  CallView,
+  Message,
+  MessageBody,
+  MessageKind,
+  Receipt,
+  RoomMember,
+  RoomState,
+  RoomView,
+  SystemBody,
+} from "./types";
+
+const PAGE = 50;
+/** Past this many missed messages the window is replaced by the newest page instead of being filled. */
+const FILL_LIMIT = 1000;
+
+export interface JoinAnswer {
+  room: RoomView;
+  messages: Message[];
+  resync: boolean;
+  call: CallView | null;
+}
+
+export interface Draft {
+  kind: MessageKind;
+  /** Give the body, or `prepare` when something must be uploaded first. */
+  body?: MessageBody;
+  prepare?: (progress: (share: number) => void) => Promise<MessageBody>;
+  replyTo?: number | null;
+  /** For the page's own preview while the message is under way. */
+  local?: unknown;
+}
+
+export interface RoomEvents {
+  /** The window changed. `added` are new messages at the end that came live or by catching up. */
+  messages: { added: Message[]; cause: "joined" | "live" | "caught_up" | "earlier" | "changed" };
+  /** Unconfirmed messages changed. */
+  outgoing: Outgoing[];
+  /** State, members, receipts or presence changed. */
+  view: RoomView;
+  receipt: Receipt;
+  typing: { user: string };
+  /** The call that the server named when the room was joined (null: none). */
+  call: CallView | null;
+  /** Something that the user should be told. */
+  problem: RealtimeError;
+}
+
+/** One open room: an ordered, gap-free window of messages, and what is still on its way out. */
+export class Room extends Emitter<RoomEvents> {
+  private readonly log = new SequenceLog<Message>();
+  private readonly preparations = new Map<string, NonNullable<Draft["prepare"]>>();
+  private current: RoomView | null = null;
+  private joining: Promise<RoomView> | null = null;
+  private catching: Promise<void> | null = null;
+  private left = false;
+  private historyEnd = false;
+  private readMark = 0;
+  private readSent = 0;
+  private deliveredSent = 0;
+  private marking = false;
+  private lastTyping = 0;
+  private pause: ReturnType<typeof setTimeout> | null = null;
+
+  constructor(
+    readonly id: string,
+    private readonly connection: Connection,
+    private readonly queue: OutgoingQueue,
+  ) {
+    super();
+  }
+
+  /** Contiguous messages, oldest first. A new array after each change. */
+  get messages(): readonly Message[] {
+    return this.log.items;
+  }
+
+  /** Unconfirmed messages of this device, oldest first. */
+  get outgoing(): readonly Outgoing[] {
+    return this.queue.of(this.id);
+  }
+
+  get view(): RoomView | null {
+    return this.current;
+  }
+
+  /** Whether {@link loadEarlier} may find more. */
+  get hasEarlier(): boolean {
+    const first = this.log.first;
+    return !this.historyEnd && first !== null && first > 1;
+  }
+
+  /** Subscribes, then brings the window up to date. Called again after each reconnection. */
+  join(): Promise<RoomView> {
+    this.left = false;
+    this.joining ??= this.doJoin().finally(() => {
+      this.joining = null;
+    });
+    return this.joining;
+  }
+
+  async leave(): Promise<void> {
+    this.left = true;
+    if (this.pause !== null) clearTimeout(this.pause);
+    this.pause = null;
+    if (this.connection.online) {
+      await this.connection.request("room:leave", { room: this.id }).catch(() => undefined);
+    }
+  }
+
+  /** Loads one page before the window; resolves with the number of messages added. */
+  async loadEarlier(limit = PAGE): Promise<number> {
+    const first = this.log.first;
+    if (first === null || !this.hasEarlier) return 0;
+    const page = await this.fetch({ before: first, limit });
+    const added = this.log.prepend(page.messages.map((message) => this.settle(message)));
+    if (!page.has_more || added.length === 0) this.historyEnd = true;
+    if (added.length > 0) this.emit("messages", { added: [], cause: "earlier" });
+    return added.length;
+  }
+
+  /** Shows the message at once and delivers it when it can; returns its client id. */
+  send(draft: Draft): string {
+    const entry: Outgoing = {
+      client_id: newClientId(),
+      room: this.id,
+      kind: draft.kind,
+      body: draft.body ?? null,
+      reply_to: draft.replyTo ?? null,
+      at: new Date().toISOString(),
+      state: draft.body ? "queued" : "preparing",
+      progress: draft.body ? 1 : 0,
+      error: null,
+      local: draft.local ?? null,
+    };
+    this.queue.add(entry);
+    this.emit("outgoing", this.queue.of(this.id));
+    if (draft.prepare) {
+      this.preparations.set(entry.client_id, draft.prepare);
+      void this.prepare(entry.client_id);
+    } else {
+      void this.flush();
+    }
+    return entry.client_id;
+  }
+
+  /** Tries a failed message again, under the same client id. */
+  retry(clientId: string): void {
+    const entry = this.queue.get(clientId);
+    if (!entry || entry.state !== "failed") return;
+    if (entry.body) {
+      this.change(clientId, { state: "queued", error: null });
+      void this.flush();
+    } else if (this.preparations.has(clientId)) {
+      this.change(clientId, { state: "preparing", error: null, progress: 0 });
+      void this.prepare(clientId);
+    }
+  }
+
+  /** Gives up a message that is not being sent right now. */
+  discard(clientId: string): void {
+    const entry = this.queue.get(clientId);
+    if (!entry || entry.state === "sending") return;
+    this.preparations.delete(clientId);
+    this.queue.remove(clientId);
+    this.emit("outgoing", this.queue.of(this.id));
+  }
+
+  /** @throws RealtimeError `recall_too_late`, `forbidden`, ... */
+  async recall(seq: number): Promise<void> {
+    await this.connection.request("message:recall", { room: this.id, seq });
+  }
+
+  /** Marks everything up to `seq` as read; kept and sent later while offline. */
+  markRead(seq: number): void {
+    if (seq <= this.readMark) return;
+    this.readMark = seq;
+    void this.flushReadMark();
+  }
+
+  /** Says that the user is writing; at most every 3 s. */
+  typing(): void {
+    const now = Date.now();
+    if (!this.connection.online || now - this.lastTyping < 3000) return;
+    this.lastTyping = now;
+    this.connection.request("typing", { room: this.id }).catch(() => undefined);
+  }
+
+  /** Highest sequence number that every other member (or the one given) has read. */
+  readBy(user?: string): number {
+    return this.watermark((member) => member.read_seq, user);
+  }
+
+  deliveredTo(user?: string): number {
+    return this.watermark((member) => Math.max(member.delivered_seq, member.read_seq), user);
+  }
+
+  /** @internal The connection is there again. */
+  async resume(): Promise<void> {
+    if (this.left) return;
+    try {
+      await this.join();
+    } catch (error) {
+      const problem = asRealtimeError(error);
+      if (!problem.transient) this.emit("problem", problem);
+    }
+  }
+
+  /** @internal The connection broke. */
+  suspend(): void {
+    this.queue.requeue();
+    this.emit("outgoing", this.queue.of(this.id));
+  }
+
+  /** @internal */
+  receive(message: Message): void {
+    const { delivered, missingAfter } = this.log.accept([this.settle(message)]);
+    this.deliver(delivered, "live");
+    if (missingAfter !== null && !this.joining) void this.catchUp();
+  }
+
+  /** @internal */
+  applyReceipt(receipt: Receipt): void {
+    this.changeMember(receipt.user, (member) => ({
+      ...member,
+      read_seq: Math.max(member.read_seq, receipt.read_seq),
+      delivered_seq: Math.max(member.delivered_seq, receipt.delivered_seq),
+    }));
+    this.emit("receipt", receipt);
+  }
+
+  /** @internal */
+  applyState(state: RoomState, closeReason: string | null): void {
+    const view = this.current;
+    if (!view) return;
+    this.setView({
+      ...view,
+      state,
+      close_reason: closeReason,
+      me: { ...view.me, may_send: state === "closed" ? false : view.me.may_send },
+    });
+    // Whether one may write now is the server's to say.
+    void this.resume();
+  }
+
+  /** @internal */
+  applyMember(member: RoomMember): void {
+    const view = this.current;
+    if (!view) return;
+    const known = view.members.some((other) => other.user_id === member.user_id);
+    const members = known
+      ? view.members.map((other) => (other.user_id === member.user_id ? member : other))
+      : [...view.members, member];
+    this.setView({ ...view, members });
+  }
+
+  /** @internal */
+  applyPresence(user: string, presence: RoomMember["presence"]): void {
+    this.changeMember(user, (member) => ({ ...member, presence }));
+  }
+
+  /** @internal The server dropped what was queued for us. */
+  async catchUp(): Promise<void> {
+    this.catching ??= this.doCatchUp().finally(() => {
+      this.catching = null;
+    });
+    await this.catching;
+  }
+
+  /** @internal Sends what is queued, one after another. */
+  async flush(): Promise<void> {
+    while (this.connection.online && this.current && !this.left) {
+      const entry = this.queue.next(this.id);
+      if (!entry) return;
+      this.change(entry.client_id, { state: "sending" });
+      if (!(await this.deliverOne(entry))) return;
+    }
+  }
+
+  private async doJoin(): Promise<RoomView> {
+    const after = this.log.last;
+    const answer = await this.connection.request<JoinAnswer>("room:join", {
+      room: this.id,
+      after: after ?? 0,
+    });
+    this.setView(answer.room);
+    this.readSent = Math.max(this.readSent, answer.room.me.read_seq);
+    if (after === null) await this.openWindow(answer);
+    else if (answer.resync) await this.catchUp();
+    else
+      this.deliver(
+        this.log.accept(answer.messages.map((m) => this.settle(m))).delivered,
+        "caught_up",
+      );
+    if (this.log.waiting > 0) await this.catchUp();
+    this.emit("call", answer.call);
+    void this.flushReadMark();
+    void this.flush();
+    return this.current ?? answer.room;
+  }
+
+  private async openWindow(answer: JoinAnswer): Promise<void> {
+    let page = answer.messages;
+    if (answer.resync) {
+      page = (await this.fetch({ before: answer.room.seq + 1, limit: PAGE })).messages;
+    }
+    const first = page[0]?.seq;
+    this.historyEnd = first === undefined || first <= 1;
+    this.log.reset(
+      page.map((message) => this.settle(message)),
+      page.length > 0 ? 0 : answer.room.seq,
+    );
+    this.settleRecalls(this.log.items);
+    this.confirm(this.log.items);
+    this.emit("messages", { added: [], cause: "joined" });
+    this.sendDelivered();
+  }
+
+  private async doCatchUp(): Promise<void> {
+    let stuck = 0;
+    for (;;) {
+      const last = this.log.last;
+      if (last === null || this.left) return;
+      const page = await this.fetch({ after: last, limit: 200 });
+      const newest = page.messages[page.messages.length - 1]?.seq ?? last;
+      const { delivered } = this.log.accept(page.messages.map((message) => this.settle(message)));
+      this.deliver(delivered, "caught_up");
+      if (!page.has_more && this.log.waiting === 0) return;
+      if (delivered.length > 0 && newest - last < FILL_LIMIT) continue;
+      stuck += 1;
+      if (stuck < 3 && delivered.length === 0) {
+        await new Promise((resolve) => setTimeout(resolve, 200 * stuck));
+      } else if (delivered.length === 0) {
+        await this.openNewest();
+        return;
+      }
+    }
+  }
+
+  /** The hole cannot be filled: start over from the newest page. */
+  private async openNewest(): Promise<void> {
+    const page = await this.fetch({ before: Number.MAX_SAFE_INTEGER, limit: PAGE });
+    this.historyEnd = !page.has_more;
+    this.log.reset(page.messages.map((message) => this.settle(message)));
+    this.confirm(this.log.items);
+    this.emit("messages", { added: [], cause: "joined" });
+  }
+
+  private fetch(where: { after?: number; before?: number; limit: number }) {
+    return this.connection.request<{ messages: Message[]; has_more: boolean }>("message:fetch", {
+      room: this.id,
+      ...where,
+    });
+  }
+
+  private async prepare(clientId: string): Promise<void> {
+    const prepare = this.preparations.get(clientId);
+    if (!prepare) return;
+    try {
+      const body = await prepare((share) => {
+        if (this.queue.get(clientId)?.state === "preparing")
+          this.change(clientId, { progress: share });
+      });
+      if (!this.queue.get(clientId)) return;
+      this.preparations.delete(clientId);
+      this.change(clientId, { body, state: "queued", progress: 1 });
+      void this.flush();
+    } catch (error) {
+      const problem = asRealtimeError(error);
+      this.change(clientId, {
+        state: "failed",
+        error: { code: problem.code, message: problem.message },
+      });
+    }
+  }
+
+  /** Returns whether the next message may follow at once. */
+  private async deliverOne(entry: Outgoing): Promise<boolean> {
+    try {
+      const ack = await this.connection.request<{ seq: number; at: string; duplicate: boolean }>(
+        "message:send",
+        {
+          room: this.id,
+          client_id: entry.client_id,
+          kind: entry.kind,
+          body: entry.body,
+          reply_to: entry.reply_to,
+        },
+      );
+      // The message itself arrives as an event; should that be lost, the gap is noticed here.
+      const last = this.log.last;
+      if (last !== null && ack.seq > last) {
+        this.change(entry.client_id, { state: "sent" });
+        void this.awaitEcho(ack.seq);
+      } else {
+        this.confirmOne(entry.client_id);
+      }
+      return true;
+    } catch (error) {
+      return this.afterRefusal(entry, asRealtimeError(error));
+    }
+  }
+
+  private async awaitEcho(seq: number): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const last = this.log.last;
+    if (last !== null && last < seq && this.connection.online) {
+      await this.catchUp().catch(() => undefined);
+    }
+  }
+
+  private afterRefusal(entry: Outgoing, problem: RealtimeError): boolean {
+    if (problem.transient) {
+      this.change(entry.client_id, { state: "queued" });
+      const wait = problem.retryAfter ?? (problem.code === "offline" ? 0 : 2);
+      if (wait > 0 && this.pause === null) {
+        this.pause = setTimeout(() => {
+          this.pause = null;
+          void this.flush();
+        }, wait * 1000);
+      }
+      return false;
+    }
+    this.change(entry.client_id, {
+      state: "failed",
+      error: { code: problem.code, message: problem.message },
+    });
+    return true;
+  }
+
+  private deliver(delivered: Message[], cause: "live" | "caught_up"): void {
+    if (delivered.length === 0) return;
+    this.settleRecalls(delivered);
+    this.confirm(delivered);
+    if (this.current) {
+      const seq = Math.max(this.current.seq, this.log.last ?? 0);
+      this.current = { ...this.current, seq };
+    }
+    this.emit("messages", { added: delivered, cause });
+    this.sendDelivered();
+  }
+
+  private settle(message: Message): Message {
+    return message.recalled ? { ...message, body: {} } : message;
+  }
+
+  private settleRecalls(messages: readonly Message[]): void {
+    let changed = false;
+    for (const message of messages) {
+      if (message.kind !== "system") continue;
+      const body = message.body as SystemBody;
+      if (body.event !== "recalled" || typeof body.seq !== "number") continue;
+      changed =
+        this.log.change(body.seq, (old) => ({ ...old, recalled: true, body: {} })) || changed;
+    }
+    if (changed) this.emit("messages", { added: [], cause: "changed" });
+  }
+
+  private confirm(messages: readonly Message[]): void {
+    for (const message of messages) if (message.client_id) this.confirmOne(message.client_id);
+  }
+
+  private confirmOne(clientId: string): void {
+    if (this.queue.remove(clientId)) this.emit("outgoing", this.queue.of(this.id));
+  }
+
+  private change(clientId: string, change: Partial<Outgoing>): void {
+    if (this.queue.update(clientId, change)) this.emit("outgoing", this.queue.of(this.id));
+  }
+
+  private async flushReadMark(): Promise<void> {
+    if (this.marking) return;
+    this.marking = true;
+    try {
+      while (this.connection.online && this.current && this.readMark > this.readSent) {
+        const seq = this.readMark;
+        await this.connection.request("receipt:read", { room: this.id, seq });
+        this.readSent = seq;
+        this.deliveredSent = Math.max(this.deliveredSent, seq);
+      }
+    } catch (error) {
+      const problem = asRealtimeError(error);
+      // Not transient: the server will never take this mark, so it is not tried again.
+      if (!problem.transient) this.readSent = this.readMark;
+    } finally {
+      this.marking = false;
+    }
+  }
+
+  private sendDelivered(): void {
+    const last = this.log.last;
+    if (last === null || last <= this.deliveredSent || !this.connection.online) return;
+    this.deliveredSent = last;
+    this.connection
+      .request("receipt:delivered", { room: this.id, seq: last })
+      .catch(() => undefined);
+  }
+
+  private watermark(value: (member: RoomMember) => number, user?: string): number {
+    const view = this.current;
+    if (!view) return 0;
+    const others = view.members.filter((member) =>
+      user
+        ? member.user_id === user
+        : member.user_id !== view.me.user_id && member.state === "joined",
+    );
+    return others.length === 0 ? 0 : Math.min(...others.map(value));
+  }
+
+  private changeMember(user: string, change: (member: RoomMember) => RoomMember): void {
+    const view = this.current;
+    if (!view) return;
+    this.setView({
+      ...view,
+      members: view.members.map((member) => (member.user_id === user ? change(member) : member)),
+    });
+  }
+
+  private setView(view: RoomView): void {
+    this.current = view;
+    this.emit("view", view);
+  }
+}
