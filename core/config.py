@@ -34,8 +34,12 @@ class Config(BaseSettings):
     data_dir: Path = Field(DEFAULT_DATA_DIR, description="Journals, local files, demo database.")
     database_url: SecretStr | None = Field(None, description="postgresql://user:password@host/name")
     database_pool: int = Field(10, ge=2, le=200, description="Database connections per process.")
-    storage_url: str | None = Field(None, description="file:///… or s3://bucket; default: data_dir.")
-    key_file: Path | None = Field(None, description="Key file, mode 0600; default: data_dir/keys.json.")
+    storage_url: str | None = Field(
+        None, description="file:///… or s3://bucket; default: data_dir."
+    )
+    key_file: Path | None = Field(
+        None, description="Key file, mode 0600; default: data_dir/keys.json."
+    )
     modules: str = Field("", description="Modules served here, comma separated; empty: all.")
     log_format: Literal["json", "console"] = Field("json", description="Form of the log lines.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info")
@@ -45,22 +49,30 @@ class Config(BaseSettings):
     media_host: str = Field("127.0.0.1", description="Address that the media port binds.")
     media_port: int = Field(8200, ge=1, le=65535, description="UDP port of the media worker.")
     media_control_host: str = Field("127.0.0.1", description="Address of the control server.")
-    media_control_port: int = Field(8300, ge=1, le=65535, description="TCP port of the control server.")
+    media_control_port: int = Field(
+        8300, ge=1, le=65535, description="TCP port of the control server."
+    )
     media_announced_addresses: str = Field(
         "127.0.0.1", description="Addresses told to clients, comma separated."
     )
     media_workers: str = Field(
         "", description="Control addresses (ws://host:port/control), comma separated."
     )
-    media_secret: SecretStr | None = Field(None, description="Secret between web and media workers.")
+    media_secret: SecretStr | None = Field(
+        None, description="Secret between web and media workers."
+    )
 
-    sandbox_port: int = Field(8100, ge=1, le=65535, description="Port of the simulators (demo only).")
+    sandbox_port: int = Field(
+        8100, ge=1, le=65535, description="Port of the simulators (demo only)."
+    )
     sms_url: str | None = Field(None, description="SMS provider.")
     sms_key: str | None = Field(None, description="Key identifier at the SMS provider.")
     sms_secret: SecretStr | None = Field(None, description="Secret at the SMS provider.")
     real_name_url: str | None = Field(None, description="Real-name verification service.")
+    real_name_key: str | None = Field(None, description="Key identifier at that service.")
     real_name_secret: SecretStr | None = Field(None, description="Secret at that service.")
     his_url: str | None = Field(None, description="Hospital information system.")
+    his_key: str | None = Field(None, description="Key identifier at the HIS.")
     his_secret: SecretStr | None = Field(None, description="Secret at the HIS.")
     wechat_url: str = Field("", description="WeChat Pay API address.")
     wechat_mchid: str | None = Field(None, description="WeChat Pay merchant number.")

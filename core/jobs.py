@@ -65,7 +65,9 @@ class JobRunner:
         async with AsyncSession(self._runtime.engine) as session, session.begin():
             await session.execute(
                 insert(ScheduledJob)
-                .values([{"name": name, "next_run_at": now, "runs": 0} for name in sorted(self._jobs)])
+                .values(
+                    [{"name": name, "next_run_at": now, "runs": 0} for name in sorted(self._jobs)]
+                )
                 .on_conflict_do_nothing()
             )
 

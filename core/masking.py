@@ -77,7 +77,7 @@ def mask_text(text: str) -> str:
     return _SECRET_PARAMETER.sub(rf"\1={_HIDDEN}", text)
 
 
-def mask_personal_data(
+def mask_log_event(
     logger: Any, method: str, entry: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
     """structlog processor: place it after exceptions are rendered and before the renderer."""

@@ -54,7 +54,9 @@ class OutboxEvent(Base):
     fanned_out_at: Mapped[datetime | None]
 
     __table_args__ = (
-        Index("ix_outbox_events_waiting", "position", postgresql_where=text("fanned_out_at IS NULL")),
+        Index(
+            "ix_outbox_events_waiting", "position", postgresql_where=text("fanned_out_at IS NULL")
+        ),
         Index(
             "ix_outbox_events_waiting_aggregate",
             "aggregate_id",
@@ -93,7 +95,11 @@ class OutboxDelivery(Base):
             "position",
             postgresql_where=text("done_at IS NULL"),
         ),
-        Index("ix_outbox_deliveries_parked", "parked_at", postgresql_where=text("parked_at IS NOT NULL")),
+        Index(
+            "ix_outbox_deliveries_parked",
+            "parked_at",
+            postgresql_where=text("parked_at IS NOT NULL"),
+        ),
     )
 
 
@@ -121,7 +127,9 @@ def retry_delay(attempts: int, jitter: float) -> timedelta:
 class Relay:
     """Fans events out and runs their reactions, ``concurrency`` at a time."""
 
-    def __init__(self, runtime: Runtime, *, concurrency: int = 4, poll_seconds: float = 1.0) -> None:
+    def __init__(
+        self, runtime: Runtime, *, concurrency: int = 4, poll_seconds: float = 1.0
+    ) -> None:
         self._runtime = runtime
         self._concurrency = concurrency
         self._poll_seconds = poll_seconds
@@ -282,6 +290,8 @@ async def counts(session: AsyncSession) -> dict[str, int]:
         .where(OutboxDelivery.done_at.is_(None), OutboxDelivery.parked_at.is_(None))
     )
     parked = await session.scalar(
-        select(func.count()).select_from(OutboxDelivery).where(OutboxDelivery.parked_at.is_not(None))
+        select(func.count())
+        .select_from(OutboxDelivery)
+        .where(OutboxDelivery.parked_at.is_not(None))
     )
     return {"pending": (waiting or 0) + (pending or 0), "parked": parked or 0}

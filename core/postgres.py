@@ -243,7 +243,9 @@ def _installed_binaries(account: _Account) -> Path:
     if account.uid is None:
         return package / VERSION_FOLDER
     libraries = package.parent / f"{WHEEL}.libs"
-    stamp = hashlib.sha256(str((package / VERSION_FOLDER / "bin/postgres").stat().st_mtime_ns).encode())
+    stamp = hashlib.sha256(
+        str((package / VERSION_FOLDER / "bin/postgres").stat().st_mtime_ns).encode()
+    )
     target = SYSTEM_ROOT / f"postgres-{stamp.hexdigest()[:12]}"
     if not target.exists():
         SYSTEM_ROOT.mkdir(mode=0o755, parents=True, exist_ok=True)

@@ -64,7 +64,12 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         required = schema.get("required", [])
         for name, property_schema in schema.get("properties", {}).items():
             parameters.append(
-                {"name": name, "in": "query", "required": name in required, "schema": property_schema}
+                {
+                    "name": name,
+                    "in": "query",
+                    "required": name in required,
+                    "schema": property_schema,
+                }
             )
     if route.idempotent:
         parameters.append(
@@ -79,7 +84,9 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
 
 
 def _responses(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
-    status = route.status if route.result is not None else (204 if route.status == 200 else route.status)
+    status = (
+        route.status if route.result is not None else (204 if route.status == 200 else route.status)
+    )
     success: dict[str, Any] = {"description": "成功"}
     if route.result is not None:
         schema = _schema(route.result, "serialization", schemas)
@@ -118,6 +125,3 @@ def _problem_schema() -> dict[str, Any]:
             "request_id": {"type": "string"},
         },
     }
-
-
-

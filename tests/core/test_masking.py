@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.masking import mask_id_number, mask_name, mask_personal_data, mask_phone, mask_text
+from core.masking import mask_id_number, mask_name, mask_log_event, mask_phone, mask_text
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_ids_and_timestamps_are_left_alone() -> None:
 
 
 def test_the_log_processor_masks_by_field_and_by_content() -> None:
-    entry = mask_personal_data(
+    entry = mask_log_event(
         None,
         "info",
         {

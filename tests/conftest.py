@@ -1,0 +1,147 @@
+"""Fixtures for every test: a private PostgreSQL, a runtime on a fresh schema, the client, the cast."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from starlette.types import ASGIApp
+
+import app as zhenjian
+from core import migrate
+from core.bus import PostgresBus
+from core.clock import FakeClock
+from core.config import Config
+from core.crypto.keyring import Keyring
+from core.db import Base, create_engine
+from core.jobs import JobRunner
+from core.modules import Modules
+from core.outbox import Relay
+from core.postgres import EmbeddedPostgres
+from core.runtime import Runtime
+from tests.support.http import Client
+
+TODAY = datetime(2026, 11, 20, 1, 0, tzinfo=UTC)  # A Friday, 9 o'clock in Shanghai.
+TEMPLATE = "zhenjian_template"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """One private cluster for the whole session."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), throwaway=True)
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def modules() -> Modules:
+    return zhenjian.all_modules(Config(_env_file=None))
+
+
+@pytest.fixture(scope="session")
+def template(postgres: EmbeddedPostgres, modules: Modules) -> str:
+    """A migrated empty database that each test's own is copied from."""
+
+    async def prepare() -> None:
+        await _admin(postgres, f'CREATE DATABASE "{TEMPLATE}"')
+        engine = create_engine(postgres.url(TEMPLATE))
+        if any(migrate.FOLDER.glob("versions/*.py")):
+            await migrate.upgrade(engine)
+        else:
+            async with engine.begin() as connection:
+                await connection.run_sync(Base.metadata.create_all)
+        await engine.dispose()
+
+    asyncio.run(prepare())
+    return TEMPLATE
+
+
+async def _admin(postgres: EmbeddedPostgres, statement: str) -> None:
+    connection = await asyncpg.connect(postgres.url("postgres"))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def database_url(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
+    """A fresh database with the newest schema and nothing in it."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    await _admin(postgres, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    yield postgres.url(name)
+    await _admin(postgres, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def keyring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
+    return Keyring.create(tmp_path_factory.mktemp("keys") / "keys.json", TODAY)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(TODAY)
+
+
+@pytest.fixture
+def config(database_url: str, tmp_path: Path) -> Config:
+    return Config(
+        _env_file=None,
+        demo=True,
+        database_url=database_url,
+        data_dir=tmp_path,
+        media_secret="test-media-secret",
+        relay=False,
+    )
+
+
+@pytest.fixture
+async def runtime(
+    config: Config, clock: FakeClock, modules: Modules, keyring: Keyring
+) -> AsyncIterator[Runtime]:
+    """All modules on a fresh database, with a clock that stands still and outside systems faked."""
+    assert config.database_url is not None
+    built = zhenjian.build_runtime(
+        config,
+        modules,
+        clock=clock,
+        bus=PostgresBus(config.require_database()),
+        keyring=keyring,
+    )
+    await built.bus.start()
+    yield built
+    await built.bus.stop()
+    await built.engine.dispose()
+
+
+@pytest.fixture
+def relay(runtime: Runtime) -> Relay:
+    """Runs AFTER_COMMIT reactions when told: ``await relay.drain()``."""
+    return Relay(runtime)
+
+
+@pytest.fixture
+def jobs(runtime: Runtime, modules: Modules) -> JobRunner:
+    """Runs scheduled jobs when told: ``await jobs.run_due()``."""
+    return JobRunner(runtime, modules.jobs)
+
+
+@pytest.fixture
+async def asgi(runtime: Runtime, modules: Modules) -> ASGIApp:
+    return zhenjian.build_asgi(runtime, modules)
+
+
+@pytest.fixture
+def client(asgi: ASGIApp) -> Client:
+    return Client(asgi)
+
+
+def pytest_configure(config: Any) -> None:
+    config.addinivalue_line("markers", "postgres: needs the private PostgreSQL")
