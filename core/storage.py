@@ -1,7 +1,7 @@
 """Object storage: a local folder or any S3, behind one small class (obstore).
 
-Keys are slash-separated paths without a leading slash (`files/2026/11/<id>/original`). The bytes of a
-key never change once written: a new version is a new key.
+Keys are slash-separated paths without a leading slash (`files/2026/11/<id>/original`). The bytes of
+a key never change once written: a new version is a new key.
 """
 
 from collections.abc import AsyncIterator

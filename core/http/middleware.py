@@ -10,6 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.metrics import REQUEST_SECONDS, REQUESTS
+from core.origin import set_origin
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +43,7 @@ class RequestMiddleware:
         scope.setdefault("state", {})["request_id"] = request_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request=request_id)
+        set_origin(request_id, (scope.get("client") or ("", 0))[0])
         status = 500
         began = time.perf_counter()
 

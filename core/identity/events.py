@@ -18,7 +18,7 @@ class UserRegistered(Event):
 @event("identity.logged_in")
 @dataclass(frozen=True, kw_only=True)
 class LoggedIn(Event):
-    """Sent when somebody logs in; `aggregate_id` is the user. Not sent when tokens are refreshed."""
+    """Sent when somebody logs in, not on refresh; `aggregate_id` is the user."""
 
     session_id: UUID
     role: Role
@@ -43,4 +43,4 @@ class SessionRevoked(Event):
 @event("identity.real_name_verified")
 @dataclass(frozen=True, kw_only=True)
 class RealNameVerified(Event):
-    """Sent when the registry has confirmed an account's name and number; `aggregate_id` is the user."""
+    """Sent when the registry has confirmed name and number; `aggregate_id` is the user."""

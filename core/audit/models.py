@@ -1,0 +1,66 @@
+"""The audit table and the trigger that keeps it append-only."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import DDL, Index, String, Text, event
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.crypto.columns import EncryptedJSON
+from core.db import Base, id_column
+
+
+class AuditEntry(Base):
+    """One look or change. No foreign keys: an entry outlives what it speaks of.
+
+    `hospital_id` and `user_id` are NULL for what the system does by itself. `detail` is encrypted
+    because it may quote personal data.
+    """
+
+    __tablename__ = "audit_entries"
+    __table_args__ = (
+        Index("ix_audit_entries_hospital", "hospital_id", "at", "id"),
+        Index("ix_audit_entries_user", "user_id", "at"),
+        Index("ix_audit_entries_object", "object_type", "object_id", "at"),
+        Index("ix_audit_entries_patient", "patient_id", "at"),
+    )
+
+    id: Mapped[UUID] = id_column()
+    at: Mapped[datetime]
+    hospital_id: Mapped[UUID | None]
+    user_id: Mapped[UUID | None]
+    role: Mapped[str | None] = mapped_column(String(32))
+    session_id: Mapped[UUID | None]
+    action: Mapped[str] = mapped_column(String(100))
+    object_type: Mapped[str] = mapped_column(String(60))
+    object_id: Mapped[str] = mapped_column(String(100))
+    patient_id: Mapped[UUID | None]
+    detail: Mapped[dict[str, Any]] = mapped_column(EncryptedJSON())
+    request_id: Mapped[str] = mapped_column(String(64))
+    address: Mapped[str] = mapped_column(String(64))
+    mac: Mapped[str] = mapped_column(Text)
+
+
+#: Statements for a migration and for `create_all`, in order.
+APPEND_ONLY_DDL: tuple[str, ...] = (
+    """CREATE OR REPLACE FUNCTION audit_entries_refuse_change() RETURNS trigger
+LANGUAGE plpgsql AS $body$
+BEGIN
+  RAISE EXCEPTION 'audit_entries is append-only' USING ERRCODE = 'insufficient_privilege';
+END
+$body$""",
+    """CREATE TRIGGER audit_entries_append_only
+BEFORE UPDATE OR DELETE ON audit_entries
+FOR EACH ROW EXECUTE FUNCTION audit_entries_refuse_change()""",
+    """CREATE TRIGGER audit_entries_no_truncate
+BEFORE TRUNCATE ON audit_entries
+FOR EACH STATEMENT EXECUTE FUNCTION audit_entries_refuse_change()""",
+)
+
+for statement in APPEND_ONLY_DDL:
+    event.listen(
+        AuditEntry.__table__,
+        "after_create",
+        DDL(statement.replace("%", "%%")),  # type: ignore[no-untyped-call]
+    )

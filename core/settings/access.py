@@ -1,0 +1,81 @@
+"""Who may change which setting, and the history that a caller may read."""
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from sqlalchemy import func, or_, select
+
+from core.errors import FieldProblem, NotFound
+from core.identity.models import Department, Hospital, RoleAssignment, User
+from core.identity.roles import Role
+from core.settings.errors import GroupSettingForbidden, SettingInvalid
+from core.settings.models import EVERYWHERE, SettingChange
+from core.settings.registry import Scope
+
+if TYPE_CHECKING:
+    from core.identity.caller import Caller
+    from core.uow import UnitOfWork
+
+
+async def scope_for_change(
+    uow: "UnitOfWork", caller: "Caller", scope: Scope, scope_id: UUID | None
+) -> tuple[UUID, UUID]:
+    """The hospital and the id under which a value is stored.
+
+    The hospital always is the caller's; a department or person of another hospital is `NotFound`.
+    The group's values belong to the operator, or to the administrator of a single hospital.
+    """
+    match scope:
+        case Scope.GROUP:
+            await _require_group(uow, caller)
+            return EVERYWHERE, EVERYWHERE
+        case Scope.HOSPITAL:
+            if scope_id not in (None, caller.hospital_id):
+                raise NotFound()
+            return caller.hospital_id, caller.hospital_id
+        case Scope.DEPARTMENT:
+            found = select(Department.id).where(
+                Department.id == scope_id, Department.hospital_id == caller.hospital_id
+            )
+        case Scope.PERSON:
+            found = (
+                select(RoleAssignment.user_id)
+                .where(
+                    RoleAssignment.user_id == scope_id,
+                    RoleAssignment.hospital_id == caller.hospital_id,
+                )
+                .limit(1)
+            )
+    if scope_id is None:
+        raise SettingInvalid(fields=[FieldProblem("scope_id", "请选择科室或人员")])
+    if await uow.session.scalar(found) is None:
+        raise NotFound()
+    return caller.hospital_id, scope_id
+
+
+async def _require_group(uow: "UnitOfWork", caller: "Caller") -> None:
+    if caller.role is Role.OPERATOR:
+        return
+    count = await uow.session.scalar(select(func.count()).select_from(Hospital))
+    if count != 1:
+        raise GroupSettingForbidden()
+
+
+async def history(
+    uow: "UnitOfWork", caller: "Caller", key: str, limit: int = 200
+) -> list[tuple[SettingChange, str | None]]:
+    """Changes of one key that concern the caller's hospital, newest first, with who made them."""
+    rows = await uow.session.execute(
+        select(SettingChange, User.name)
+        .outerjoin(User, User.id == SettingChange.changed_by)
+        .where(
+            SettingChange.key == key,
+            or_(
+                SettingChange.hospital_id == caller.hospital_id,
+                SettingChange.hospital_id == EVERYWHERE,
+            ),
+        )
+        .order_by(SettingChange.id.desc())
+        .limit(limit)
+    )
+    return [(change, name) for change, name in rows]
