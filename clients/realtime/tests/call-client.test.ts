@@ -1,0 +1,309 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { CallClient, type CallSignalling } from "../src/call-client";
+import { Emitter } from "../src/emitter";
+import { RealtimeError } from "../src/errors";
+import { MediaError, mediaProblem } from "../src/media";
+import type { RoomClientEvents } from "../src/room-client";
+import type { CallMedia, CallView } from "../src/types";
+import { FakeMedia, FakeStream, type FakePeerConnection } from "./support/fake-media";
+import { settle } from "./support/fake-server";
+
+const DOCTOR = "doctor";
+const PATIENT = "patient";
+
+class Signalling extends Emitter<RoomClientEvents> {
+  readonly sent: { event: string; payload: Record<string, unknown> }[] = [];
+  answers: Record<string, object> = {};
+  refusals: Record<string, RealtimeError> = {};
+
+  request<T>(event: string, payload: object): Promise<T> {
+    this.sent.push({ event, payload: payload as Record<string, unknown> });
+    const refusal = this.refusals[event];
+    if (refusal) return Promise.reject(refusal);
+    return Promise.resolve((this.answers[event] ?? {}) as T);
+  }
+
+  of(event: string, action?: string) {
+    return this.sent
+      .filter((one) => one.event === event && (!action || one.payload["action"] === action))
+      .map((one) => one.payload);
+  }
+}
+
+function view(
+  change: Partial<CallView> = {},
+  patient: Partial<CallView["participants"][0]> = {},
+): CallView {
+  const person = (user_id: string) => ({
+    user_id,
+    name: user_id,
+    role: user_id === DOCTOR ? ("doctor" as const) : ("patient" as const),
+    state: "joined" as const,
+    device: `${user_id}-device`,
+    audio: true,
+    video: true,
+  });
+  return {
+    id: "c",
+    room: "r",
+    media: "video" as CallMedia,
+    state: "active",
+    started_by: DOCTOR,
+    started_at: "2026-11-21T00:00:00Z",
+    answered_at: null,
+    ended_at: null,
+    end_reason: null,
+    recording: true,
+    participants: [person(DOCTOR), { ...person(PATIENT), ...patient }],
+    ...change,
+  };
+}
+
+const FIRST_OFFER = "0 audio,1 video";
+const WITH_PATIENT = `${FIRST_OFFER},2 audio u_${PATIENT},3 video u_${PATIENT}`;
+
+let signalling: Signalling;
+let media: FakeMedia;
+
+function client(user: string): CallClient {
+  return new CallClient({
+    signalling: signalling as unknown as CallSignalling,
+    userId: user,
+    device: `${user}-device`,
+    media,
+  });
+}
+
+function offer(session: string, version: number, sdp: string): void {
+  signalling.emit("call-offer", { call: "c", session, version, sdp });
+}
+
+const lastConnection = (): FakePeerConnection => {
+  const connection = media.connections[media.connections.length - 1];
+  if (!connection) throw new Error("No connection was made.");
+  return connection;
+};
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  vi.stubGlobal("MediaStream", FakeStream);
+  signalling = new Signalling();
+  media = new FakeMedia();
+  signalling.answers["call:start"] = {
+    call: view({ state: "ringing" }, { state: "ringing", device: null }),
+    ice_servers: [],
+  };
+  signalling.answers["call:accept"] = { call: view(), ice_servers: [] };
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+async function connected(): Promise<CallClient> {
+  const calls = client(DOCTOR);
+  await calls.start("r", "video");
+  signalling.emit("call-state", view());
+  offer("s1", 1, FIRST_OFFER);
+  await settle();
+  lastConnection().becomes("connected");
+  return calls;
+}
+
+describe("negotiation", () => {
+  it("publishes into the lines of the first offer", async () => {
+    await connected();
+    const [audio, video] = lastConnection().transceivers;
+    expect([audio?.direction, video?.direction]).toEqual(["sendonly", "sendonly"]);
+    expect([audio?.sender.track?.kind, video?.sender.track?.kind]).toEqual(["audio", "video"]);
+    expect(signalling.of("call:answer")[0]).toMatchObject({ call: "c", session: "s1", version: 1 });
+  });
+
+  it("renegotiates the same connection and names the streams of the others", async () => {
+    const calls = await connected();
+    offer("s1", 2, WITH_PATIENT);
+    await settle();
+    expect(media.connections).toHaveLength(1);
+    const stream = calls.remotes.get(PATIENT) as unknown as FakeStream;
+    expect(stream.getTracks().map((track) => track.kind)).toEqual(["audio", "video"]);
+    expect(signalling.of("call:answer").map((answer) => answer["version"])).toEqual([1, 2]);
+  });
+
+  it("makes a fresh connection for a new session and ignores offers of the old one", async () => {
+    await connected();
+    offer("s2", 1, WITH_PATIENT);
+    await settle();
+    expect(media.connections).toHaveLength(2);
+    expect(media.connections[0]?.closed).toBe(true);
+    offer("s1", 9, FIRST_OFFER);
+    await settle();
+    expect(media.connections).toHaveLength(2);
+    const [audio] = lastConnection().transceivers;
+    expect(audio?.sender.track?.readyState).toBe("live");
+  });
+
+  it("answers each version once", async () => {
+    await connected();
+    offer("s1", 1, FIRST_OFFER);
+    await settle();
+    expect(signalling.of("call:answer")).toHaveLength(1);
+  });
+
+  it("takes an offer that overtakes the acknowledgement of the start", async () => {
+    const calls = client(DOCTOR);
+    const started = calls.start("r", "voice");
+    offer("s1", 1, FIRST_OFFER);
+    await started;
+    await settle();
+    expect(signalling.of("call:answer")).toHaveLength(1);
+  });
+});
+
+describe("recovery", () => {
+  it("asks for a fresh session at once when media failed, and again until one connects", async () => {
+    const calls = await connected();
+    lastConnection().becomes("failed");
+    expect(calls.status.phase).toBe("reconnecting");
+    await vi.advanceTimersByTimeAsync(1);
+    expect(signalling.of("call:update", "join")).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(4100);
+    expect(signalling.of("call:update", "join")).toHaveLength(2);
+    offer("s2", 1, WITH_PATIENT);
+    await settle();
+    lastConnection().becomes("connected");
+    expect(calls.status.phase).toBe("connected");
+    await vi.advanceTimersByTimeAsync(20000);
+    expect(signalling.of("call:update", "join")).toHaveLength(2);
+  });
+
+  it("lets a short interruption pass", async () => {
+    await connected();
+    lastConnection().becomes("disconnected");
+    await vi.advanceTimersByTimeAsync(2000);
+    lastConnection().becomes("connected");
+    await vi.advanceTimersByTimeAsync(20000);
+    expect(signalling.of("call:update", "join")).toHaveLength(0);
+  });
+
+  it("rejoins after a reload the call that this device was in", async () => {
+    const calls = client(DOCTOR);
+    signalling.emit("call-found", { room: "r", call: view() });
+    await settle();
+    expect(calls.status.phase).toBe("connecting");
+    expect(signalling.of("call:update", "join")).toHaveLength(1);
+  });
+
+  it("does not take a call that another device is in", () => {
+    const calls = client(PATIENT);
+    signalling.emit("call-found", { room: "r", call: view({}, { device: "other-phone" }) });
+    expect(calls.status.phase).toBe("idle");
+  });
+
+  it("notices on reconnection that the call is over", async () => {
+    const calls = await connected();
+    signalling.emit("call-found", { room: "r", call: null });
+    expect(calls.status).toMatchObject({ phase: "ended" });
+  });
+});
+
+describe("ringing", () => {
+  const ringing = () => view({ state: "ringing" }, { state: "ringing", device: null });
+
+  it("rings, and connects when accepted", async () => {
+    const calls = client(PATIENT);
+    signalling.emit("call-ring", { call: ringing(), room: "r" });
+    expect(calls.status.phase).toBe("incoming");
+    await calls.accept();
+    expect(signalling.of("call:accept")[0]).toEqual({ call: "c", device: "patient-device" });
+    expect(calls.status.phase).toBe("connecting");
+  });
+
+  it("stops when another device of the user took the call", () => {
+    const calls = client(PATIENT);
+    signalling.emit("call-ring", { call: ringing(), room: "r" });
+    signalling.emit("call-state", view({}, { state: "joined", device: "other-phone" }));
+    expect(calls.status).toMatchObject({ phase: "ended", endReason: "taken_elsewhere" });
+    expect(media.opened).toHaveLength(0);
+  });
+
+  it("says so when it accepts too late", async () => {
+    const calls = client(PATIENT);
+    signalling.refusals["call:accept"] = new RealtimeError("call_taken", "已在其他设备接听");
+    signalling.emit("call-ring", { call: ringing(), room: "r" });
+    await expect(calls.accept()).rejects.toThrow("已在其他设备接听");
+    expect(calls.status).toMatchObject({ phase: "ended", endReason: "taken_elsewhere" });
+    expect(media.opened.every((track) => track.readyState === "ended")).toBe(true);
+  });
+
+  it("ends when nobody answers", async () => {
+    const calls = client(DOCTOR);
+    await calls.start("r", "video");
+    expect(calls.status.phase).toBe("outgoing");
+    signalling.emit("call-state", view({ state: "ended", end_reason: "no_answer" }));
+    expect(calls.status).toMatchObject({ phase: "ended", endReason: "no_answer" });
+    calls.dismiss();
+    expect(calls.status.phase).toBe("idle");
+  });
+});
+
+describe("devices", () => {
+  it("goes on without a camera and names the reason", async () => {
+    media.fail.camera = new MediaError("permission_denied", "camera");
+    const calls = client(DOCTOR);
+    await calls.start("r", "video");
+    expect(calls.status.problems.camera?.problem).toBe("permission_denied");
+    expect(calls.status.camera).toBe(false);
+    expect(calls.status.microphone).toBe(true);
+  });
+
+  it("tells the others when muted and when the camera is off", async () => {
+    const calls = await connected();
+    await calls.setMicrophone(false);
+    expect(media.opened[0]?.enabled).toBe(false);
+    await calls.setCamera(false);
+    expect(media.opened[1]?.readyState).toBe("ended");
+    expect(lastConnection().transceivers[1]?.sender.track).toBeNull();
+    expect(signalling.of("call:update", "media").pop()).toMatchObject({
+      audio: false,
+      video: false,
+    });
+    await calls.setCamera(true);
+    expect(lastConnection().transceivers[1]?.sender.track?.readyState).toBe("live");
+  });
+
+  it("switches to the next camera without negotiation", async () => {
+    const calls = await connected();
+    await calls.switchCamera();
+    expect(lastConnection().transceivers[1]?.sender.track?.id).toBe("cam2");
+    expect(signalling.of("call:answer")).toHaveLength(1);
+  });
+
+  it("keeps the microphone muted when another one is chosen", async () => {
+    const calls = await connected();
+    await calls.setMicrophone(false);
+    await calls.choose({ microphone: "headset" });
+    const track = lastConnection().transceivers[0]?.sender.track;
+    expect(track).toMatchObject({ id: "headset", enabled: false });
+  });
+
+  it("tells when the camera is unplugged", async () => {
+    const calls = await connected();
+    media.opened[1]?.onended?.();
+    expect(calls.status.camera).toBe(false);
+    expect(calls.status.problems.camera?.problem).toBe("no_device");
+  });
+
+  it("stops every device when the call ends", async () => {
+    const calls = await connected();
+    await calls.hangUp({ end: true });
+    expect(media.opened.every((track) => track.readyState === "ended")).toBe(true);
+    expect(signalling.of("call:end")).toHaveLength(1);
+    expect(calls.local).toBeNull();
+  });
+
+  it("knows the browser's names for what went wrong", () => {
+    expect(mediaProblem({ name: "NotAllowedError" })).toBe("permission_denied");
+    expect(mediaProblem({ name: "NotReadableError" })).toBe("device_busy");
+    expect(mediaProblem({ name: "Surprise" })).toBe("unknown");
+  });
+});
