@@ -1,0 +1,92 @@
+"""The table of attachments."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Enum, ForeignKey, Index, SmallInteger, String, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.crypto.columns import EncryptedText
+from core.db import Base, hospital_column, id_column
+from core.files.schemas import FileKind, FileRef
+
+
+class Purpose(StrEnum):
+    """What a file was uploaded for: decides which kinds and sizes are taken."""
+
+    MESSAGE = "message"
+    INTAKE = "intake"
+    PROOF = "proof"
+    AVATAR = "avatar"
+    CERTIFICATE = "certificate"
+
+
+def _values(kind: type[StrEnum]) -> list[str]:
+    return [str(member.value) for member in kind]
+
+
+class File(Base):
+    """One attachment. `scope` and `scope_id` say what it hangs on; NULL until it is attached.
+
+    `sha256` and `size` speak of the stored bytes (after re-encoding). `name` is what the uploader
+    called it and may quote personal data, hence encrypted.
+    """
+
+    __tablename__ = "files"
+    __table_args__ = (
+        Index("ix_files_scope", "scope", "scope_id"),
+        Index("ix_files_orphans", "created_at", postgresql_where=text("scope IS NULL")),
+    )
+
+    id: Mapped[UUID] = id_column()
+    hospital_id: Mapped[UUID] = hospital_column()
+    uploader_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    purpose: Mapped[Purpose] = mapped_column(
+        Enum(
+            Purpose,
+            native_enum=False,
+            length=20,
+            create_constraint=False,
+            values_callable=_values,
+        )
+    )
+    scope: Mapped[str | None] = mapped_column(String(40))
+    scope_id: Mapped[UUID | None]
+    kind: Mapped[FileKind] = mapped_column(
+        Enum(
+            FileKind,
+            native_enum=False,
+            length=20,
+            create_constraint=False,
+            values_callable=_values,
+        )
+    )
+    name: Mapped[str] = mapped_column(EncryptedText())
+    content_type: Mapped[str] = mapped_column(String(100))
+    size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    duration_ms: Mapped[int | None] = mapped_column(BigInteger)
+    waveform: Mapped[list[int] | None] = mapped_column(ARRAY(SmallInteger))
+    storage_key: Mapped[str] = mapped_column(Text)
+    thumbnail_key: Mapped[str | None] = mapped_column(Text)
+    thumbnail_type: Mapped[str | None] = mapped_column(String(100))
+    created_at: Mapped[datetime]
+
+    def ref(self) -> FileRef:
+        """The shape that messages and forms carry."""
+        return FileRef(
+            id=self.id,
+            name=self.name,
+            kind=self.kind,
+            content_type=self.content_type,
+            size=self.size,
+            width=self.width,
+            height=self.height,
+            duration_ms=self.duration_ms,
+            waveform=self.waveform,
+            has_thumbnail=self.thumbnail_key is not None,
+        )

@@ -1,0 +1,87 @@
+"""What a process remembers of live sessions for a few seconds, so that not every request asks.
+
+Revocations arrive through the bus at once; a lost hint is healed after `FRESH_SECONDS`.
+"""
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
+
+from core.identity.roles import Role
+
+if TYPE_CHECKING:
+    from core.runtime import Runtime
+
+#: A session ended. Payload: {session_id, user_id, reason}. Sockets of it drop.
+REVOKED_CHANNEL = "session.revoked"
+#: A user's roles, name or standing changed. Payload: {user_id}.
+USER_CHANNEL = "user.changed"
+
+FRESH_SECONDS = 5.0
+CAPACITY = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSession:
+    """The facts behind one access token, as the database had them.
+
+    `user_id` is None when there is no such session.
+    """
+
+    user_id: UUID | None
+    name: str
+    device_id: str
+    revoked: bool
+    enabled: bool
+    assigned: bool
+    department_ids: frozenset[UUID]
+
+
+Key = tuple[UUID, UUID, Role]
+
+
+class SessionCache:
+    """By session, hospital and role; bounded, oldest out first."""
+
+    def __init__(self) -> None:
+        self._entries: OrderedDict[Key, tuple[float, LiveSession]] = OrderedDict()
+        self.generation = 0
+
+    @classmethod
+    def of(cls, runtime: "Runtime") -> Self:
+        """The cache of this process, made and subscribed on first use."""
+        cache = runtime.ports.get(cls)
+        if cache is None:
+            cache = runtime.ports[cls] = cls()
+            runtime.bus.subscribe(REVOKED_CHANNEL, cache.on_hint)
+            runtime.bus.subscribe(USER_CHANNEL, cache.on_hint)
+        return cache
+
+    def get(self, key: Key) -> LiveSession | None:
+        """A fresh entry or None."""
+        found = self._entries.get(key)
+        if found is None or time.monotonic() - found[0] > FRESH_SECONDS:
+            return None
+        return found[1]
+
+    def put(self, key: Key, session: LiveSession, generation: int) -> None:
+        """Remember what was read, unless something was revoked since the reading began."""
+        if generation != self.generation:
+            return
+        self._entries[key] = (time.monotonic(), session)
+        self._entries.move_to_end(key)
+        while len(self._entries) > CAPACITY:
+            self._entries.popitem(last=False)
+
+    async def on_hint(self, payload: dict[str, Any]) -> None:
+        """Bus listener: forget the session, or everything of the user."""
+        self.generation += 1
+        session_id, user_id = payload.get("session_id"), payload.get("user_id")
+        for key in [
+            key
+            for key, (_, live) in self._entries.items()
+            if str(key[0]) == session_id or (session_id is None and str(live.user_id) == user_id)
+        ]:
+            del self._entries[key]
