@@ -1,0 +1,178 @@
+"""Queries of identity made for a person, and the keys under which accounts are found."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import undefer
+
+from core.crypto.blind_index import blind_index
+from core.crypto.keyring import Keyring
+from core.errors import NotFound
+from core.identity.models import Department, Hospital, RoleAssignment, User
+from core.identity.roles import CLINICAL_ROLES, STAFF_ROLES, Role
+from core.identity.rules import Duty
+
+if TYPE_CHECKING:
+    from core.identity.caller import Caller
+    from core.uow import UnitOfWork
+
+
+def phone_key(keyring: Keyring, phone: str) -> bytes:
+    """The blind index of a normalised phone number, as in `users.phone_index`."""
+    return blind_index(keyring, "users.phone", phone)
+
+
+def id_number_key(keyring: Keyring, number: str) -> bytes:
+    """The blind index of an identity number, as in `users.id_number_index`."""
+    return blind_index(keyring, "users.id_number", number)
+
+
+async def user_by_phone(uow: "UnitOfWork", phone: str) -> User | None:
+    """The account of a normalised phone number."""
+    index = phone_key(uow.runtime.keyring, phone)
+    return await uow.session.scalar(select(User).where(User.phone_index == index))
+
+
+async def user_by_login(uow: "UnitOfWork", login: str) -> User | None:
+    """The account of a login name, as typed, with its password hash loaded."""
+    query = select(User).where(User.login == login.strip().lower())
+    return await uow.session.scalar(query.options(undefer(User.password_hash)))
+
+
+async def own_account(uow: "UnitOfWork", caller: "Caller", *, lock: bool = False) -> User:
+    """The caller's account."""
+    user = await uow.session.get(User, caller.user_id, with_for_update=lock or None)
+    if user is None:
+        raise NotFound()
+    return user
+
+
+async def duties(uow: "UnitOfWork", user_id: UUID) -> list[Duty]:
+    """Every role that a user holds at every enabled hospital, in the hospitals' order."""
+    rows = await uow.session.execute(
+        select(RoleAssignment.hospital_id, RoleAssignment.role, RoleAssignment.department_id)
+        .join(Hospital, Hospital.id == RoleAssignment.hospital_id)
+        .where(RoleAssignment.user_id == user_id, Hospital.enabled)
+        .order_by(Hospital.position, Hospital.id, RoleAssignment.id)
+    )
+    found: dict[tuple[UUID, Role], set[UUID]] = {}
+    for hospital_id, role, department_id in rows:
+        departments = found.setdefault((hospital_id, role), set())
+        if department_id is not None:
+            departments.add(department_id)
+    return [
+        Duty(hospital_id, role, frozenset(departments))
+        for (hospital_id, role), departments in found.items()
+    ]
+
+
+async def hospitals(uow: "UnitOfWork") -> Sequence[Hospital]:
+    """The enabled hospitals, the default one first. Public."""
+    query = select(Hospital).where(Hospital.enabled)
+    return (await uow.session.scalars(query.order_by(Hospital.position, Hospital.id))).all()
+
+
+async def public_hospital(
+    uow: "UnitOfWork", caller: "Caller | None", wanted: UUID | None = None
+) -> Hospital:
+    """The hospital of a catalogue page: the token's, else the named one, else the first.
+
+    A token wins over a parameter, so that no client reads another hospital through it. Raises
+    `NotFound` for an unknown or disabled one.
+    """
+    found = await hospitals(uow)
+    chosen = caller.hospital_id if caller else wanted
+    for hospital in found:
+        if chosen is None or hospital.id == chosen:
+            return hospital
+    raise NotFound()
+
+
+async def departments(uow: "UnitOfWork", hospital_id: UUID) -> list[tuple[Department, int]]:
+    """The enabled departments of a hospital with the number of clinicians in each. Public."""
+    counts = (
+        select(
+            RoleAssignment.department_id,
+            func.count(func.distinct(RoleAssignment.user_id)).label("clinicians"),
+        )
+        .join(User, User.id == RoleAssignment.user_id)
+        .where(
+            RoleAssignment.hospital_id == hospital_id,
+            RoleAssignment.role.in_(CLINICAL_ROLES),
+            User.enabled,
+        )
+        .group_by(RoleAssignment.department_id)
+        .subquery()
+    )
+    rows = await uow.session.execute(
+        select(Department, func.coalesce(counts.c.clinicians, 0))
+        .outerjoin(counts, counts.c.department_id == Department.id)
+        .where(Department.hospital_id == hospital_id, Department.enabled)
+        .order_by(Department.position, Department.id)
+    )
+    return [(department, count) for department, count in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class StaffMember:
+    """One person who works at the caller's hospital."""
+
+    user: User
+    assignments: list[tuple[RoleAssignment, Department | None]]
+
+
+async def staff(
+    uow: "UnitOfWork",
+    caller: "Caller",
+    *,
+    text: str | None,
+    role: Role | None,
+    department_id: UUID | None,
+    after: tuple[str, UUID] | None,
+    limit: int,
+) -> list[StaffMember]:
+    """People who work at the caller's hospital, by name; patients are not among them.
+
+    `text` is looked for in name and login, or is a whole phone number.
+    """
+    query = _staff_users(caller.hospital_id, role, department_id)
+    if text:
+        index = phone_key(uow.runtime.keyring, text)
+        query = query.where(
+            User.name.icontains(text, autoescape=True)
+            | User.login.icontains(text, autoescape=True)
+            | (User.phone_index == index)
+        )
+    if after is not None:
+        name, user_id = after
+        query = query.where((User.name > name) | ((User.name == name) & (User.id > user_id)))
+    users = (await uow.session.scalars(query.order_by(User.name, User.id).limit(limit))).all()
+    rows = await uow.session.execute(
+        select(RoleAssignment, Department)
+        .outerjoin(Department, Department.id == RoleAssignment.department_id)
+        .where(
+            RoleAssignment.user_id.in_([user.id for user in users]),
+            RoleAssignment.hospital_id == caller.hospital_id,
+            RoleAssignment.role.in_(STAFF_ROLES),
+        )
+        .order_by(RoleAssignment.id)
+    )
+    by_user: dict[UUID, list[tuple[RoleAssignment, Department | None]]] = {}
+    for assignment, department in rows:
+        by_user.setdefault(assignment.user_id, []).append((assignment, department))
+    return [StaffMember(user, by_user.get(user.id, [])) for user in users]
+
+
+def _staff_users(
+    hospital_id: UUID, role: Role | None, department_id: UUID | None
+) -> Select[tuple[User]]:
+    works_here = select(RoleAssignment.user_id).where(
+        RoleAssignment.hospital_id == hospital_id,
+        RoleAssignment.role.in_(STAFF_ROLES if role is None else STAFF_ROLES & {role}),
+    )
+    if department_id is not None:
+        works_here = works_here.where(RoleAssignment.department_id == department_id)
+    return select(User).where(User.id.in_(works_here))

@@ -1,0 +1,283 @@
+"""The verbs of accounts: making users, giving and taking roles, passwords, standing."""
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import undefer
+
+from core import audit
+from core.errors import FieldProblem, NotFound
+from core.ids import new_id
+from core.identity import access, passwords, rules, sessions
+from core.identity.errors import (
+    LoginTaken,
+    PasswordTooWeak,
+    PasswordWrong,
+    PhoneInvalid,
+    PhoneTaken,
+)
+from core.identity.events import UserRegistered
+from core.identity.models import Department, Hospital, RoleAssignment, User
+from core.identity.roles import STAFF_ROLES, Role
+
+if TYPE_CHECKING:
+    from core.identity.caller import Caller
+    from core.uow import UnitOfWork
+
+
+async def create_hospital(
+    uow: "UnitOfWork", *, code: str, name: str, city: str = "", intro: str = "", position: int = 0
+) -> Hospital:
+    """Add a hospital to the installation."""
+    hospital = Hospital(
+        id=new_id(),
+        code=code,
+        name=name,
+        city=city,
+        intro=intro,
+        time_zone="Asia/Shanghai",
+        position=position,
+        enabled=True,
+        created_at=uow.now,
+    )
+    uow.session.add(hospital)
+    await uow.session.flush()
+    return hospital
+
+
+async def create_department(
+    uow: "UnitOfWork",
+    hospital_id: UUID,
+    *,
+    code: str,
+    name: str,
+    intro: str = "",
+    parent_id: UUID | None = None,
+    position: int = 0,
+) -> Department:
+    """Add a department to a hospital."""
+    department = Department(
+        id=new_id(),
+        hospital_id=hospital_id,
+        parent_id=parent_id,
+        code=code,
+        name=name,
+        intro=intro,
+        position=position,
+        enabled=True,
+        created_at=uow.now,
+    )
+    uow.session.add(department)
+    await uow.session.flush()
+    return department
+
+
+async def register(
+    uow: "UnitOfWork",
+    hospital_id: UUID,
+    role: Role,
+    *,
+    phone: str | None = None,
+    login: str | None = None,
+    name: str = "",
+    password: str | None = None,
+    department_id: UUID | None = None,
+    title: str = "",
+) -> User:
+    """Make an account with its first role. Raises PhoneInvalid, PhoneTaken, LoginTaken.
+
+    `password` is taken as it is: seeds and administrators' tools check it with `rules` first.
+    """
+    number = _normal(phone)
+    if number and await access.user_by_phone(uow, number):
+        raise PhoneTaken()
+    login = login.strip().lower() if login else None
+    if login and await access.user_by_login(uow, login):
+        raise LoginTaken()
+    user = User(
+        id=new_id(),
+        login=login,
+        name=name or (f"用户{number[-4:]}" if number else login or ""),
+        phone=number,
+        phone_index=access.phone_key(uow.runtime.keyring, number) if number else None,
+        password_hash=await passwords.hash_password(password) if password else None,
+        password_changed_at=uow.now if password else None,
+        enabled=True,
+        created_at=uow.now,
+    )
+    uow.session.add(user)
+    await uow.session.flush()
+    await assign_role(uow, user.id, hospital_id, role, department_id=department_id, title=title)
+    uow.record(
+        UserRegistered(
+            hospital_id=hospital_id, aggregate_id=user.id, occurred_at=uow.now, role=role
+        )
+    )
+    await audit.record(
+        uow,
+        None,
+        "user.register",
+        "user",
+        user.id,
+        detail={"role": role.value},
+        hospital_id=hospital_id,
+        user_id=user.id,
+    )
+    return user
+
+
+def _normal(phone: str | None) -> str | None:
+    if phone is None:
+        return None
+    number = rules.normal_phone(phone)
+    if number is None:
+        raise PhoneInvalid(fields=[FieldProblem("phone", "请填写11位手机号码")])
+    return number
+
+
+async def assign_role(
+    uow: "UnitOfWork",
+    user_id: UUID,
+    hospital_id: UUID,
+    role: Role,
+    *,
+    department_id: UUID | None = None,
+    title: str = "",
+    caller: "Caller | None" = None,
+) -> RoleAssignment:
+    """Give a role at a hospital, within a department where there is one; twice is once."""
+    if department_id is not None:
+        department = await uow.session.get(Department, department_id)
+        if department is None or department.hospital_id != hospital_id:
+            raise NotFound()
+    found = await uow.session.scalar(
+        select(RoleAssignment).where(
+            RoleAssignment.user_id == user_id,
+            RoleAssignment.hospital_id == hospital_id,
+            RoleAssignment.role == role,
+            RoleAssignment.department_id.is_not_distinct_from(department_id),
+        )
+    )
+    if found is not None:
+        return found
+    assignment = RoleAssignment(
+        id=new_id(),
+        user_id=user_id,
+        hospital_id=hospital_id,
+        role=role,
+        department_id=department_id,
+        title=title,
+        created_at=uow.now,
+    )
+    uow.session.add(assignment)
+    await uow.session.flush()
+    await _audit_role(uow, caller, "role.assign", assignment)
+    sessions.announce_user_change(uow, user_id)
+    return assignment
+
+
+async def remove_role(
+    uow: "UnitOfWork",
+    caller: "Caller",
+    user_id: UUID,
+    role: Role,
+    department_id: UUID | None = None,
+) -> None:
+    """Take a role at the caller's hospital away; tokens that carry it are refused at once."""
+    assignment = await uow.session.scalar(
+        select(RoleAssignment).where(
+            RoleAssignment.user_id == user_id,
+            RoleAssignment.hospital_id == caller.hospital_id,
+            RoleAssignment.role == role,
+            RoleAssignment.department_id.is_not_distinct_from(department_id),
+        )
+    )
+    if assignment is None:
+        raise NotFound()
+    await uow.session.delete(assignment)
+    await uow.session.flush()
+    await _audit_role(uow, caller, "role.remove", assignment)
+    sessions.announce_user_change(uow, user_id)
+
+
+async def _audit_role(
+    uow: "UnitOfWork", caller: "Caller | None", action: str, assignment: RoleAssignment
+) -> None:
+    await audit.record(
+        uow,
+        caller,
+        action,
+        "user",
+        assignment.user_id,
+        detail={"role": assignment.role.value, "department_id": assignment.department_id},
+        hospital_id=assignment.hospital_id,
+    )
+
+
+async def set_enabled(uow: "UnitOfWork", caller: "Caller", user_id: UUID, enabled: bool) -> None:
+    """Lock or unlock the account of somebody who works at the caller's hospital.
+
+    Locking ends every session of the account. Raises `NotFound` for people of other hospitals.
+    """
+    works_here = select(RoleAssignment.id).where(
+        RoleAssignment.user_id == user_id,
+        RoleAssignment.hospital_id == caller.hospital_id,
+        RoleAssignment.role.in_(STAFF_ROLES),
+    )
+    if await uow.session.scalar(works_here.limit(1)) is None:
+        raise NotFound()
+    user = await uow.session.get(User, user_id, with_for_update=True)
+    if user is None:
+        raise NotFound()
+    user.enabled = enabled
+    action = "user.enable" if enabled else "user.disable"
+    await audit.record(uow, caller, action, "user", user_id)
+    if not enabled:
+        await sessions.revoke_all(uow, user_id, "account_disabled")
+    sessions.announce_user_change(uow, user_id)
+
+
+async def change_password(
+    uow: "UnitOfWork", caller: "Caller", old: str | None, new: str, field: str = "new"
+) -> None:
+    """Set the caller's password; the old one is asked for when there is one.
+
+    Every other session of the account ends. Raises PasswordWrong, PasswordTooWeak.
+    """
+    user = await uow.session.scalar(
+        select(User)
+        .where(User.id == caller.user_id)
+        .options(undefer(User.password_hash))
+        .with_for_update()
+    )
+    if user is None:
+        raise NotFound()
+    if user.password_hash and not await passwords.password_matches(user.password_hash, old or ""):
+        raise PasswordWrong("原密码不正确")
+    held = await access.duties(uow, user.id)
+    staff = any(duty.role in STAFF_ROLES for duty in held)
+    personal = [each for each in (user.login, user.phone, user.name) if each]
+    problem = rules.password_problem(new, staff=staff, personal=personal)
+    if problem:
+        raise PasswordTooWeak(fields=[FieldProblem(field, problem)])
+    user.password_hash = await passwords.hash_password(new)
+    user.password_changed_at = uow.now
+    await audit.record(uow, caller, "user.change_password", "user", user.id)
+    await sessions.revoke_all(uow, user.id, "password_changed", spare=caller.session_id)
+
+
+async def update_profile(
+    uow: "UnitOfWork", caller: "Caller", *, name: str | None, avatar_file_id: UUID | None
+) -> User:
+    """Change what the caller is called and looks like; None leaves a field as it is.
+
+    The api has attached the avatar to the account before.
+    """
+    user = await access.own_account(uow, caller, lock=True)
+    if name is not None:
+        user.name = name
+        sessions.announce_user_change(uow, user.id)
+    if avatar_file_id is not None:
+        user.avatar_file_id = avatar_file_id
+    return user

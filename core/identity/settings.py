@@ -1,0 +1,136 @@
+"""Business settings of identity."""
+
+from core.settings.registry import Scope, declare
+
+_GROUP = (Scope.GROUP,)
+
+SMS_CODE_MINUTES = declare(
+    "identity.sms_code_minutes",
+    int,
+    5,
+    "短信验证码有效期",
+    "",
+    "分钟",
+    minimum=1,
+    maximum=30,
+    scopes=_GROUP,
+)
+SMS_CODE_ATTEMPTS = declare(
+    "identity.sms_code_attempts",
+    int,
+    5,
+    "短信验证码可试次数",
+    "",
+    "次",
+    minimum=1,
+    maximum=10,
+    scopes=_GROUP,
+)
+SMS_RESEND_SECONDS = declare(
+    "identity.sms_resend_seconds",
+    int,
+    60,
+    "短信重发间隔",
+    "",
+    "秒",
+    minimum=10,
+    maximum=600,
+    scopes=_GROUP,
+)
+SMS_PER_PHONE_PER_HOUR = declare(
+    "identity.sms_per_phone_per_hour",
+    int,
+    5,
+    "每个手机号每小时短信数",
+    "同一手机号一小时内最多发送的验证码短信数。",
+    "条",
+    minimum=1,
+    maximum=60,
+    scopes=_GROUP,
+)
+SMS_PER_PHONE_PER_DAY = declare(
+    "identity.sms_per_phone_per_day",
+    int,
+    10,
+    "每个手机号每日短信数",
+    "同一手机号24小时内最多发送的验证码短信数。",
+    "条",
+    minimum=1,
+    maximum=100,
+    scopes=_GROUP,
+)
+SMS_PER_ADDRESS_PER_HOUR = declare(
+    "identity.sms_per_address_per_hour",
+    int,
+    60,
+    "每个网络地址每小时短信数",
+    "同一网络地址一小时内最多触发的验证码短信数；医院内网共用出口时可调高。",
+    "条",
+    minimum=1,
+    maximum=100_000,
+    scopes=_GROUP,
+)
+LOGIN_FREE_FAILURES = declare(
+    "identity.login_free_failures",
+    int,
+    5,
+    "登录失败锁定次数",
+    "连续失败达到此次数后暂停登录，时间逐次加倍。",
+    "次",
+    minimum=1,
+    maximum=20,
+    scopes=_GROUP,
+)
+LOGIN_FIRST_DELAY_SECONDS = declare(
+    "identity.login_first_delay_seconds",
+    int,
+    60,
+    "首次锁定时长",
+    "",
+    "秒",
+    minimum=1,
+    maximum=86_400,
+    scopes=_GROUP,
+)
+LOGIN_LONGEST_DELAY_SECONDS = declare(
+    "identity.login_longest_delay_seconds",
+    int,
+    1800,
+    "最长锁定时长",
+    "",
+    "秒",
+    minimum=1,
+    maximum=86_400,
+    scopes=_GROUP,
+)
+ADDRESS_FREE_FAILURES = declare(
+    "identity.address_free_failures",
+    int,
+    50,
+    "同一网络地址登录失败上限",
+    "同一网络地址连续失败达到此次数后暂停登录。",
+    "次",
+    minimum=5,
+    maximum=100_000,
+    scopes=_GROUP,
+)
+PATIENT_SESSION_DAYS = declare(
+    "identity.patient_session_days",
+    int,
+    30,
+    "患者登录保持时间",
+    "超过此时间未使用需重新登录。",
+    "天",
+    minimum=1,
+    maximum=365,
+)
+STAFF_SESSION_HOURS = declare(
+    "identity.staff_session_hours",
+    int,
+    12,
+    "工作人员登录保持时间",
+    "超过此时间未使用需重新登录。",
+    "小时",
+    minimum=1,
+    maximum=720,
+)
