@@ -1,0 +1,110 @@
+"""The peers of one call, and who receives whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from media.sfu.peer import Peer
+from media.sfu.recorder import Recorder, Tap
+
+
+class Call:
+    """A call on this worker. ``offset_us`` turns monotonic seconds into Unix microseconds."""
+
+    def __init__(self, call: str, room: str, offset_us: int) -> None:
+        self.call = call
+        self.room = room
+        self.peers: dict[str, Peer] = {}
+        self.recorder: Recorder | None = None
+        self._offset_us = offset_us
+
+    def record(self, recorder: Recorder, now: float) -> None:
+        """Record from now on: everybody who is here is marked, every picture begins afresh."""
+        self.recorder = recorder
+        for peer in self.peers.values():
+            self._tap(peer, now)
+
+    def _tap(self, peer: Peer, now: float) -> None:
+        if self.recorder is None or not peer.spec.publishes:
+            return
+        self._mark("joined", peer, now)
+        for kind, track in peer.tracks.items():
+            track_id = f"{peer.spec.peer}/{peer.spec.session}/{kind}"
+            track.tap = Tap(self.recorder, peer.spec.user, track_id, self._offset_us)
+            track.want_key_frame(now)
+            if not track.enabled:
+                self._mark("mute", peer, now)
+
+    def _mark(self, kind: str, peer: Peer, now: float) -> None:
+        if self.recorder is None or peer.spec.hidden:
+            return
+        data: dict[str, object] = {"user": peer.spec.user, "peer": peer.spec.peer}
+        if kind in ("mute", "unmute"):
+            data |= {name: track.enabled for name, track in peer.tracks.items()}
+        self.recorder.mark(kind, int(now * 1e6) + self._offset_us, data)
+
+    def of_user(self, user: str) -> list[Peer]:
+        return [peer for peer in self.peers.values() if peer.spec.user == user]
+
+    def others(self, peer: Peer) -> Iterator[Peer]:
+        return (other for other in self.peers.values() if other is not peer)
+
+    def add(self, peer: Peer, now: float) -> None:
+        """Wire a new peer: it receives every publisher, and everybody receives it."""
+        for other in self.peers.values():
+            if other.spec.publishes:
+                _connect(peer, other)
+            if peer.spec.publishes:
+                _connect(other, peer)
+        self.peers[peer.spec.peer] = peer
+        self._tap(peer, now)
+
+    def remove(self, peer: Peer, now: float) -> None:
+        """Take a peer out; others keep its lines, inactive."""
+        del self.peers[peer.spec.peer]
+        for subscription in list(peer.sent.values()):
+            peer.unsubscribe(subscription)
+        if peer.spec.publishes:
+            for other in self.peers.values():
+                for subscription in other.negotiation.vacate(peer.spec.user):
+                    other.unsubscribe(subscription)
+            self._mark("left", peer, now)
+        for track in peer.tracks.values():
+            track.tap = None
+
+    def set_media(self, peer: Peer, audio: bool, video: bool, now: float) -> None:
+        """Mute and unmute a peer's tracks."""
+        opened = closed = False
+        for kind, enabled in (("audio", audio), ("video", video)):
+            track = peer.tracks.get(kind)
+            if track is not None and track.set_enabled(enabled, now):
+                opened, closed = opened or enabled, closed or not enabled
+        if opened or closed:
+            self._mark("unmute" if opened else "mute", peer, now)
+
+    def weakest_viewer(self, peer: Peer) -> tuple[float, int | None]:
+        """The worst loss and the lowest video estimate (bit/s) of a publisher's viewers.
+
+        Hidden viewers do not count: nobody may notice them, not even by a lower bitrate.
+        """
+        loss, estimate = 0.0, None
+        for viewer in self.others(peer):
+            if viewer.spec.hidden:
+                continue
+            videos = [s for s in viewer.sent.values() if s.live and s.track.kind == "video"]
+            for subscription in videos:
+                if subscription.track.user != peer.spec.user:
+                    continue
+                loss = max(loss, subscription.loss)
+                if viewer.estimate is not None:
+                    share = viewer.estimate // len(videos)
+                    estimate = share if estimate is None else min(estimate, share)
+        return loss, estimate
+
+
+def _connect(viewer: Peer, publisher: Peer) -> None:
+    viewer.negotiation.place(
+        publisher.spec.user,
+        viewer.subscribe(publisher.tracks["audio"]),
+        viewer.subscribe(publisher.tracks["video"]),
+    )

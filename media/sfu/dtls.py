@@ -1,0 +1,176 @@
+"""DTLS-SRTP on aiortc's transport, with our own small thing in place of its ICE transport.
+
+aiortc makes the handshake and the SRTP sessions. Packets of a connected peer never pass through
+it: its receive loop is one await and one queue per packet. The engine uses the sessions
+directly; ``unprotect`` and ``protect`` are the seam.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+import pylibsrtp
+from aiortc.rtcdtlstransport import (
+    SRTP_AEAD_AES_128_GCM,
+    SRTP_PROFILES,
+    RTCCertificate,
+    RTCDtlsFingerprint,
+    RTCDtlsParameters,
+    RTCDtlsTransport,
+    SRTPProtectionProfile,
+)
+from OpenSSL import SSL
+
+_MAX_WAITING = 64
+SUPPORTED_HASHES: Final = ("sha-256", "sha-384", "sha-512")
+
+
+class SharedCertificate(RTCCertificate):
+    """The certificate of a worker: one key and one prepared TLS context for all its peers."""
+
+    _context: SSL.Context | None = None
+
+    def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
+        if self._context is None:
+            self._context = super()._create_ssl_context(srtp_profiles)
+        return self._context
+
+    @property
+    def fingerprint(self) -> str:
+        """``"sha-256 AB:CD:…"``, as in SDP."""
+        first = self.getFingerprints()[0]
+        return f"{first.algorithm} {first.value}"
+
+
+class Link:
+    """What aiortc's DTLS transport needs of an ICE transport: its role, receive and send."""
+
+    role = "controlled"
+
+    def __init__(self, send: Callable[[bytes], None]) -> None:
+        self._send_datagram = send
+        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(_MAX_WAITING)
+        self._closed = False
+
+    def feed(self, data: bytes) -> bool:
+        """Queue a DTLS datagram; False when too many wait."""
+        if self._closed or self._waiting.full():
+            return False
+        self._waiting.put_nowait(data)
+        return True
+
+    def close(self) -> None:
+        """Make the transport's next receive fail."""
+        self._closed = True
+        if self._waiting.full():
+            self._waiting.get_nowait()
+        self._waiting.put_nowait(None)
+
+    async def _recv(self) -> bytes:
+        data = await self._waiting.get()
+        if data is None:
+            raise ConnectionError("closed")
+        return data
+
+    async def _send(self, data: bytes) -> None:
+        if self._closed:
+            raise ConnectionError("closed")
+        self._send_datagram(data)
+
+
+class _Transport(RTCDtlsTransport):
+    """aiortc's transport as DTLS server; the cheapest of the strong SRTP profiles first."""
+
+    def __init__(self, link: Any, certificate: SharedCertificate) -> None:
+        super().__init__(link, [certificate])
+        self._set_role("server")
+        self._srtp_profiles = sorted(SRTP_PROFILES, key=lambda p: p is not SRTP_AEAD_AES_128_GCM)
+
+    async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:
+        """Nothing arrives here: the demultiplexer hands media to the peer."""
+
+    async def _handle_rtcp_data(self, data: bytes) -> None:
+        """See ``_handle_rtp_data``."""
+
+
+class Dtls:
+    """The secure transport of one peer.
+
+    ``on_state`` is called with ``"connected"``, ``"failed"`` or ``"closed"``.
+    """
+
+    def __init__(
+        self,
+        certificate: SharedCertificate,
+        send: Callable[[bytes], None],
+        on_state: Callable[[str], None],
+    ) -> None:
+        self.link = Link(send)
+        self.connected = False
+        self._transport = _Transport(self.link, certificate)
+        self._on_state = on_state
+        self._task: asyncio.Task[None] | None = None
+        self._stopped = False
+        self._transport.on("statechange", self._changed)
+
+    @property
+    def started(self) -> bool:
+        return self._task is not None
+
+    def start(self, fingerprints: tuple[tuple[str, str], ...]) -> None:
+        """Begin the handshake as the server; only a certificate with these digests passes."""
+        values = [RTCDtlsFingerprint(algorithm, value) for algorithm, value in fingerprints]
+        parameters = RTCDtlsParameters(fingerprints=values)
+        self._task = asyncio.get_running_loop().create_task(self._transport.start(parameters))
+
+    def stop(self) -> asyncio.Task[None]:
+        """Say goodbye and release everything; the returned task ends when that is done."""
+        self._stopped = True
+        self.connected = False
+        return asyncio.get_running_loop().create_task(self._stop())
+
+    async def _stop(self) -> None:
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+        await self._transport.stop()
+        self.link.close()
+
+    def _changed(self) -> None:
+        state = self._transport.state
+        self.connected = state == "connected"
+        if not self._stopped and state in ("connected", "failed", "closed"):
+            self._on_state(state)
+
+    def unprotect(self, data: bytes) -> bytes | None:
+        """Plain RTP of an SRTP packet; None when it is not authentic or was seen before."""
+        try:
+            plain: bytes = self._transport._rx_srtp.unprotect(data)
+        except (pylibsrtp.Error, ValueError):
+            return None
+        return plain
+
+    def unprotect_rtcp(self, data: bytes) -> bytes | None:
+        """Plain RTCP of an SRTCP packet; None when it is not authentic."""
+        try:
+            plain: bytes = self._transport._rx_srtp.unprotect_rtcp(data)
+        except (pylibsrtp.Error, ValueError):
+            return None
+        return plain
+
+    def protect(self, data: bytes) -> bytes | None:
+        """SRTP of a plain RTP packet; None when it is too long."""
+        try:
+            secret: bytes = self._transport._tx_srtp.protect(data)
+        except (pylibsrtp.Error, ValueError):
+            return None
+        return secret
+
+    def protect_rtcp(self, data: bytes) -> bytes | None:
+        """SRTCP of a plain RTCP packet; None when it is too long."""
+        try:
+            secret: bytes = self._transport._tx_srtp.protect_rtcp(data)
+        except (pylibsrtp.Error, ValueError):
+            return None
+        return secret

@@ -1,0 +1,159 @@
+"""The ICE-lite agent (RFC 8445, section 2.5): it answers connectivity checks and sends none.
+
+Pure: bytes and an address in, a verdict out. A check is believed when its USERNAME names one of
+our fragments and its MESSAGE-INTEGRITY was made with the password that belongs to it; anything
+else is dropped without an answer, so that the port reflects nothing for strangers.
+"""
+
+from __future__ import annotations
+
+import secrets
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from aioice import stun
+
+Address = tuple[str, int]
+
+_COOKIE: Final = stun.COOKIE.to_bytes(4, "big")
+_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_MAX_LENGTH = 1280
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """User name fragment and password of one side."""
+
+    ufrag: str
+    password: str
+
+
+def new_credentials() -> Credentials:
+    """Fresh random credentials: about 71 bits of name, 143 bits of password."""
+    return Credentials(_random(12), _random(24))
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+
+
+class Verdict(Enum):
+    """What became of a datagram that looked like STUN."""
+
+    CHECKED = "checked"
+    ROLE_CONFLICT = "role_conflict"
+    MALFORMED = "malformed"
+    UNKNOWN_USER = "unknown_user"
+    WRONG_INTEGRITY = "wrong_integrity"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The outcome for one datagram: ``response`` goes back to its source when there is one.
+
+    ``ufrag`` is our fragment that was named, set once the integrity held.
+    """
+
+    verdict: Verdict
+    ufrag: str = ""
+    nominated: bool = False
+    response: bytes | None = None
+
+
+def is_stun(data: bytes) -> bool:
+    """Whether a datagram claims to be STUN: leading zero bits and the magic cookie."""
+    return len(data) >= stun.HEADER_LENGTH and data[0] < 4 and data[4:8] == _COOKIE
+
+
+def answer_check(data: bytes, source: Address, password_of: Callable[[str], str | None]) -> Check:
+    """Judge a STUN datagram from ``source``.
+
+    ``password_of`` gives the password of one of our fragments, None for a strange one.
+    """
+    if len(data) > _MAX_LENGTH:
+        return Check(Verdict.MALFORMED)
+    try:
+        message = stun.parse_message(data)
+    except (ValueError, struct.error, IndexError):
+        return Check(Verdict.MALFORMED)
+    if message.message_class is not stun.Class.REQUEST:
+        return Check(Verdict.IGNORED)
+    if message.message_method is not stun.Method.BINDING:
+        return Check(Verdict.IGNORED)
+    ufrag = str(message.attributes.get("USERNAME", "")).partition(":")[0]
+    password = password_of(ufrag)
+    if password is None:
+        return Check(Verdict.UNKNOWN_USER)
+    key = password.encode()
+    if not message.check_message_integrity(key):
+        return Check(Verdict.WRONG_INTEGRITY)
+    if "ICE-CONTROLLED" in message.attributes:
+        # A lite agent is always the controlled one: the other side has to change its role.
+        return Check(Verdict.ROLE_CONFLICT, ufrag, response=_error(message, key))
+    return Check(
+        Verdict.CHECKED,
+        ufrag,
+        nominated="USE-CANDIDATE" in message.attributes,
+        response=_success(message, source, key),
+    )
+
+
+def _success(request: stun.Message, source: Address, key: bytes) -> bytes:
+    response = _reply(request, stun.Class.RESPONSE)
+    response.attributes["XOR-MAPPED-ADDRESS"] = source
+    response.add_message_integrity(key)
+    return bytes(response)
+
+
+def _error(request: stun.Message, key: bytes) -> bytes:
+    response = _reply(request, stun.Class.ERROR)
+    response.attributes["ERROR-CODE"] = (487, "Role Conflict")
+    response.add_message_integrity(key)
+    return bytes(response)
+
+
+def _reply(request: stun.Message, message_class: stun.Class) -> stun.Message:
+    return stun.Message(
+        message_method=stun.Method.BINDING,
+        message_class=message_class,
+        transaction_id=request.transaction_id,
+    )
+
+
+class Path:
+    """The addresses of one peer, and the one that we send to.
+
+    A nominating check moves us at once. A check that does not nominate moves us only when the
+    address in use has been silent for a while: so a rebound NAT is followed, and a second
+    interface that merely keeps its pair alive is not.
+    """
+
+    SILENCE: Final = 2.5
+    MAX_ADDRESSES: Final = 8
+
+    def __init__(self) -> None:
+        self.selected: Address | None = None
+        self.addresses: dict[Address, float] = {}
+
+    def heard(self, source: Address, now: float) -> None:
+        """Note an authenticated packet from a known address."""
+        self.addresses[source] = now
+
+    def checked(self, source: Address, nominated: bool, now: float) -> list[Address]:
+        """Note a valid check; returns addresses that are forgotten because of it."""
+        self.addresses.pop(source, None)
+        self.addresses[source] = now
+        last = self.addresses.get(self.selected, 0.0) if self.selected else 0.0
+        if nominated or self.selected is None or now - last > self.SILENCE:
+            self.selected = source
+        surplus = len(self.addresses) - self.MAX_ADDRESSES
+        if surplus <= 0:
+            return []
+        oldest = [address for address in self.addresses if address != self.selected][:surplus]
+        for address in oldest:
+            del self.addresses[address]
+        return oldest

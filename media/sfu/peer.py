@@ -1,0 +1,326 @@
+"""One PeerConnection: its addresses, keys, published tracks and subscriptions."""
+
+from __future__ import annotations
+
+import secrets
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from media.errors import BadAnswer
+from media.sfu import ice, quality, rtcp, rtp, sdp
+from media.sfu.counters import Counters
+from media.sfu.dtls import SUPPORTED_HASHES, Dtls, SharedCertificate
+from media.sfu.ice import Address
+from media.sfu.negotiation import Negotiation
+from media.sfu.subscription import Subscription, random_ssrc
+from media.sfu.track import Track
+
+_SSRC = struct.Struct("!I")
+_DEFAULT_ROUND_TRIP: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSpec:
+    """Who a peer is and what it may do. A hidden peer never publishes and is told to nobody."""
+
+    peer: str
+    session: str
+    user: str
+    audio: bool = True
+    video: bool = True
+    publish: bool = True
+    hidden: bool = False
+
+    @property
+    def publishes(self) -> bool:
+        return self.publish and not self.hidden
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every peer of a worker shares. ``send`` puts a datagram on the wire."""
+
+    certificate: SharedCertificate
+    addresses: tuple[str, ...]
+    port: int
+    send: Callable[[bytes, Address], None]
+    worry: Callable[[Track], None]
+    counters: Counters
+    max_bitrate: int
+
+
+class Peer:
+    """One session of one participant. ``on_state`` hears its DTLS state (see ``Dtls``)."""
+
+    def __init__(
+        self,
+        spec: PeerSpec,
+        around: Surroundings,
+        on_state: Callable[[Peer, str], None],
+        now: float,
+    ) -> None:
+        self.spec = spec
+        self.credentials = ice.new_credentials()
+        self.path = ice.Path()
+        self.dtls = Dtls(around.certificate, self._send_plain, lambda state: on_state(self, state))
+        self.negotiation = Negotiation(publish=spec.publishes)
+        self.created = now
+        self.heard = now
+        self.reported = now
+        self.judged = now
+        self.estimate: int | None = None
+        self.sent: dict[int, Subscription] = {}
+        self.tracks: dict[str, Track] = {}
+        self._around = around
+        self._counters = around.counters
+        self._number = secrets.randbelow(1 << 62)
+        self._local_ssrc = random_ssrc()
+        self._cap = quality.BitrateCap(around.max_bitrate)
+        self._by_ssrc: dict[int, Track] = {}
+        self._fingerprints: tuple[tuple[str, str], ...] = ()
+        self._octets_before = 0
+        self._sdp = ""
+        if spec.publishes:
+            self._make_tracks()
+
+    def _make_tracks(self) -> None:
+        wanted: tuple[tuple[sdp.Kind, bool], ...] = (
+            ("audio", self.spec.audio),
+            ("video", self.spec.video),
+        )
+        for kind, enabled in wanted:
+            track = Track(
+                kind,
+                self.spec.user,
+                self.send_rtcp,
+                self._around.worry,
+                self._counters,
+                self._local_ssrc,
+            )
+            track.enabled = enabled
+            self.tracks[kind] = track
+
+    # Negotiation.
+
+    def offer(self) -> tuple[int, str]:
+        """Make the next offer; returns its version and SDP."""
+        version = self.negotiation.begin()
+        self._sdp = sdp.write_offer(
+            sdp.Offer(
+                number=self._number,
+                version=version,
+                credentials=self.credentials,
+                fingerprint=self._around.certificate.fingerprint,
+                addresses=self._around.addresses,
+                port=self._around.port,
+                lines=self.negotiation.lines(),
+            )
+        )
+        return version, self._sdp
+
+    def offer_again(self) -> tuple[int, str]:
+        """The outstanding offer, or a new one when none is outstanding."""
+        if self.negotiation.outstanding:
+            return self.negotiation.version, self._sdp
+        return self.offer()
+
+    def answer(self, version: int, text: str, now: float) -> None:
+        """Apply an answer; raises StaleAnswer or BadAnswer and changes nothing then."""
+        self.negotiation.check(version)
+        answer = sdp.read_answer(text, self.negotiation.mids)
+        usable = tuple(item for item in answer.fingerprints if item[0] in SUPPORTED_HASHES)
+        if not usable:
+            raise BadAnswer("the answer has no fingerprint of a supported kind")
+        if self._fingerprints and usable != self._fingerprints:
+            raise BadAnswer("the certificate changed within a session")
+        for subscription, line in self.negotiation.finish(answer.lines):
+            self._follow(subscription, line, now)
+        for kind, line in zip(("audio", "video"), answer.lines, strict=False):
+            self._announced(self.tracks.get(kind), line)
+        if not self._fingerprints:
+            self._fingerprints = usable
+            self.dtls.start(usable)
+
+    def _announced(self, track: Track | None, line: sdp.AnswerLine) -> None:
+        if track is None or not line.sends:
+            return
+        track.announce(line.ssrc, line.rtx_ssrc)
+        for ssrc in (line.ssrc, line.rtx_ssrc):
+            if ssrc:
+                self._by_ssrc[ssrc] = track
+
+    def _follow(self, subscription: Subscription, line: sdp.AnswerLine, now: float) -> None:
+        if subscription.ssrc not in self.sent:
+            return  # Its publisher left while the offer was on its way.
+        codecs = [codec for codec in sdp.CODECS if codec.kind == subscription.track.kind]
+        subscription.accept(line.payloads, line.rtx, codecs)
+        fresh = line.receives and not subscription.live
+        subscription.live = line.receives
+        if fresh and self.dtls.connected:
+            subscription.track.want_key_frame(now)
+
+    def subscribe(self, track: Track) -> Subscription:
+        """A new subscription of this peer to a track; it needs a line and an answer to be live."""
+        stream = f"u_{track.user}"
+        subscription = Subscription(track, self.send_rtp, self.send_rtcp, stream)
+        self.sent[subscription.ssrc] = subscription
+        track.subscriptions.append(subscription)
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        subscription.live = False
+        self.sent.pop(subscription.ssrc, None)
+        if subscription in subscription.track.subscriptions:
+            subscription.track.subscriptions.remove(subscription)
+
+    def connected(self, now: float) -> None:
+        """The keys are there: pictures may come."""
+        for subscription in self.sent.values():
+            if subscription.live:
+                subscription.track.want_key_frame(now)
+
+    # Sending.
+
+    def _send_plain(self, data: bytes) -> None:
+        if self.path.selected is not None:
+            self._around.send(data, self.path.selected)
+
+    def send_rtp(self, plain: bytes) -> None:
+        """Protect and send an RTP packet; dropped while there are no keys or no address."""
+        if not self.dtls.connected:
+            return
+        data = self.dtls.protect(plain)
+        if data is None:
+            self._counters.send_too_long += 1
+        elif self.path.selected is not None:
+            self._around.send(data, self.path.selected)
+
+    def send_rtcp(self, plain: bytes) -> None:
+        """Protect and send an RTCP packet; dropped while there are no keys or no address."""
+        if not self.dtls.connected:
+            return
+        data = self.dtls.protect_rtcp(plain)
+        if data is None:
+            self._counters.send_too_long += 1
+        elif self.path.selected is not None:
+            self._around.send(data, self.path.selected)
+
+    # Receiving.
+
+    def receive(self, data: bytes, source: Address, now: float) -> None:
+        """Take an SRTP or SRTCP packet from one of this peer's addresses."""
+        if not self.dtls.connected:
+            self._counters.rtp_not_connected += 1
+        elif rtp.is_rtcp(data):
+            self._receive_rtcp(data, source, now)
+        else:
+            self._receive_rtp(data, source, now)
+
+    def _receive_rtp(self, data: bytes, source: Address, now: float) -> None:
+        plain = self.dtls.unprotect(data)
+        if plain is None:
+            self._counters.rtp_unauthentic += 1
+            return
+        self.heard = now
+        self.path.heard(source, now)
+        if len(plain) < rtp.HEADER_LENGTH or rtp.payload_offset(plain) < 0:
+            self._counters.rtp_malformed += 1
+            return
+        ssrc: int = _SSRC.unpack_from(plain, 8)[0]
+        track = self._by_ssrc.get(ssrc)
+        if track is None or (ssrc != track.ssrc and ssrc != track.rtx_ssrc):
+            track = self._claim(ssrc, plain[1] & 0x7F, now)
+            if track is None:
+                self._counters.rtp_unknown_stream += 1
+                return
+        track.receive(plain, now)
+
+    def _claim(self, ssrc: int, payload_type: int, now: float) -> Track | None:
+        for track in self.tracks.values():
+            if track.claims(ssrc, payload_type, now):
+                streams = {track.ssrc, track.rtx_ssrc}
+                others = {s: t for s, t in self._by_ssrc.items() if t is not track or s in streams}
+                self._by_ssrc = {**others, ssrc: track}
+                return track
+        return None
+
+    def _receive_rtcp(self, data: bytes, source: Address, now: float) -> None:
+        plain = self.dtls.unprotect_rtcp(data)
+        if plain is None:
+            self._counters.rtcp_unauthentic += 1
+            return
+        self.heard = now
+        self.path.heard(source, now)
+        messages = rtcp.read(plain)
+        if messages is None:
+            self._counters.rtcp_malformed += 1
+            return
+        for message in messages:
+            self._take(message, now)
+
+    def _take(self, message: rtcp.Message, now: float) -> None:
+        if isinstance(message, rtcp.BitrateEstimate):
+            self.estimate = min(message.bitrate, 1 << 40)
+            return
+        if isinstance(message, rtcp.SenderReport):
+            track = self._by_ssrc.get(message.ssrc)
+            if track is not None and track.ssrc == message.ssrc:
+                track.note_sender_report(message, now)
+            return
+        subscription = self.sent.get(message.ssrc)
+        if subscription is None:
+            return
+        if isinstance(message, rtcp.Report):
+            subscription.note_report(message, now)
+        elif isinstance(message, rtcp.Nack):
+            self._counters.nacks_received += len(message.lost)
+            self._counters.retransmitted += subscription.resend(message.lost, now)
+        else:
+            subscription.track.want_key_frame(now)
+
+    # Reports and judgement.
+
+    @property
+    def round_trip(self) -> float | None:
+        """Seconds to this peer and back, when its reports have told."""
+        known = [s.round_trip for s in self.sent.values() if s.round_trip is not None]
+        return min(known) if known else None
+
+    def tend(self, track: Track, now: float) -> bool:
+        """See ``Track.tend``."""
+        return track.tend(now, self.round_trip or _DEFAULT_ROUND_TRIP)
+
+    def report(self, loss: float, estimate: int | None, now: float) -> None:
+        """Send the receiver report; the worst loss and estimate of viewers shape its REMB."""
+        self.reported = now
+        blocks = [block for track in self.tracks.values() if (block := track.report(now))]
+        if not blocks:
+            return
+        video = self.tracks["video"]
+        remb = None
+        if video.ssrc:
+            remb = (self._cap.update(loss, estimate), [video.ssrc])
+        self.send_rtcp(
+            rtcp.write_receiver_report(self._local_ssrc, blocks, remb, f"w_{self._local_ssrc:x}")
+        )
+
+    def judge(self, now: float) -> dict[str, int | float | None]:
+        """Level, round trip in ms, loss (0..1) and received bit/s since the last judgement."""
+        octets = sum(track.octets for track in self.tracks.values())
+        passed = max(now - self.judged, 0.001)
+        bitrate = int((octets - self._octets_before) * 8 / passed)
+        self._octets_before, self.judged = octets, now
+        loss = max(
+            [track.loss for track in self.tracks.values()]
+            + [sub.loss for sub in self.sent.values() if sub.live],
+            default=0.0,
+        )
+        round_trip = self.round_trip
+        return {
+            "level": quality.level(loss, round_trip, now - self.heard),
+            "rtt_ms": None if round_trip is None else round(round_trip * 1000),
+            "loss": round(loss, 4),
+            "bitrate": bitrate,
+        }

@@ -1,0 +1,87 @@
+"""The recording tap: what the engine tells a recorder. The journal is one; tests have others."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol
+
+from media.sfu.sdp import Codec
+
+
+class Recorder(Protocol):
+    """Takes what a call receives. Every method is quick, synchronous and raises nothing.
+
+    Times are microseconds of Unix time.
+    """
+
+    def add_track(
+        self,
+        track_id: str,
+        user: str,
+        kind: Literal["audio", "video"],
+        codec: str,
+        clock_rate: int,
+        payload_type: int,
+        ssrc: int,
+        now_us: int,
+    ) -> int:
+        """Announce a stream; the number returned stands for it afterwards."""
+
+    def packet(self, number: int, arrival_us: int, rtp: bytes) -> None:
+        """A plain RTP packet, as received; retransmitted ones come late, never twice."""
+
+    def sender_report(self, number: int, arrival_us: int, ntp: int, rtp_timestamp: int) -> None:
+        """The times of an RTCP sender report."""
+
+    def mark(self, kind: str, arrival_us: int, data: dict[str, Any]) -> None:
+        """``joined``, ``left``, ``mute`` or ``unmute``; data names the ``user``."""
+
+
+class Tap:
+    """Joins one published track to the call's recorder.
+
+    ``offset_us`` turns monotonic seconds into Unix microseconds.
+    """
+
+    MAX_STREAMS = 64
+
+    def __init__(self, recorder: Recorder, user: str, track_id: str, offset_us: int) -> None:
+        self._recorder = recorder
+        self._user = user
+        self._track_id = track_id
+        self._offset_us = offset_us
+        self._numbers: dict[tuple[int, int], int] = {}
+        self._current: tuple[int, int] = (-1, -1)
+        self._number = 0
+
+    def packet(self, codec: Codec, ssrc: int, data: bytes, now: float) -> None:
+        """Record a packet; a new SSRC or codec becomes a stream of its own."""
+        arrival = int(now * 1e6) + self._offset_us
+        key = (ssrc, codec.payload_type)
+        if key != self._current and not self._turn_to(key, codec, arrival):
+            return
+        self._recorder.packet(self._number, arrival, data)
+
+    def sender_report(self, ntp: int, rtp_timestamp: int, now: float) -> None:
+        """Record a report of the stream that is being received."""
+        if self._number:
+            arrival = int(now * 1e6) + self._offset_us
+            self._recorder.sender_report(self._number, arrival, ntp, rtp_timestamp)
+
+    def _turn_to(self, key: tuple[int, int], codec: Codec, arrival: int) -> bool:
+        number = self._numbers.get(key)
+        if number is None:
+            if len(self._numbers) >= self.MAX_STREAMS:
+                return False
+            number = self._recorder.add_track(
+                self._track_id,
+                self._user,
+                codec.kind,
+                codec.name,
+                codec.clock_rate,
+                codec.payload_type,
+                key[0],
+                arrival,
+            )
+            self._numbers[key] = number
+        self._current, self._number = key, number
+        return True

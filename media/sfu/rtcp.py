@@ -1,0 +1,168 @@
+"""RTCP: reading compound packets of peers, writing the few that the engine sends.
+
+The packet classes are aiortc's; this module guards them against malformed input and adds what
+they lack.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from aiortc.rtp import (
+    RTCP_PSFB_APP,
+    RTCP_PSFB_FIR,
+    RTCP_PSFB_PLI,
+    RTCP_RTPFB_NACK,
+    AnyRtcpPacket,
+    RtcpPacket,
+    RtcpPsfbPacket,
+    RtcpReceiverInfo,
+    RtcpRrPacket,
+    RtcpRtpfbPacket,
+    RtcpSdesPacket,
+    RtcpSenderInfo,
+    RtcpSourceInfo,
+    RtcpSrPacket,
+    pack_remb_fci,
+    unpack_remb_fci,
+)
+
+_CNAME = 1
+# A NACK packet of a peer may name this many sequence numbers; more is a flood.
+MAX_NACKS: Final = 256
+_MAX_REPORTS = 31
+
+
+@dataclass(frozen=True, slots=True)
+class SenderReport:
+    """RTCP SR: the 64-bit NTP time and RTP timestamp of one instant."""
+
+    ssrc: int
+    ntp: int
+    rtp_timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One report block: what the other side received of our stream ``ssrc``."""
+
+    ssrc: int
+    fraction_lost: float
+    packets_lost: int
+    jitter: int
+    lsr: int
+    dlsr: int
+
+
+@dataclass(frozen=True, slots=True)
+class Nack:
+    """Sequence numbers of our stream ``ssrc`` that the other side misses."""
+
+    ssrc: int
+    lost: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFrameRequest:
+    """PLI, or one entry of an FIR, for our stream ``ssrc``."""
+
+    ssrc: int
+
+
+@dataclass(frozen=True, slots=True)
+class BitrateEstimate:
+    """REMB: bits per second that the other side believes it can receive in all."""
+
+    bitrate: int
+    ssrcs: tuple[int, ...]
+
+
+Message = SenderReport | Report | Nack | KeyFrameRequest | BitrateEstimate
+
+
+def read(data: bytes) -> list[Message] | None:
+    """The messages of a compound packet, in order; None when it is malformed."""
+    try:
+        packets = RtcpPacket.parse(data)
+        messages: list[Message] = []
+        for packet in packets:
+            messages.extend(_messages(packet))
+        return messages
+    except (ValueError, IndexError, struct.error):
+        return None
+
+
+def _messages(packet: AnyRtcpPacket) -> list[Message]:
+    if isinstance(packet, RtcpSrPacket):
+        info = packet.sender_info
+        report = SenderReport(packet.ssrc, info.ntp_timestamp, info.rtp_timestamp)
+        return [report, *(_report(block) for block in packet.reports)]
+    if isinstance(packet, RtcpRrPacket):
+        return [_report(block) for block in packet.reports]
+    if isinstance(packet, RtcpRtpfbPacket) and packet.fmt == RTCP_RTPFB_NACK:
+        return [Nack(packet.media_ssrc, tuple(packet.lost[:MAX_NACKS]))]
+    if isinstance(packet, RtcpPsfbPacket):
+        return _payload_feedback(packet)
+    return []
+
+
+def _report(block: RtcpReceiverInfo) -> Report:
+    return Report(
+        block.ssrc,
+        block.fraction_lost / 256,
+        block.packets_lost,
+        block.jitter,
+        block.lsr,
+        block.dlsr,
+    )
+
+
+def _payload_feedback(packet: RtcpPsfbPacket) -> list[Message]:
+    if packet.fmt == RTCP_PSFB_PLI:
+        return [KeyFrameRequest(packet.media_ssrc)]
+    if packet.fmt == RTCP_PSFB_FIR:
+        entries = range(0, len(packet.fci) - 7, 8)
+        return [KeyFrameRequest(struct.unpack_from("!I", packet.fci, at)[0]) for at in entries]
+    if packet.fmt == RTCP_PSFB_APP and packet.fci[:4] == b"REMB":
+        bitrate, ssrcs = unpack_remb_fci(packet.fci)
+        return [BitrateEstimate(bitrate, tuple(ssrcs))]
+    return []
+
+
+def write_sender_report(
+    ssrc: int, ntp: int, rtp_timestamp: int, packets: int, octets: int, cname: str
+) -> bytes:
+    """SR and SDES of one forwarded stream."""
+    info = RtcpSenderInfo(ntp, rtp_timestamp, packets & 0xFFFFFFFF, octets & 0xFFFFFFFF)
+    return bytes(RtcpSrPacket(ssrc=ssrc, sender_info=info)) + _sdes(ssrc, cname)
+
+
+def write_receiver_report(
+    ssrc: int, blocks: Sequence[RtcpReceiverInfo], remb: tuple[int, list[int]] | None, cname: str
+) -> bytes:
+    """RR, SDES and, when given, REMB (bits per second, the streams it is about)."""
+    data = bytes(RtcpRrPacket(ssrc=ssrc, reports=list(blocks[:_MAX_REPORTS]))) + _sdes(ssrc, cname)
+    if remb is not None:
+        fci = pack_remb_fci(*remb)
+        data += bytes(RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=ssrc, media_ssrc=0, fci=fci))
+    return data
+
+
+def write_pli(ssrc: int, media_ssrc: int) -> bytes:
+    """A request for a key frame."""
+    return bytes(RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=ssrc, media_ssrc=media_ssrc))
+
+
+def write_nack(ssrc: int, media_ssrc: int, lost: Sequence[int]) -> bytes:
+    """A generic NACK for sequence numbers in rising order."""
+    packet = RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=ssrc, media_ssrc=media_ssrc)
+    packet.lost = list(lost)
+    return bytes(packet)
+
+
+def _sdes(ssrc: int, cname: str) -> bytes:
+    item = (_CNAME, cname.encode()[:255])
+    return bytes(RtcpSdesPacket(chunks=[RtcpSourceInfo(ssrc=ssrc, items=[item])]))

@@ -1,0 +1,150 @@
+"""The journals of a worker's calls: written while a call runs, sealed and carried away after.
+
+A take that could not be sealed or stored stays on the disk and is tried again every minute and
+at the next start, so nothing is lost by a broken store or a killed worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from core.ids import new_id
+from media.recording.journal import JournalError, JournalWriter, wall_us
+from media.recording.upload import StoreUnavailable, Uploader
+
+log = structlog.get_logger(__name__)
+
+FLUSH_SECONDS = 0.1
+RETRY_SECONDS = 60.0
+
+
+class Takes:
+    """Opens, flushes, rolls and seals journals below ``folder``; ``emit`` hears ``recording.*``."""
+
+    def __init__(
+        self, folder: Path, uploader: Uploader, emit: Callable[[dict[str, Any]], None]
+    ) -> None:
+        self._folder = folder
+        self._uploader = uploader
+        self._emit = emit
+        self._open: dict[str, JournalWriter] = {}
+        self._live: set[str] = set()
+        self._uploads: dict[str, set[asyncio.Task[None]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timers: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to flush, and to look after takes that an earlier life left behind."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+        loop = asyncio.get_running_loop()
+        self._timers = [loop.create_task(self._flush()), loop.create_task(self._recover())]
+
+    def open(self, call: str) -> JournalWriter:
+        """The journal of a call; a fresh take when none is open. Raises OSError."""
+        writer = self._open.get(call)
+        if writer is not None:
+            return writer
+        take = new_id().hex
+        now = datetime.now(UTC)
+        writer = JournalWriter(self._folder / call / take, call, take, now)
+        self._open[call] = writer
+        self._live.add(take)
+        self._emit({"event": "recording.started", "call": call, "take": take, "at": _iso(now)})
+        return writer
+
+    def is_open(self, call: str) -> bool:
+        return call in self._open
+
+    @property
+    def dropped(self) -> int:
+        """Packets that open journals could not take because the disk refused."""
+        return sum(writer.dropped for writer in self._open.values())
+
+    def seal(self, call: str, reason: str) -> None:
+        """End a call's take; sealing and storing it goes on in the background."""
+        writer = self._open.pop(call, None)
+        if writer is not None:
+            self._spawn(self._seal(writer, reason), self._tasks)
+
+    async def close(self, reason: str, patience: float = 10.0) -> None:
+        """Seal what is open and wait for what is on its way."""
+        for call in list(self._open):
+            self.seal(call, reason)
+        for timer in self._timers:
+            timer.cancel()
+        await asyncio.gather(*self._timers, return_exceptions=True)
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=patience)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _flush(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            now = wall_us()
+            for writer in self._open.values():
+                rolled = writer.roll_if_due(now)
+                if rolled is not None:
+                    uploads = self._uploads.setdefault(writer.take, set())
+                    self._spawn(self._upload(writer, rolled), uploads)
+
+    async def _upload(self, writer: JournalWriter, path: Path) -> None:
+        try:
+            size = (await asyncio.to_thread(path.stat)).st_size
+            key = await self._uploader.upload_segment(path)
+        except (StoreUnavailable, OSError) as error:
+            log.warning("segment not stored yet", call=writer.call, error=str(error))
+            return
+        self._emit(
+            {
+                "event": "recording.segment",
+                "call": writer.call,
+                "take": writer.take,
+                "key": key,
+                "bytes": size,
+            }
+        )
+
+    async def _seal(self, writer: JournalWriter, reason: str) -> None:
+        try:
+            await asyncio.to_thread(writer.seal, reason)
+            await asyncio.gather(*self._uploads.pop(writer.take, ()))
+            key = await self._uploader.finish(writer.folder)
+        except (StoreUnavailable, JournalError, OSError) as error:
+            log.error("take not stored yet", call=writer.call, take=writer.take, error=str(error))
+            return
+        finally:
+            self._live.discard(writer.take)
+        self._sealed(writer.call, writer.take, key)
+
+    async def _recover(self) -> None:
+        while True:
+            try:
+                keys = await self._uploader.recover(self._folder, frozenset(self._live))
+            except (StoreUnavailable, OSError) as error:
+                log.warning("takes of an earlier life are not stored yet", error=str(error))
+                keys = []
+            for key in keys:
+                call, take = key.split("/")[-3:-1]
+                log.info("take recovered", call=call, take=take)
+                self._sealed(call, take, key)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    def _sealed(self, call: str, take: str, key: str) -> None:
+        self._emit({"event": "recording.sealed", "call": call, "take": take, "manifest_key": key})
+
+    def _spawn(self, work: Coroutine[Any, Any, None], group: set[asyncio.Task[None]]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        group.add(task)
+        task.add_done_callback(group.discard)
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")

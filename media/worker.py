@@ -1,0 +1,260 @@
+"""The media worker process: the packet engine, its journals, and the control server.
+
+No database and no rooms: a controller (the web process) connects to
+``ws://host:port/control`` with ``Authorization: Bearer <secret>`` and sends requests
+``{id, op, ...}``; it gets replies ``{id, ok, ...}`` and every event of the worker. Replies and
+events reach a controller in the order in which things happened. ``/metrics`` and ``/healthz`` are
+open, for they show numbers only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from hmac import compare_digest
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import orjson
+import structlog
+from aiohttp import WSMsgType, web
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from core.config import Config
+from media.errors import MediaError
+from media.operations import Operations
+from media.recording.upload import Uploader
+from media.sfu.engine import Engine, EngineSettings
+from media.takes import Takes
+
+log = structlog.get_logger(__name__)
+
+_MAX_FRAME = 1024 * 1024
+_MAX_WAITING = 20_000
+_LOAD_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """What a worker needs to know. Port 0 takes a free one. ``storage_url`` as in ``Config``."""
+
+    secret: str
+    data_dir: Path
+    storage_url: str
+    engine: EngineSettings
+    control_host: str = "127.0.0.1"
+    control_port: int = 0
+
+
+def worker_config(config: Config) -> WorkerConfig:
+    """The worker's part of the process configuration; raises ValueError without a secret."""
+    secret = config.media_secret.get_secret_value() if config.media_secret else ""
+    if not secret:
+        raise ValueError("ZHENJIAN_MEDIA_SECRET is not set.")
+    return WorkerConfig(
+        secret=secret,
+        data_dir=config.data_dir,
+        storage_url=config.storage,
+        engine=EngineSettings(
+            host=config.media_host, port=config.media_port, announced=config.announced
+        ),
+        control_host=config.media_control_host,
+        control_port=config.media_control_port,
+    )
+
+
+def open_store(url: str) -> ObjectStore:
+    """The object store of a ``file://`` or ``s3://`` address; a local folder is made."""
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        folder = Path(unquote(parts.path))
+        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+        return LocalStore(folder)
+    return from_url(url)
+
+
+class Controller:
+    """One attached control connection, with its own bounded queue."""
+
+    def __init__(self, socket: web.WebSocketResponse) -> None:
+        self.socket = socket
+        self._waiting: asyncio.Queue[bytes] = asyncio.Queue(_MAX_WAITING)
+        self._task = asyncio.get_running_loop().create_task(self._write())
+
+    def send(self, frame: bytes) -> None:
+        """Queue a frame; a controller that reads too slowly is dropped, and will come back."""
+        try:
+            self._waiting.put_nowait(frame)
+        except asyncio.QueueFull:
+            log.warning("controller too slow")
+            self._task.cancel()
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                await self.socket.send_bytes(await self._waiting.get())
+        except (ConnectionError, RuntimeError):
+            return
+        finally:
+            with suppress(ConnectionError, RuntimeError):
+                await self.socket.close()
+
+    async def close(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+
+class Worker:
+    """A running worker. ``start`` binds both ports; ``close`` seals every recording."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self.config = config
+        self.control_port = 0
+        self._controllers: set[Controller] = set()
+        self._runner: web.AppRunner | None = None
+        self._load = 0.0
+        self._loader: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Raises OSError when a port is taken."""
+        config = self.config
+        self.takes = Takes(
+            config.data_dir / "journal", Uploader(open_store(config.storage_url)), self.emit
+        )
+        self.engine = Engine(config.engine, self.emit)
+        self._operations = Operations(self.engine, self.takes, self.status)
+        try:
+            await self._listen()
+        except OSError:
+            await self.engine.close()
+            raise
+        self.takes.start()
+        self._loader = asyncio.get_running_loop().create_task(self._measure())
+        log.info("media worker ready", udp=self.engine.port.number, control=self.control_port)
+
+    async def _listen(self) -> None:
+        app = web.Application()
+        app.router.add_get("/control", self._control)
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/metrics", self._metrics)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self.config.control_host, self.config.control_port)
+        await site.start()
+        self.control_port = self._runner.addresses[0][1]
+
+    async def close(self) -> None:
+        """End every call, seal and store every recording, release the ports."""
+        await self.engine.close()
+        await self.takes.close("worker_stopped")
+        if self._loader is not None:
+            self._loader.cancel()
+        for controller in list(self._controllers):
+            await controller.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        log.info("media worker stopped")
+
+    def emit(self, event: dict[str, Any]) -> None:
+        """Send an event to every attached controller."""
+        if self._controllers:
+            frame = orjson.dumps(event)
+            for controller in list(self._controllers):
+                controller.send(frame)
+
+    def status(self) -> dict[str, Any]:
+        """What ``worker.status`` replies; ``load`` is the share of one core in use (0..1)."""
+        return {
+            "calls": len(self.engine.calls),
+            "peers": self.engine.peers,
+            "load": round(self._load, 3),
+            "port": self.engine.port.number,
+        }
+
+    def stats(self) -> dict[str, float]:
+        """Every number of the worker, as ``/metrics`` shows them."""
+        status = self.status()
+        return {
+            **self.engine.counters.as_dict(),
+            "calls": status["calls"],
+            "peers": status["peers"],
+            "load": status["load"],
+            "controllers": len(self._controllers),
+            "recording_dropped": self.takes.dropped,
+        }
+
+    async def _measure(self) -> None:
+        used, at = time.process_time(), time.monotonic()
+        while True:
+            await asyncio.sleep(_LOAD_SECONDS)
+            now_used, now = time.process_time(), time.monotonic()
+            self._load = (now_used - used) / (now - at)
+            used, at = now_used, now
+
+    async def _control(self, request: web.Request) -> web.StreamResponse:
+        given = request.headers.get("Authorization", "").encode()
+        if not compare_digest(given, f"Bearer {self.config.secret}".encode()):
+            return web.Response(status=401)
+        socket = web.WebSocketResponse(heartbeat=5, max_msg_size=_MAX_FRAME)
+        await socket.prepare(request)
+        controller = Controller(socket)
+        self._controllers.add(controller)
+        try:
+            async for message in socket:
+                if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                    controller.send(self._reply(message.data))
+        finally:
+            self._controllers.discard(controller)
+            await controller.close()
+        return socket
+
+    def _reply(self, data: str | bytes) -> bytes:
+        identifier: Any = None
+        try:
+            frame = self._operations.read(data)
+            identifier = frame.get("id")
+            result = self._operations.run(frame)
+        except MediaError as error:
+            failure = {"code": error.code, "message": str(error)}
+            return orjson.dumps({"id": identifier, "ok": False, "error": failure})
+        return orjson.dumps({"id": identifier, "ok": True} | result)
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        return web.json_response({"ok": True})
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        gauges = {"calls", "peers", "load", "controllers", "recording_dropped"}
+        rows = []
+        for name, value in self.stats().items():
+            full = f"zhenjian_media_{name}" + ("" if name in gauges else "_total")
+            rows.append(f"# TYPE {full} {'gauge' if name in gauges else 'counter'}")
+            rows.append(f"{full} {value}")
+        return web.Response(text="\n".join(rows) + "\n", content_type="text/plain")
+
+
+async def run_worker(
+    config: WorkerConfig,
+    stop: asyncio.Event | None = None,
+    ready: Callable[[Worker], None] | None = None,
+) -> None:
+    """Run a worker until ``stop`` is set, then close it cleanly.
+
+    ``ready`` is called once both ports are bound. Raises OSError when one is taken.
+    """
+    worker = Worker(config)
+    await worker.start()
+    try:
+        if ready is not None:
+            ready(worker)
+        await (stop or asyncio.Event()).wait()
+    finally:
+        await worker.close()
+
+
+def with_ports(config: WorkerConfig, *, udp: int, control: int) -> WorkerConfig:
+    """The same worker on other ports: the n-th worker of a machine."""
+    return replace(config, engine=replace(config.engine, port=udp), control_port=control)

@@ -1,0 +1,34 @@
+"""A media worker as a process of its own: prints its ports as one JSON line and runs on."""
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+
+from media.sfu.engine import EngineSettings
+from media.worker import Worker, WorkerConfig, run_worker
+
+
+def announce(worker: Worker) -> None:
+    print(json.dumps({"udp": worker.engine.port.number, "control": worker.control_port}))
+    sys.stdout.flush()
+
+
+async def main() -> None:
+    folder, secret, control = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    config = WorkerConfig(
+        secret=secret,
+        data_dir=folder,
+        storage_url=(folder / "storage").as_uri(),
+        engine=EngineSettings(),
+        control_port=control,
+    )
+    await run_worker(config, stop, announce)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
