@@ -1,0 +1,179 @@
+import { randomUuid } from '@/platform/ids'
+import type { Device } from '@/platform/device'
+import { http } from './client'
+import type * as T from './types'
+
+const anonymous = true
+
+export const auth = {
+  smsCode: (phone: string) =>
+    http.call<{ retry_after: number }>('POST', '/auth/sms-codes', { body: { phone }, anonymous }),
+  loginSms: (phone: string, code: string, device: Device) =>
+    http.call<T.Tokens>('POST', '/auth/login/sms', { body: { phone, code, device }, anonymous }),
+  loginPassword: (login: string, password: string, device: Device) =>
+    http.call<T.Tokens>('POST', '/auth/login/password', {
+      body: { login, password, device },
+      anonymous,
+    }),
+  switchRole: (role: T.Role, hospital_id: string) =>
+    http.call<T.Tokens>('POST', '/auth/role', { body: { role, hospital_id } }),
+  logout: () => http.call<void>('POST', '/auth/logout'),
+  sessions: () => http.call<T.DeviceSession[]>('GET', '/auth/sessions'),
+  revokeSession: (id: string) => http.call<void>('DELETE', `/auth/sessions/${id}`),
+}
+
+export const me = {
+  get: () => http.call<T.Me>('GET', '/me'),
+  update: (body: { name?: string; avatar_file_id?: string }) =>
+    http.call<T.Me>('PATCH', '/me', { body }),
+  realName: (name: string, id_number: string) =>
+    http.call<T.User>('POST', '/me/real-name', { body: { name, id_number } }),
+  password: (body: { old?: string; new: string }) =>
+    http.call<void>('PUT', '/me/password', { body }),
+  agreements: () => http.call<T.Agreement[]>('GET', '/me/agreements'),
+  acceptAgreement: (code: string, version: string) =>
+    http.call<void>('POST', '/me/agreements', { body: { code, version } }),
+}
+
+export const catalogue = {
+  home: () => http.call<T.Home>('GET', '/home'),
+  departments: () => http.call<T.Department[]>('GET', '/departments'),
+  doctors: (query: {
+    department_id?: string
+    title?: string
+    mode?: string
+    q?: string
+    sort?: string
+    cursor?: string | null
+    limit?: number
+  }) => http.call<T.Page<T.DoctorCard>>('GET', '/doctors', { query }),
+  doctor: (id: string) => http.call<T.DoctorProfile>('GET', `/doctors/${id}`),
+  ratings: (id: string, cursor?: string | null) =>
+    http.call<T.Page<T.DoctorRating>>('GET', `/doctors/${id}/ratings`, { query: { cursor } }),
+  setFavourite: (id: string, on: boolean) =>
+    http.call<void>(on ? 'PUT' : 'DELETE', `/doctors/${id}/favourite`),
+  favourites: () => http.call<T.Page<T.DoctorCard> | T.DoctorCard[]>('GET', '/favourites/doctors'),
+}
+
+export const patients = {
+  list: () => http.call<T.Patient[]>('GET', '/patients'),
+  get: (id: string) => http.call<T.Patient>('GET', `/patients/${id}`),
+  add: (body: T.PatientInput, idempotencyKey: string) =>
+    http.call<T.Patient>('POST', '/patients', { body, idempotencyKey }),
+  update: (id: string, body: Partial<T.PatientInput>) =>
+    http.call<T.Patient>('PATCH', `/patients/${id}`, { body }),
+  remove: (id: string) => http.call<void>('DELETE', `/patients/${id}`),
+  makeDefault: (id: string) => http.call<void>('PUT', `/patients/${id}/default`),
+}
+
+export interface ConsultationQuery {
+  state?: string
+  q?: string
+  patient_id?: string
+  doctor_id?: string
+  from?: string
+  to?: string
+  cursor?: string | null
+  limit?: number
+  [key: string]: string | number | null | undefined
+}
+
+export const consultations = {
+  list: (query: ConsultationQuery) =>
+    http.call<T.Page<T.Consultation>>('GET', '/consultations', { query }),
+  get: (id: string) => http.call<T.Consultation>('GET', `/consultations/${id}`),
+  counts: () => http.call<Record<string, number>>('GET', '/consultations/counts'),
+  create: (
+    body: { patient_id: string; doctor_id: string; kind: string; mode: string; purpose: string },
+    idempotencyKey: string,
+  ) => http.call<T.Consultation>('POST', '/consultations', { body, idempotencyKey }),
+  update: (
+    id: string,
+    body: {
+      description?: string
+      onset?: string
+      answers?: Record<string, boolean>
+      attachment_ids?: string[]
+    },
+  ) => http.call<T.Consultation>('PATCH', `/consultations/${id}`, { body }),
+  remove: (id: string) => http.call<void>('DELETE', `/consultations/${id}`),
+  questions: () => http.call<T.IntakeQuestion[]>('GET', '/intake/questions'),
+  revisitCheck: (id: string) => http.call<T.Revisit>('POST', `/consultations/${id}/revisit-check`),
+  proof: (id: string, attachment_ids: string[]) =>
+    http.call<T.Consultation>('PUT', `/consultations/${id}/proof`, { body: { attachment_ids } }),
+  notice: () => http.call<T.ConsultationNotice>('GET', '/consultations/notice'),
+  consent: (id: string, version: string, recording_agreed: boolean) =>
+    http.call<T.Consultation>('POST', `/consultations/${id}/consent`, {
+      body: { version, recording_agreed },
+    }),
+  submit: (id: string) => http.call<T.Consultation>('POST', `/consultations/${id}/submit`),
+  cancel: (id: string) => http.call<T.Consultation>('POST', `/consultations/${id}/cancel`),
+  end: (id: string) => http.call<T.Consultation>('POST', `/consultations/${id}/end`),
+  accept: (id: string) => http.call<T.Consultation>('POST', `/consultations/${id}/accept`),
+  decline: (id: string, reason: string) =>
+    http.call<T.Consultation>('POST', `/consultations/${id}/decline`, { body: { reason } }),
+  proofDecision: (id: string, accepted: boolean, reason?: string) =>
+    http.call<T.Consultation>('POST', `/consultations/${id}/proof-decision`, {
+      body: { accepted, reason },
+    }),
+  closingNote: (id: string, diagnosis: string, advice: string) =>
+    http.call<T.Consultation>('PUT', `/consultations/${id}/closing-note`, {
+      body: { diagnosis, advice },
+    }),
+  refund: (id: string, reason: string) =>
+    http.call<T.Consultation>('POST', `/consultations/${id}/refund`, { body: { reason } }),
+  history: (id: string) =>
+    http.call<T.Page<T.Consultation> | T.Consultation[]>('GET', `/consultations/${id}/history`),
+}
+
+export const ratings = {
+  rate: (
+    id: string,
+    body: { stars: number; tags: string[]; comment: string },
+    idempotencyKey: string,
+  ) => http.call<T.Rating>('POST', `/consultations/${id}/rating`, { body, idempotencyKey }),
+  mine: (cursor?: string | null) =>
+    http.call<T.Page<T.Rating>>('GET', '/ratings/mine', { query: { cursor } }),
+  received: (cursor?: string | null) =>
+    http.call<T.Page<T.Rating>>('GET', '/ratings/received', { query: { cursor } }),
+  tags: () => http.call<string[]>('GET', '/rating-tags'),
+}
+
+export const phrases = {
+  list: () => http.call<T.Phrase[]>('GET', '/phrases'),
+  add: (category: string, text: string) =>
+    http.call<T.Phrase>('POST', '/phrases', { body: { category, text } }),
+  update: (id: string, category: string, text: string) =>
+    http.call<T.Phrase>('PUT', `/phrases/${id}`, { body: { category, text } }),
+  remove: (id: string) => http.call<void>('DELETE', `/phrases/${id}`),
+}
+
+export const orders = {
+  list: (query: { state?: string; cursor?: string | null }) =>
+    http.call<T.Page<T.Order>>('GET', '/orders', { query }),
+  get: (id: string) => http.call<T.Order>('GET', `/orders/${id}`),
+  pay: (id: string, return_url: string, idempotencyKey: string) =>
+    http.call<{ pay_url: string }>('POST', `/orders/${id}/pay`, {
+      body: { channel: 'wechat_h5', return_url },
+      idempotencyKey,
+    }),
+  sync: (id: string) => http.call<T.Order>('POST', `/orders/${id}/sync`),
+}
+
+export const files = {
+  links: (ids: string[]) =>
+    http.call<Record<string, T.FileLink>>('POST', '/files/links', { body: { ids } }),
+}
+
+export const inbox = {
+  list: (after: number, limit = 100) =>
+    http.call<{ items: T.InboxItem[]; unread: number; cursor: number }>('GET', '/inbox', {
+      query: { after, limit },
+    }),
+  read: (up_to: number) => http.call<void>('PUT', '/inbox/read', { body: { up_to } }),
+}
+
+/** One key per intention of the person: kept while a POST is retried. */
+export const newIntention = randomUuid
+
+export type * from './types'

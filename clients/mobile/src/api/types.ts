@@ -1,0 +1,312 @@
+export type Role =
+  | 'patient'
+  | 'doctor'
+  | 'nurse'
+  | 'pharmacist'
+  | 'administrator'
+  | 'supervisor'
+  | 'operator'
+  | 'customer_service'
+
+export interface User {
+  id: string
+  name: string
+  phone_masked: string
+  real_name_verified: boolean
+  avatar: string | null
+}
+
+export interface RoleGrant {
+  role: Role
+  hospital_id: string
+  hospital_name: string
+  department_ids: string[]
+}
+
+export interface Tokens {
+  access_token: string
+  expires_in: number
+  refresh_token: string
+  session_id: string
+  role: Role
+  user: User
+  hospital: { id: string; name: string }
+  roles: RoleGrant[]
+}
+
+export interface Me {
+  user: User
+  role: Role
+  hospital: { id: string; name: string }
+  roles: RoleGrant[]
+}
+
+export interface DeviceSession {
+  id: string
+  device_name: string
+  platform: string
+  created_at: string
+  last_seen_at: string
+  current: boolean
+}
+
+export interface Agreement {
+  code: string
+  title: string
+  version: string
+  text: string
+  accepted_at: string | null
+}
+
+export interface Page<T> {
+  items: T[]
+  next: string | null
+}
+
+export interface Hospital {
+  id: string
+  name: string
+  city: string
+  intro: string
+}
+
+export interface Home {
+  hospital: Hospital
+  services: { code: string; title: string; icon: string; enabled: boolean }[]
+  banners: { title: string; text: string }[]
+  notices: { id: string; title: string; text: string; published_at: string }[]
+}
+
+export interface Department {
+  id: string
+  name: string
+  intro: string
+  parent_id: string | null
+  clinician_count: number
+}
+
+export type Mode = 'text' | 'video'
+
+export interface DoctorService {
+  kind: string
+  mode: Mode
+  price_fen: number
+  enabled: boolean
+}
+
+export interface DoctorShort {
+  id: string
+  name: string
+  title: string
+  department: { id: string; name: string }
+  avatar: string | null
+}
+
+export interface DoctorCard extends DoctorShort {
+  expertise: string
+  rating_average: number | null
+  rating_count: number
+  consultation_count: number
+  services: DoctorService[]
+  online: boolean
+  favourite: boolean | null
+}
+
+export interface DoctorProfile extends DoctorCard {
+  introduction: string
+  practice_years: number
+  licence_number_masked: string
+}
+
+export interface DoctorRating {
+  id: string
+  stars: number
+  tags: string[]
+  comment: string
+  patient_name_masked: string
+  at: string
+}
+
+export type IdType =
+  | 'identity_card'
+  | 'permanent_residence'
+  | 'hk_macao_permit'
+  | 'passport'
+  | 'none'
+
+export type Relation = 'self' | 'child' | 'spouse' | 'parent' | 'other'
+
+export interface Guardian {
+  name: string
+  id_number_masked: string
+  phone_masked: string
+  address: string
+  verified: boolean
+}
+
+export interface Patient {
+  id: string
+  kind: 'adult' | 'child'
+  name: string
+  sex: 'male' | 'female'
+  birth_date: string
+  age_text: string
+  id_type: IdType
+  id_number_masked: string | null
+  phone_masked: string | null
+  address: string | null
+  relation: Relation
+  is_default: boolean
+  verified: boolean
+  card_number: string | null
+  guardian: Guardian | null
+}
+
+export interface GuardianInput {
+  name: string
+  id_number: string
+  phone: string
+  address: string
+}
+
+export interface PatientInput {
+  kind: 'adult' | 'child'
+  name: string
+  id_type: IdType
+  id_number?: string
+  sex?: 'male' | 'female'
+  birth_date?: string
+  phone?: string
+  address?: string
+  relation: Relation
+  card_number?: string
+  guardian?: GuardianInput
+}
+
+export type FileKind = 'image' | 'voice' | 'video' | 'file'
+
+export interface FileRef {
+  id: string
+  name: string
+  kind: FileKind
+  content_type: string
+  size: number
+  width?: number | null
+  height?: number | null
+  duration_ms?: number | null
+  waveform?: number[] | null
+  has_thumbnail: boolean
+}
+
+export interface FileLink {
+  url: string
+  thumbnail_url: string | null
+  expires_at: string
+}
+
+export type ConsultationState =
+  | 'draft'
+  | 'awaiting_payment'
+  | 'waiting'
+  | 'active'
+  | 'ended'
+  | 'cancelled'
+
+export interface Revisit {
+  status:
+    | 'unchecked'
+    | 'eligible'
+    | 'proof_required'
+    | 'proof_submitted'
+    | 'proof_confirmed'
+    | 'proof_rejected'
+  evidence: { visit_date: string; department: string; diagnosis: string }[]
+  proof: FileRef[]
+}
+
+export interface Rating {
+  id?: string
+  stars: number
+  tags: string[]
+  comment: string
+  at?: string
+  doctor?: DoctorShort
+  consultation_id?: string
+  patient_name_masked?: string
+}
+
+export interface Consultation {
+  id: string
+  number: string
+  kind: string
+  mode: Mode
+  purpose: 'revisit' | 'refill'
+  state: ConsultationState
+  state_text: string
+  close_reason: string | null
+  patient: Patient
+  doctor: DoctorShort
+  room_id: string | null
+  order_id: string | null
+  price_fen: number
+  description: string
+  onset: string
+  answers: Record<string, boolean>
+  red_flag: boolean
+  attachments: FileRef[]
+  revisit: Revisit
+  consent: { version: string; accepted_at: string; recording_agreed: boolean } | null
+  created_at: string
+  submitted_at: string | null
+  paid_at: string | null
+  accept_by: string | null
+  accepted_at: string | null
+  ended_at: string | null
+  closing_note: { diagnosis: string; advice: string; at: string } | null
+  rating: Rating | null
+  unread: number
+  last_message: { text: string; at: string } | null
+}
+
+export interface IntakeQuestion {
+  id: string
+  text: string
+  red_flag: boolean
+}
+
+export interface ConsultationNotice {
+  version: string
+  title: string
+  text: string
+  recording_text: string
+}
+
+export interface Order {
+  id: string
+  number: string
+  subject: string
+  amount_fen: number
+  state: 'pending' | 'paid' | 'closed' | 'refunding' | 'refunded' | 'refund_failed'
+  channel: string | null
+  consultation_id: string | null
+  created_at: string
+  expires_at: string | null
+  paid_at: string | null
+  refunds: { id: string; amount_fen: number; reason: string; state: string; at: string }[]
+}
+
+export interface InboxItem {
+  id: number
+  type: string
+  title: string
+  text: string
+  ref: { type: string; id: string } | null
+  at: string
+  read: boolean
+}
+
+export interface Phrase {
+  id: string
+  category: string
+  text: string
+}

@@ -1,0 +1,68 @@
+const TWO = (value: number): string => String(value).padStart(2, '0')
+
+/** 12345 fen → "123.45"; whole yuan without a fraction. */
+export function yuan(fen: number): string {
+  const sign = fen < 0 ? '-' : ''
+  const value = Math.abs(Math.round(fen))
+  const rest = value % 100
+  return `${sign}${Math.floor(value / 100)}${rest === 0 ? '' : `.${TWO(rest)}`}`
+}
+
+/** ISO date of a moment in the device's time zone. */
+export function isoDate(date: Date): string {
+  return `${date.getFullYear()}-${TWO(date.getMonth() + 1)}-${TWO(date.getDate())}`
+}
+
+export function clock(date: Date): string {
+  return `${TWO(date.getHours())}:${TWO(date.getMinutes())}`
+}
+
+/** A moment as a person says it: today's time, 昨天, month and day, or the full date. */
+export function when(iso: string | null | undefined, now: Date): string {
+  if (!iso) return ''
+  const at = new Date(iso)
+  if (Number.isNaN(at.getTime())) return ''
+  const time = clock(at)
+  const midnight = new Date(now.getFullYear(), now.getMonth(), now.getDate()).getTime()
+  const day = 86_400_000
+  if (at.getTime() >= midnight && at.getTime() < midnight + day) return time
+  if (at.getTime() >= midnight - day && at.getTime() < midnight) return `昨天 ${time}`
+  if (at.getFullYear() === now.getFullYear()) {
+    return `${at.getMonth() + 1}月${at.getDate()}日 ${time}`
+  }
+  return `${at.getFullYear()}年${at.getMonth() + 1}月${at.getDate()}日`
+}
+
+/** Date and time in full, for details. */
+export function dateTime(iso: string | null | undefined): string {
+  if (!iso) return ''
+  const at = new Date(iso)
+  return Number.isNaN(at.getTime()) ? '' : `${isoDate(at)} ${clock(at)}`
+}
+
+/** Milliseconds → "3:05", with hours "1:02:03". */
+export function duration(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000))
+  const hours = Math.floor(seconds / 3600)
+  const minutes = Math.floor((seconds % 3600) / 60)
+  return hours > 0
+    ? `${hours}:${TWO(minutes)}:${TWO(seconds % 60)}`
+    : `${minutes}:${TWO(seconds % 60)}`
+}
+
+/** Milliseconds left as a person says it, rounded so that it never promises too much. */
+export function left(ms: number): string {
+  if (ms <= 0) return '0 秒'
+  const seconds = Math.floor(ms / 1000)
+  if (seconds < 60) return `${seconds} 秒`
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 60) return `${minutes} 分 ${seconds % 60} 秒`
+  const hours = Math.floor(minutes / 60)
+  return hours < 48 ? `${hours} 小时 ${minutes % 60} 分` : `${Math.floor(hours / 24)} 天`
+}
+
+export function fileSize(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`
+  if (bytes < 1024 * 1024) return `${(bytes / 1024).toFixed(0)} KB`
+  return `${(bytes / 1024 / 1024).toFixed(1)} MB`
+}

@@ -1,0 +1,19 @@
+import type { Consultation } from '@/api/types'
+
+/** The page where a consultation goes on, for the patient. */
+export function patientPage(one: Consultation): { path: string; query: Record<string, string> } {
+  switch (one.state) {
+    case 'draft':
+      return { path: '/pages/intake/index', query: { id: one.id } }
+    case 'awaiting_payment':
+      return one.order_id
+        ? { path: '/pages/pay/index', query: { order: one.order_id } }
+        : { path: '/pages/intake/index', query: { id: one.id } }
+    case 'waiting':
+      return { path: '/pages/waiting/index', query: { id: one.id } }
+    case 'active':
+      return { path: '/pages/room/index', query: { id: one.id } }
+    default:
+      return { path: '/pages/consultation/index', query: { id: one.id } }
+  }
+}

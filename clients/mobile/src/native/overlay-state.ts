@@ -1,0 +1,16 @@
+import { reactive } from 'vue'
+
+export interface Question {
+  title: string
+  text: string
+  confirm: string
+  cancel: string
+  danger: boolean
+  answer: (yes: boolean) => void
+}
+
+/** What lies over every page: the question being asked and the last short notice. */
+export const overlay = reactive({
+  question: null as Question | null,
+  toast: null as { text: string; bad: boolean; key: number } | null,
+})
