@@ -1,0 +1,40 @@
+"""The simulators as one ASGI application."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from clinical.sandbox import console, vendors
+from clinical.sandbox.config import SandboxConfig
+from clinical.sandbox.wechat import callbacks, refunds
+from clinical.sandbox.wechat import routes as wechat
+from clinical.sandbox.world import World, world_of
+
+
+async def health(request: Request) -> Response:
+    world_of(request)
+    return JSONResponse({"ok": True})
+
+
+def build_app(config: SandboxConfig) -> Starlette:
+    """All simulators in one application; its lifespan opens and closes their state."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        world = World(config)
+        app.state.world = world
+        callbacks.resume(world)
+        refunds.resume(world)
+        try:
+            yield
+        finally:
+            await world.stop()
+
+    routes = [*vendors.routes, *wechat.routes, *console.routes, Route("/healthz", health)]
+    return Starlette(routes=routes, lifespan=lifespan)

@@ -1,0 +1,114 @@
+"""Faults on demand: one switch per door, each with named modes, for good or for some times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from clinical.sandbox.store import Store
+
+OK = "ok"
+
+
+class UnknownFault(ValueError):
+    """No such switch or mode."""
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A door that can misbehave: its Chinese title and its modes with theirs."""
+
+    title: str
+    modes: dict[str, str]
+
+
+_DOWN = {"error": "返回 500", "timeout": "超时不答"}
+_CALLBACK = {
+    "lost": "丢失",
+    "late": "迟到",
+    "duplicated": "重复",
+    "wrong_signature": "签名错误",
+}
+
+SWITCHES: dict[str, Switch] = {
+    "sms": Switch("短信", {**_DOWN, "refused": "被拒绝"}),
+    "real_name": Switch(
+        "实名核验", {**_DOWN, "unavailable": "库暂不可用", "mismatch": "一律不一致"}
+    ),
+    "his": Switch("医院信息系统", {**_DOWN, "empty": "查无就诊记录"}),
+    "wechat_order": Switch(
+        "微信下单、查单、关单",
+        {
+            **_DOWN,
+            "answer_lost": "办理后丢失应答",
+            "wrong_signature": "应答签名错误",
+            "rate_limited": "频率超限",
+        },
+    ),
+    "wechat_refund": Switch(
+        "微信退款",
+        {
+            **_DOWN,
+            "answer_lost": "办理后丢失应答",
+            "abnormal": "退款异常",
+            "slow": "一直处理中",
+            "not_enough": "余额不足",
+        },
+    ),
+    "payment_callback": Switch("支付回调", _CALLBACK),
+    "refund_callback": Switch("退款回调", _CALLBACK),
+    "certificates": Switch("平台证书", _DOWN),
+    "bill": Switch(
+        "对账单",
+        {
+            "not_ready": "尚未生成",
+            "missing": "少一笔",
+            "extra": "多一笔",
+            "amount": "金额不符",
+            "broken": "文件损坏",
+        },
+    ),
+}
+
+
+class Faults:
+    """The switches' present positions, kept in the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def show(self) -> dict[str, dict[str, Any]]:
+        """Every switch: title, possible modes, present mode, how often still (None: for good)."""
+        shown = {}
+        for name, switch in SWITCHES.items():
+            mode, times = self._position(name)
+            modes = {OK: "正常", **switch.modes}
+            shown[name] = {"title": switch.title, "modes": modes, "mode": mode, "times": times}
+        return shown
+
+    def set(self, name: str, mode: str, times: int | None = None) -> None:
+        """Turn a switch. Raises UnknownFault."""
+        switch = SWITCHES.get(name)
+        if switch is None or mode not in {OK, *switch.modes}:
+            raise UnknownFault(f"No fault {name}={mode}.")
+        if times is not None and times < 1:
+            raise UnknownFault("A fault happens at least once.")
+        self._store.put("fault", name, {"mode": mode, "times": times})
+
+    def peek(self, name: str) -> str:
+        """The present mode, without using it up."""
+        return self._position(name)[0]
+
+    def take(self, name: str) -> str:
+        """The mode for one occasion; a counted fault is used up by it."""
+        mode, times = self._position(name)
+        if mode != OK and times is not None:
+            if times > 1:
+                self._store.put("fault", name, {"mode": mode, "times": times - 1})
+            else:
+                self._store.put("fault", name, {"mode": OK, "times": None})
+        return mode
+
+    def _position(self, name: str) -> tuple[str, int | None]:
+        stored = self._store.get("fault", name)
+        return (OK, None) if stored is None else (stored["mode"], stored["times"])

@@ -1,0 +1,1 @@
+"""WeChat Pay v3 as its documentation describes it, seen from the platform's side."""
