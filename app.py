@@ -11,20 +11,26 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
+import asyncpg
 import structlog
 import uvicorn
+import uvloop
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from core import logs, migrate, outbox
-from core.bus import Bus, PostgresBus
+from core.bus import Bus, LocalBus, PostgresBus
 from core.clock import Clock, SystemClock
 from core.config import Config
-from core.crypto.columns import install_keyring
+from core.crypto.keyring import install_keyring
 from core.crypto.keyring import Keyring, KeyringError
 from core.db import create_engine
 from core.http import dispatch, site
@@ -32,8 +38,8 @@ from core.http.middleware import RequestMiddleware
 from core.jobs import JobRunner
 from core.modules import Modules, load_modules
 from core.runtime import Runtime
-from core.storage import Storage
-from core.supervisor import stop_event
+from core.storage import Storage, StorageError
+from core.supervisor import Child, ProcessFailed, Supervisor, python_command, stop_event
 
 VERSION = "0.1.0"
 CORE_MODULES = ("core.identity", "core.audit", "core.files", "core.settings", "core.http")
@@ -67,7 +73,7 @@ def build_runtime(
     url = config.require_database()
     ring = keyring or Keyring.load(config.keys)
     install_keyring(ring)
-    return Runtime(
+    runtime = Runtime(
         config=config,
         clock=clock or SystemClock(),
         engine=create_engine(url, pool_size=config.database_pool),
@@ -76,6 +82,10 @@ def build_runtime(
         bus=bus or PostgresBus(url),
         handlers=modules.handlers,
     )
+    from realtime.hub import Hub
+
+    runtime.realtime = Hub(runtime)
+    return runtime
 
 
 def build_asgi(runtime: Runtime, modules: Modules, gateway: Any = None) -> ASGIApp:
@@ -118,3 +128,299 @@ def relay_and_jobs(runtime: Runtime, modules: Modules) -> list[Background]:
 
     runtime.bus.subscribe(outbox.WAKE_CHANNEL, wake)
     return [relay.run, JobRunner(runtime, modules.jobs).run]
+
+
+def provide_adapters(runtime: Runtime) -> None:
+    """Give every port its adapter. Raises SetupProblem naming the settings that are missing."""
+    from clinical.consultation.gateway import HisVisitHistory, VisitHistoryGateway
+    from clinical.payments.gateway import PaymentGateway, WechatMerchant, WechatPay
+    from clinical.people.gateway import HisVisitCards, VisitCardGateway
+    from core.identity.gateway import IdentityCheck, SmsGateway
+    from core.identity.realname_http import HttpIdentityCheck
+    from core.identity.sms_http import HttpSmsGateway
+
+    config, now = runtime.config, runtime.clock.now
+    missing = missing_adapters(config)
+    if missing:
+        raise SetupProblem("Not configured: " + "; ".join(missing) + ". See zhenjian check.")
+    his = (config.his_url or "", config.his_key, _secret(config.his_secret), now)
+    runtime.provide(
+        SmsGateway,
+        HttpSmsGateway(config.sms_url or "", config.sms_key or "", _secret(config.sms_secret), now),
+    )
+    runtime.provide(
+        IdentityCheck,
+        HttpIdentityCheck(
+            config.real_name_url or "", config.real_name_key, _secret(config.real_name_secret), now
+        ),
+    )
+    runtime.provide(VisitCardGateway, HisVisitCards(*his))
+    runtime.provide(VisitHistoryGateway, HisVisitHistory(*his))
+    assert config.wechat_private_key is not None
+    merchant = WechatMerchant(
+        mchid=config.wechat_mchid or "",
+        appid=config.wechat_appid or "",
+        serial=config.wechat_serial or "",
+        private_key=_private_key(config.wechat_private_key),
+        api_v3_key=_secret(config.wechat_api_v3_key).encode(),
+    )
+    runtime.provide(PaymentGateway, WechatPay(config.wechat_url, merchant, now))
+
+
+def missing_adapters(config: Config) -> list[str]:
+    """The outside systems that lack a setting, each with the settings to give it."""
+    needs = {
+        "SMS": ("sms_url", "sms_key", "sms_secret"),
+        "real-name verification": ("real_name_url", "real_name_secret"),
+        "HIS": ("his_url", "his_secret"),
+        "WeChat Pay": (
+            "wechat_mchid",
+            "wechat_appid",
+            "wechat_serial",
+            "wechat_private_key",
+            "wechat_api_v3_key",
+        ),
+        "media workers": ("media_secret",),
+    }
+    found = []
+    for system, names in needs.items():
+        absent = [f"ZHENJIAN_{name.upper()}" for name in names if not getattr(config, name)]
+        if absent:
+            found.append(f"{system} ({', '.join(absent)})")
+    return found
+
+
+async def close_adapters(runtime: Runtime) -> None:
+    """Close the connections that adapters hold."""
+    for adapter in runtime.ports.values():
+        close = getattr(adapter, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def _secret(value: Any) -> str:
+    return value.get_secret_value() if value is not None else ""
+
+
+def _private_key(path: Path) -> rsa.RSAPrivateKey:
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except (OSError, ValueError) as error:
+        raise SetupProblem(f"ZHENJIAN_WECHAT_PRIVATE_KEY: cannot read {path}: {error}") from error
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise SetupProblem(f"ZHENJIAN_WECHAT_PRIVATE_KEY: {path} holds no RSA key.")
+    return key
+
+
+# --- Processes ------------------------------------------------------------------------------------
+
+
+async def web(config: Config) -> None:
+    """HTTP, Socket.IO and, when alone, the relay and the jobs."""
+    modules = all_modules(config)
+    runtime = build_runtime(config, modules)
+    provide_adapters(runtime)
+    require_schema(*await migrate.current(runtime.engine))
+    background = relay_and_jobs(runtime, modules) if config.relay else []
+    async with gateway_of(runtime, modules) as gateway, running(runtime, background):
+        server = uvicorn.Server(
+            uvicorn.Config(
+                build_asgi(runtime, modules, gateway),
+                host=config.host,
+                port=config.port,
+                loop="uvloop",
+                # Engine.IO pings by itself, and compression costs 50 KB a connection.
+                ws="websockets-sansio",
+                ws_per_message_deflate=False,
+                ws_ping_interval=None,
+                lifespan="off",
+                log_config=None,
+                forwarded_allow_ips=config.trusted_proxies,
+                timeout_graceful_shutdown=5,
+            )
+        )
+        await server.serve()
+
+
+async def worker(config: Config) -> None:
+    """The outbox relay and the scheduled jobs, without a socket to the outside."""
+    modules = all_modules(config)
+    runtime = build_runtime(config, modules)
+    provide_adapters(runtime)
+    require_schema(*await migrate.current(runtime.engine))
+    stop = stop_event()
+    async with running(runtime, relay_and_jobs(runtime, modules)):
+        await stop.wait()
+
+
+async def media(config: Config) -> None:
+    """One media worker."""
+    from media.worker import run_worker, worker_config
+
+    await run_worker(worker_config(config), stop_event())
+
+
+def require_schema(present: str | None, newest: str | None) -> None:
+    """Refuse to serve on a schema that is not the newest."""
+    if present != newest:
+        raise SetupProblem(
+            f"The database is at version {present or 'none'}, this program needs {newest}: "
+            "run zhenjian migrate."
+        )
+
+
+async def sandbox(config: Config) -> None:
+    """The simulators of the outside world; they belong to the demo alone."""
+    from clinical.sandbox.config import SandboxConfig
+    from clinical.sandbox.server import run
+
+    if not config.demo:
+        raise SetupProblem("The simulators run in demo mode only (ZHENJIAN_DEMO=true).")
+    await run(SandboxConfig(data_dir=config.data_dir, port=config.sandbox_port), stop_event())
+
+
+async def migrate_database(config: Config) -> None:
+    """Bring the schema to the newest version."""
+    engine = create_engine(config.require_database(), pool_size=2)
+    try:
+        await migrate.upgrade(engine)
+        print("The schema is at version", (await migrate.current(engine))[0])
+    finally:
+        await engine.dispose()
+
+
+async def demo(config: Config) -> None:
+    """Everything on this machine with a demo hospital."""
+    from admin.demo.accounts import DEMO_ACCOUNTS
+    from admin.demo.launch import Demo
+
+    await Demo(config).run(seed_demo, DEMO_ACCOUNTS)
+
+
+async def seed_demo(config: Config, sandbox_url: str) -> None:
+    """Fill an empty database with the demo hospital."""
+    connection = await asyncpg.connect(config.require_database())
+    try:
+        if await connection.fetchval("SELECT EXISTS (SELECT 1 FROM hospitals)"):
+            return
+    finally:
+        await connection.close()
+    from admin.demo.seed import seed
+
+    runtime = build_runtime(config, all_modules(config), bus=LocalBus())
+    try:
+        await seed(runtime, sandbox_url)
+    finally:
+        await runtime.engine.dispose()
+
+
+async def serve(config: Config) -> None:
+    """Web, one media worker and one worker under one parent."""
+    missing = missing_adapters(config)
+    if missing:
+        raise SetupProblem("Not configured: " + "; ".join(missing) + ".")
+    supervisor = Supervisor()
+    stop = stop_event()
+    environment = {**os.environ, "ZHENJIAN_RELAY": "false"}
+    try:
+        for name in ("media", "web", "worker"):
+            await supervisor.start(Child(name, python_command(name), environment))
+        await supervisor.wait(stop)
+    finally:
+        await supervisor.stop()
+
+
+async def check(config: Config) -> None:
+    """Say what is wrong with the configuration, a line each."""
+    problems = [f"Not configured: {item}" for item in missing_adapters(config)]
+    problems += await _foundation_problems(config)
+    for problem in problems:
+        print(problem)
+    if problems:
+        raise SystemExit(1)
+    print("The configuration is complete.")
+
+
+async def _foundation_problems(config: Config) -> list[str]:
+    problems = []
+    try:
+        Keyring.load(config.keys)
+    except KeyringError as error:
+        problems.append(f"Keys: {error}")
+    try:
+        await Storage.open(config.storage).check()
+    except (StorageError, ValueError) as error:
+        problems.append(f"Storage: {error}")
+    if config.database_url is None:
+        return [*problems, "Database: ZHENJIAN_DATABASE_URL is not set."]
+    engine = create_engine(config.require_database(), pool_size=2)
+    try:
+        require_schema(*await migrate.current(engine))
+    except SetupProblem as error:
+        problems.append(f"Database: {error}")
+    except (OSError, SQLAlchemyError, asyncpg.PostgresError) as error:
+        problems.append(f"Database: {error}")
+    finally:
+        await engine.dispose()
+    return problems
+
+
+# --- Command line ---------------------------------------------------------------------------------
+
+COMMANDS: dict[str, Callable[[Config], Coroutine[Any, Any, None]]] = {
+    "serve": serve,
+    "web": web,
+    "media": media,
+    "worker": worker,
+    "migrate": migrate_database,
+    "demo": demo,
+    "check": check,
+    "sandbox": sandbox,
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The ``zhenjian`` command; a problem that its user can solve is told in one line."""
+    parser = argparse.ArgumentParser(prog="zhenjian", description="Internet hospital server.")
+    parser.add_argument("--version", action="version", version=f"zhenjian {VERSION}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for name, function in COMMANDS.items():
+        commands.add_parser(name, help=(function.__doc__ or "").splitlines()[0])
+    command = parser.parse_args(arguments).command
+    try:
+        config = load_config(demo_mode=command == "demo")
+        logs.configure(config.log_level, config.log_format, command)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(COMMANDS[command](config))
+    except one_line_problems() as error:
+        print(f"zhenjian {command}: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def load_config(*, demo_mode: bool = False) -> Config:
+    """The configuration; raises SetupProblem naming each setting that is wrong."""
+    if demo_mode:
+        os.environ.setdefault("ZHENJIAN_LOG_FORMAT", "console")
+        os.environ.setdefault("ZHENJIAN_LOG_LEVEL", "warning")
+    try:
+        return Config(demo=True) if demo_mode else Config()
+    except ValidationError as error:
+        wrong = [
+            f"ZHENJIAN_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
+            for item in error.errors(include_url=False, include_input=False)
+        ]
+        raise SetupProblem("; ".join(wrong)) from error
+
+
+def one_line_problems() -> tuple[type[Exception], ...]:
+    """Failures that need a sentence, not a trace."""
+    from admin.demo.launch import DemoProblem
+    from core.postgres import PostgresFailed
+
+    return (SetupProblem, DemoProblem, PostgresFailed, ProcessFailed, KeyringError)
+
+
+if __name__ == "__main__":
+    main()

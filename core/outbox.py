@@ -120,7 +120,7 @@ async def store(session: AsyncSession, events: list[Event]) -> None:
 
 def retry_delay(attempts: int, jitter: float) -> timedelta:
     """The pause after the given number of failed attempts; ``jitter`` is between 0 and 1."""
-    doubled = FIRST_DELAY * 2 ** min(attempts - 1, 20)
+    doubled: timedelta = FIRST_DELAY * 2 ** min(attempts - 1, 20)
     return min(doubled, LONGEST_DELAY) * (0.75 + jitter / 2)
 
 

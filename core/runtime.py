@@ -39,6 +39,8 @@ class Runtime:
     bus: Bus
     handlers: Handlers
     ports: dict[type[Any], Any] = field(default_factory=dict)
+    # The sending side of rooms (``realtime.table.Sender``), set by ``app.py``: core knows no rooms.
+    realtime: Any = None
 
     def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """A new transaction; commits on a clean exit."""
@@ -62,11 +64,3 @@ class Runtime:
         if adapter is None:
             raise PortMissing(f"No adapter is configured for {port.__name__}.")
         return adapter  # type: ignore[no-any-return]
-
-    @property
-    def realtime(self) -> Any:
-        """The room server's sending side (``realtime.table.Sender``), provided by ``app.py``."""
-        adapter = self.ports.get("realtime")  # type: ignore[call-overload]
-        if adapter is None:
-            raise PortMissing("No realtime sender is configured.")
-        return adapter

@@ -74,6 +74,12 @@ class Supervisor:
                 return
             await self._spawn(child)
 
+    def check(self) -> None:
+        """Raise ProcessFailed when a child keeps dying."""
+        for watcher in self._watchers:
+            if watcher.done() and not watcher.cancelled():
+                watcher.result()
+
     async def wait(self, stop: asyncio.Event) -> None:
         """Return when ``stop`` is set. Raises ProcessFailed when a child keeps dying."""
         stopped = asyncio.create_task(stop.wait())

@@ -7,7 +7,6 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
@@ -25,7 +24,9 @@ from core.modules import Modules
 from core.outbox import Relay
 from core.postgres import EmbeddedPostgres
 from core.runtime import Runtime
+from tests.support.cast import Cast, hire_cast
 from tests.support.http import Client
+from tests.support.requirements import Record, rows
 
 TODAY = datetime(2026, 11, 20, 1, 0, tzinfo=UTC)  # A Friday, 9 o'clock in Shanghai.
 TEMPLATE = "zhenjian_template"
@@ -143,5 +144,35 @@ def client(asgi: ASGIApp) -> Client:
     return Client(asgi)
 
 
-def pytest_configure(config: Any) -> None:
-    config.addinivalue_line("markers", "postgres: needs the private PostgreSQL")
+@pytest.fixture
+async def cast(runtime: Runtime) -> Cast:
+    """The people of the stories, logged in."""
+    return await hire_cast(runtime)
+
+
+RECORD = Record()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Note the outcome of tests that claim to show requirement rows."""
+    report = yield
+    ids = [row for mark in item.iter_markers("requirement") for row in mark.args]
+    if ids and (report.when == "call" or report.failed):
+        RECORD.note(item.nodeid, ids, report.passed)
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if not hasattr(session.config, "workerinput"):
+        RECORD.write()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A mark that names no row of the catalogues is a mistake."""
+    known = {row.id for row in rows()}
+    for item in items:
+        for mark in item.iter_markers("requirement"):
+            unknown = set(mark.args) - known
+            if unknown:
+                raise pytest.UsageError(f"{item.nodeid} names unknown rows {sorted(unknown)}.")

@@ -1,0 +1,109 @@
+# Zhenjian. `make run` starts the demo, `make test` checks everything; both set up what is missing.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+UV_VERSION := 0.13.8
+DATA := $(or $(ZHENJIAN_DATA_DIR),var)
+CONSOLE := clients/console
+MOBILE := clients/mobile
+REALTIME := clients/realtime
+SHARED := $(shell find clients/realtime/src clients/design -type f 2>/dev/null)
+
+.PHONY: run test setup clients check lint types contracts unit client-tests browser format \
+	requirements clean-data clean help migration lock
+
+help: ## Say what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+run: setup clients ## Start the demo: everything on this machine
+	@exec $(PYTHON) -m app demo
+
+test: setup clients browser check unit client-tests ## Set up what is missing and check everything
+
+check: lint types contracts ## Formatting, linting, strict typing, import contracts
+
+# --- Set-up ---------------------------------------------------------------------------------------
+
+setup: $(VENV)/.ready ## Locked Python environment
+
+$(VENV)/.ready: requirements/dev.txt pyproject.toml
+	@scripts/tools.sh python
+	@echo "Python environment …"
+	@scripts/uv.sh $(UV_VERSION) venv -q --allow-existing --python "$$(scripts/tools.sh which-python)" $(VENV)
+	@scripts/uv.sh $(UV_VERSION) pip sync -q --python $(PYTHON) requirements/dev.txt
+	@scripts/uv.sh $(UV_VERSION) pip install -q --python $(PYTHON) --no-deps --no-build-isolation -e .
+	@touch $@
+
+clients: $(CONSOLE)/dist/.ready $(MOBILE)/dist/.ready ## Build both clients
+
+%/node_modules/.ready: %/package-lock.json
+	@scripts/tools.sh node
+	@echo "Packages of $* …"
+	@cd $* && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(CONSOLE)/dist/.ready: $(CONSOLE)/node_modules/.ready $(REALTIME)/node_modules/.ready $(SHARED) \
+		$(shell find $(CONSOLE) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+	@echo "Building the console …"
+	@cd $(CONSOLE) && npm run --silent build
+	@touch $@
+
+$(MOBILE)/dist/.ready: $(MOBILE)/node_modules/.ready $(REALTIME)/node_modules/.ready $(SHARED) \
+		$(shell find $(MOBILE) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+	@echo "Building the mobile app …"
+	@cd $(MOBILE) && npm run --silent build
+	@touch $@
+
+browser: ## Debian's Chromium and a Chinese font, where they may be installed
+	@scripts/tools.sh browser
+
+# --- Checks ---------------------------------------------------------------------------------------
+
+lint: setup
+	@echo "Formatting and linting …"
+	@$(VENV)/bin/ruff format --check -q .
+	@$(VENV)/bin/ruff check -q .
+
+types: setup
+	@echo "Types …"
+	@$(VENV)/bin/mypy
+
+contracts: setup
+	@echo "Import contracts …"
+	@$(VENV)/bin/lint-imports --no-logo
+
+unit: setup
+	@$(PYTHON) -m pytest -q
+
+client-tests: clients
+	@for client in $(REALTIME) $(CONSOLE) $(MOBILE); do \
+		echo "Checks and tests of $$client …"; \
+		(cd $$client && npm run --silent check && npm test --silent); \
+	done
+
+format: setup ## Put the Python code in form
+	@$(VENV)/bin/ruff check -q --fix .
+	@$(VENV)/bin/ruff format -q .
+
+# --- Tools ----------------------------------------------------------------------------------------
+
+requirements: setup ## Which requirement rows are shown by a passing test
+	@$(PYTHON) -m tests.support.requirements
+
+migration: setup ## Draft a migration from the models: make migration NAME=add_x
+	@$(PYTHON) -m tests.support.draft_migration "$(NAME)"
+
+lock: ## Lock the Python requirements again
+	@requirements/lock.sh
+
+clean-data: setup ## Delete what the demo has stored
+	@$(PYTHON) -c "from pathlib import Path; from admin.demo.launch import remove_data; remove_data(Path('$(DATA)').absolute())"
+	@echo "The demo's data is gone."
+
+clean: ## Delete environments and builds (not the data)
+	@rm -rf $(VENV) $(CONSOLE)/dist $(MOBILE)/dist clients/*/node_modules

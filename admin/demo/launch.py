@@ -1,0 +1,197 @@
+"""Starts the demo: private PostgreSQL, simulators, one media worker, the web process and the relay."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from clinical.sandbox.keys import demo_settings
+from core import migrate
+from core.config import Config
+from core.crypto.keyring import Keyring
+from core.db import create_engine
+from core.http.site import CLIENTS
+from core.postgres import EmbeddedPostgres
+from core.supervisor import Child, Supervisor, port_is_free, python_command, stop_event
+
+READY_SECONDS = 60.0
+BUILT_CLIENTS = {
+    "console": CLIENTS / "console" / "dist" / "index.html",
+    "mobile": CLIENTS / "mobile" / "dist" / "build" / "h5" / "index.html",
+}
+
+
+class DemoProblem(Exception):
+    """Why the demo cannot start and what to do about it, in one line."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """A demo account as the start prints it."""
+
+    role: str
+    login: str
+    password: str
+    note: str
+
+
+Seed = Callable[[Config, str], Awaitable[None]]
+
+
+def say(text: str) -> None:
+    """One line of progress for the person at the terminal."""
+    print(text, flush=True)  # noqa: T201
+
+
+class Demo:
+    """One run of the demo."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.postgres = EmbeddedPostgres(config.data_dir / "postgres")
+        self.supervisor = Supervisor()
+        self.sandbox_url = f"http://127.0.0.1:{config.sandbox_port}"
+
+    async def run(self, seed: Seed, accounts: list[Account]) -> None:
+        """Start everything, print where it is, and stay until told to stop."""
+        began = time.monotonic()
+        check_ports(self.config)
+        check_clients()
+        stop = stop_event()
+        try:
+            await self._start(seed, stop)
+            if not stop.is_set():
+                self._tell(accounts, time.monotonic() - began)
+                await self.supervisor.wait(stop)
+        finally:
+            say("正在停止 / Stopping …")
+            await self.supervisor.stop()
+            await asyncio.to_thread(self.postgres.stop)
+
+    async def _start(self, seed: Seed, stop: asyncio.Event) -> None:
+        say("[1/4] PostgreSQL")
+        self.config.data_dir.mkdir(parents=True, exist_ok=True)
+        Keyring.load_or_create(self.config.keys, may_create=True)
+        environment = self._environment()
+        for name in ("sandbox", "media"):
+            await self.supervisor.start(Child(name, python_command(name), environment))
+        await asyncio.to_thread(self.postgres.start)
+        say("[2/4] Schema")
+        await self._migrate()
+        say("[3/4] Demo hospital")
+        await until_answering(f"{self.sandbox_url}/", stop, self.supervisor)
+        await seed(Config(_env_file=None, **_settings(environment)), self.sandbox_url)
+        say("[4/4] Web")
+        for name in ("web", "worker"):
+            await self.supervisor.start(Child(name, python_command(name), environment))
+        url = f"http://127.0.0.1:{self.config.port}/readyz"
+        await until_answering(url, stop, self.supervisor)
+
+    def _environment(self) -> dict[str, str]:
+        config = self.config
+        return {
+            **os.environ,
+            **demo_settings(config.data_dir, self.sandbox_url),
+            "ZHENJIAN_ENV_FILE": "",
+            "ZHENJIAN_DEMO": "true",
+            "ZHENJIAN_HOST": config.host,
+            "ZHENJIAN_PORT": str(config.port),
+            "ZHENJIAN_SANDBOX_PORT": str(config.sandbox_port),
+            "ZHENJIAN_DATA_DIR": str(config.data_dir),
+            "ZHENJIAN_DATABASE_URL": self.postgres.url(),
+            "ZHENJIAN_MEDIA_PORT": str(config.media_port),
+            "ZHENJIAN_MEDIA_CONTROL_PORT": str(config.media_control_port),
+            "ZHENJIAN_MEDIA_SECRET": secrets.token_urlsafe(24),
+            "ZHENJIAN_RELAY": "false",
+            "ZHENJIAN_LOG_FORMAT": config.log_format,
+            "ZHENJIAN_LOG_LEVEL": config.log_level,
+        }
+
+    async def _migrate(self) -> None:
+        engine = create_engine(self.postgres.url(), pool_size=2)
+        try:
+            present, newest = await migrate.current(engine)
+            if present != newest:
+                await migrate.upgrade(engine)
+        finally:
+            await engine.dispose()
+
+    def _tell(self, accounts: list[Account], seconds: float) -> None:
+        base = self.config.base_url
+        say(f"\n诊间 Zhenjian 演示环境已就绪 (ready in {seconds:.1f} s)\n")
+        say(f"  患者手机端 Patient app    {base}/m/")
+        say(f"  医护与管理 Console        {base}/console/")
+        say(f"  模拟器 Simulators         {self.sandbox_url}/   (短信验证码在这里 / SMS codes)")
+        say(f"  接口文档 API              {base}/api/docs")
+        say(f"  数据 Data                 {self.config.data_dir}")
+        if self.postgres.data.parent.parent != self.config.data_dir:
+            say(f"  数据库 Database           {self.postgres.data}")
+        say("\n  演示账号 Demo accounts")
+        for account in accounts:
+            say(f"    {account.role:<8}{account.login:<14}{account.password:<14}{account.note}")
+        say("\n  Ctrl-C 停止 / stops everything.")
+
+
+def _settings(environment: dict[str, str]) -> dict[str, str]:
+    prefix = "ZHENJIAN_"
+    given = {k[len(prefix) :].lower(): v for k, v in environment.items() if k.startswith(prefix)}
+    return {name: value for name, value in given.items() if name in Config.model_fields}
+
+
+def check_ports(config: Config) -> None:
+    """Raise DemoProblem naming the first port that somebody else uses, and the setting for it."""
+    ports = [
+        ("ZHENJIAN_PORT", config.host, config.port, False),
+        ("ZHENJIAN_SANDBOX_PORT", "127.0.0.1", config.sandbox_port, False),
+        ("ZHENJIAN_MEDIA_PORT", config.media_host, config.media_port, True),
+        ("ZHENJIAN_MEDIA_CONTROL_PORT", "127.0.0.1", config.media_control_port, False),
+    ]
+    for name, host, port, udp in ports:
+        if not port_is_free(host, port, udp=udp):
+            kind = "UDP" if udp else "TCP"
+            raise DemoProblem(
+                f"{kind} port {port} is in use: stop the program that uses it, or choose another "
+                f"with {name}=<port>."
+            )
+
+
+def check_clients() -> None:
+    """Raise DemoProblem when a client has not been built."""
+    for name, page in BUILT_CLIENTS.items():
+        if not page.is_file():
+            raise DemoProblem(f"The {name} client is not built: run make clients.")
+
+
+async def until_answering(url: str, stop: asyncio.Event, supervisor: Supervisor) -> None:
+    """Wait until a child answers with success. Raises DemoProblem after a minute."""
+    deadline = time.monotonic() + READY_SECONDS
+    timeout = aiohttp.ClientTimeout(total=2)
+    async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as session:
+        while not stop.is_set():
+            try:
+                async with session.get(url) as response:
+                    if response.status == 200:
+                        return
+            except (aiohttp.ClientError, TimeoutError):
+                pass
+            if time.monotonic() > deadline:
+                raise DemoProblem(f"{url} does not answer; the log above says why.")
+            supervisor.check()
+            await asyncio.sleep(0.05)
+
+
+def remove_data(data_dir: Path) -> None:
+    """Delete everything that the demo has stored."""
+    import shutil
+
+    EmbeddedPostgres(data_dir / "postgres").remove()
+    for name in ("storage", "journal", "sandbox", "postgres"):
+        shutil.rmtree(data_dir / name, ignore_errors=True)
+    (data_dir / "keys.json").unlink(missing_ok=True)

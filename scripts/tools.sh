@@ -1,0 +1,56 @@
+#!/bin/sh
+# Looks for the tools that the set-up needs, installs what it may, and otherwise says what to do.
+set -eu
+
+fail() {
+    echo "$1" >&2
+    exit 1
+}
+
+find_python() {
+    for name in "${PYTHON_EXECUTABLE:-}" python3.11 python3.12 python3.13 python3; do
+        [ -n "$name" ] || continue
+        path=$(command -v "$name" 2>/dev/null) || continue
+        if "$path" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            echo "$path"
+            return
+        fi
+    done
+    fail "Python 3.11 or newer is missing: install it (Debian 12: apt-get install python3 python3-venv python3-pip)."
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+        sudo -n "$@"
+    else
+        return 1
+    fi
+}
+
+case "$1" in
+python)
+    find_python >/dev/null
+    ;;
+which-python)
+    find_python
+    ;;
+node)
+    command -v npm >/dev/null 2>&1 || fail "Node.js is missing: install Node 20 with npm."
+    major=$(node -p 'process.versions.node.split(".")[0]')
+    [ "$major" -ge 20 ] || fail "Node.js $major is too old: install Node 20 or newer."
+    ;;
+browser)
+    if command -v chromium >/dev/null 2>&1 && fc-list :lang=zh 2>/dev/null | grep -q .; then
+        exit 0
+    fi
+    echo "Installing Chromium and a Chinese font …"
+    as_root apt-get update -qq || fail "Chromium is missing: apt-get install chromium fonts-noto-cjk fontconfig"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium fonts-noto-cjk fontconfig >/dev/null ||
+        fail "Chromium is missing: apt-get install chromium fonts-noto-cjk fontconfig"
+    ;;
+*)
+    fail "usage: tools.sh python | which-python | node | browser"
+    ;;
+esac
