@@ -1,0 +1,350 @@
+"""Who may see a room: every read made for a person goes through here.
+
+A room is seen by its present members, each in the role in which he is a member, and silently by the
+supervisors of its hospital; a supervisor's look is in the audit. For everybody else it does not
+exist.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy.orm import aliased
+
+from core import audit
+from core.errors import NotFound
+from core.identity.caller import Caller
+from core.identity.models import RoleAssignment
+from core.identity.roles import Role
+from core.uow import UnitOfWork
+from realtime import presence, room, rules
+from realtime.events import Person
+from realtime.models import MessageRow, ParticipantRow, RoomRow
+from realtime.room import Member, Room
+from realtime.rules import CloseReason, MessageKind, RoomKind, RoomState
+from realtime.schemas import (
+    MemberView,
+    MessagePage,
+    MessageView,
+    MyPlace,
+    Presence,
+    RoomView,
+    SenderView,
+    Subject,
+)
+
+
+@dataclass(frozen=True)
+class RoomAccess:
+    """A room as one person reached it. `mine` is None for a silent observer."""
+
+    caller: Caller
+    row: RoomRow
+    participants: Sequence[ParticipantRow]
+    mine: ParticipantRow | None
+
+    @property
+    def room(self) -> Room:
+        return as_room(self.row, self.participants)
+
+
+async def room_for(uow: UnitOfWork, caller: Caller, room_id: UUID) -> RoomAccess:
+    """The room, if the caller may see it. Raises `not_found` alike for unknown and foreign rooms.
+
+    A supervisor who is not a member gets the room as an observer, and the look is recorded.
+    """
+    row = await uow.session.scalar(
+        select(RoomRow).where(RoomRow.id == room_id, RoomRow.hospital_id == caller.hospital_id)
+    )
+    if row is None:
+        raise NotFound
+    participants = await participants_of(uow, room_id)
+    mine = next((each for each in participants if _is_mine(each, caller)), None)
+    if mine is None:
+        if caller.role is not Role.SUPERVISOR:
+            raise NotFound
+        await audit.look(uow, caller, "room", row.id)
+    return RoomAccess(caller, row, participants, mine)
+
+
+async def member_of(uow: UnitOfWork, caller: Caller, room_id: UUID) -> RoomAccess:
+    """Like `room_for`, for what only members do: an observer gets `not_found` too."""
+    row = await uow.session.scalar(
+        select(RoomRow).where(RoomRow.id == room_id, RoomRow.hospital_id == caller.hospital_id)
+    )
+    participants = await participants_of(uow, room_id) if row is not None else []
+    mine = next((each for each in participants if _is_mine(each, caller)), None)
+    if row is None or mine is None:
+        raise NotFound
+    return RoomAccess(caller, row, participants, mine)
+
+
+def my_rooms(caller: Caller) -> Select[RoomRow]:
+    """The rooms in which the caller is a member now, in this role and hospital."""
+    return (
+        select(RoomRow)
+        .join(ParticipantRow, ParticipantRow.room_id == RoomRow.id)
+        .where(
+            RoomRow.hospital_id == caller.hospital_id,
+            ParticipantRow.user_id == caller.user_id,
+            ParticipantRow.role == caller.role.value,
+            ParticipantRow.left_at.is_(None),
+        )
+    )
+
+
+async def participants_of(uow: UnitOfWork, room_id: UUID) -> Sequence[ParticipantRow]:
+    found = await uow.session.scalars(
+        select(ParticipantRow)
+        .where(ParticipantRow.room_id == room_id)
+        .order_by(ParticipantRow.joined_at, ParticipantRow.user_id)
+        .execution_options(populate_existing=True)
+    )
+    return found.all()
+
+
+async def heads_of(uow: UnitOfWork, room_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """The newest `seq` of each room, for feeds that check whether a hint was lost."""
+    found = await uow.session.execute(
+        select(RoomRow.id, RoomRow.seq).where(RoomRow.id.in_(room_ids))
+    )
+    return {room_id: seq for room_id, seq in found}
+
+
+async def member_now(uow: UnitOfWork, room_id: UUID, user_id: UUID) -> MemberView | None:
+    """One member as everybody in the room sees him; the room was opened to the listeners before."""
+    row = await uow.session.get(ParticipantRow, (room_id, user_id))
+    if row is None:
+        return None
+    found = await presence.states(uow, [user_id])
+    return member_view(row, found[user_id])
+
+
+async def watchable(uow: UnitOfWork, caller: Caller, user_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of `user_ids` whose presence the caller may watch.
+
+    Oneself, whoever shares a room of this hospital with the caller, and, for staff, colleagues of
+    the caller's departments.
+    """
+    mine, theirs = aliased(ParticipantRow), aliased(ParticipantRow)
+    shared = (
+        select(theirs.user_id)
+        .join(mine, mine.room_id == theirs.room_id)
+        .join(RoomRow, RoomRow.id == mine.room_id)
+        .where(
+            RoomRow.hospital_id == caller.hospital_id,
+            mine.user_id == caller.user_id,
+            mine.left_at.is_(None),
+            theirs.left_at.is_(None),
+            theirs.user_id.in_(user_ids),
+        )
+    )
+    found = set(await uow.session.scalars(shared.distinct()))
+    if caller.is_staff and caller.department_ids:
+        colleagues = select(RoleAssignment.user_id).where(
+            RoleAssignment.user_id.in_(user_ids),
+            RoleAssignment.hospital_id == caller.hospital_id,
+            RoleAssignment.department_id.in_(caller.department_ids),
+        )
+        found |= set(await uow.session.scalars(colleagues.distinct()))
+    return found | ({caller.user_id} & set(user_ids))
+
+
+def _is_mine(row: ParticipantRow, caller: Caller) -> bool:
+    return row.user_id == caller.user_id and row.role == caller.role and row.left_at is None
+
+
+def as_room(row: RoomRow, participants: Sequence[ParticipantRow]) -> Room:
+    """The pure state of a stored room."""
+    return Room(
+        id=row.id,
+        hospital_id=row.hospital_id,
+        kind=RoomKind(row.kind),
+        state=RoomState(row.state),
+        seq=row.seq,
+        ref_type=row.ref_type,
+        ref_id=row.ref_id,
+        close_reason=CloseReason(row.close_reason) if row.close_reason else None,
+        members={each.user_id: as_member(each) for each in participants},
+    )
+
+
+def as_member(row: ParticipantRow) -> Member:
+    person = Person(user_id=row.user_id, role=Role(row.role), name=row.name, avatar=row.avatar)
+    return Member(person, joined=row.left_at is None)
+
+
+# ---- views -----------------------------------------------------------------------------------
+
+
+async def room_view(uow: UnitOfWork, access: RoomAccess) -> RoomView:
+    """The room as the caller sees it, with everybody's presence and marks."""
+    states = await presence.states(uow, [each.user_id for each in access.participants])
+    return _view(access, states)
+
+
+async def room_views(uow: UnitOfWork, caller: Caller, rows: Sequence[RoomRow]) -> list[RoomView]:
+    """The views of several rooms of which the caller is a member, in the order given."""
+    found = await uow.session.scalars(
+        select(ParticipantRow)
+        .where(ParticipantRow.room_id.in_([row.id for row in rows]))
+        .order_by(ParticipantRow.joined_at, ParticipantRow.user_id)
+    )
+    by_room: dict[UUID, list[ParticipantRow]] = {row.id: [] for row in rows}
+    for each in found:
+        by_room[each.room_id].append(each)
+    everybody = {each.user_id for group in by_room.values() for each in group}
+    states = await presence.states(uow, list(everybody))
+    views = []
+    for row in rows:
+        mine = next((each for each in by_room[row.id] if _is_mine(each, caller)), None)
+        views.append(_view(RoomAccess(caller, row, by_room[row.id], mine), states))
+    return views
+
+
+def _view(access: RoomAccess, states: dict[UUID, Presence]) -> RoomView:
+    row, caller, mine = access.row, access.caller, access.mine
+    state = access.room
+    is_consultation = row.ref_type == "consultation"
+    return RoomView(
+        id=row.id,
+        kind=row.kind,
+        state=state.state.value,
+        close_reason=row.close_reason,
+        seq=row.seq,
+        subject=Subject(title=row.title, consultation_id=row.ref_id if is_consultation else None),
+        recording=rules.RecordingPolicy(row.recording).value,
+        members=[
+            member_view(each, states.get(each.user_id, "offline")) for each in access.participants
+        ],
+        me=MyPlace(
+            user_id=caller.user_id,
+            read_seq=mine.read_seq if mine else 0,
+            may_send=mine is not None and room.may_send(state, caller.user_id, caller.role),
+        ),
+    )
+
+
+def member_view(row: ParticipantRow, state: Presence) -> MemberView:
+    return MemberView(
+        user_id=row.user_id,
+        name=row.name,
+        role=Role(row.role),
+        avatar=row.avatar,
+        state="joined" if row.left_at is None else "left",
+        presence=state,
+        read_seq=row.read_seq,
+        delivered_seq=row.delivered_seq,
+    )
+
+
+def message_view(row: MessageRow, sender_name: str | None) -> MessageView:
+    """An entry as everybody sees it: what was recalled has no body any more."""
+    sender = None
+    if row.sender_id is not None and row.sender_role is not None:
+        sender = SenderView(
+            user_id=row.sender_id, name=sender_name or "", role=Role(row.sender_role)
+        )
+    recalled = row.recalled_at is not None
+    return MessageView(
+        room=row.room_id,
+        seq=row.seq,
+        id=row.id,
+        kind=MessageKind(row.kind),
+        sender=sender,
+        client_id=row.client_id,
+        body={} if recalled else row.body,
+        reply_to=row.reply_to,
+        at=row.at,
+        recalled=recalled,
+    )
+
+
+# ---- reading the log -------------------------------------------------------------------------
+
+
+def _entries() -> Select[MessageRow, str]:
+    return select(MessageRow, ParticipantRow.name).outerjoin(
+        ParticipantRow,
+        and_(
+            ParticipantRow.room_id == MessageRow.room_id,
+            ParticipantRow.user_id == MessageRow.sender_id,
+        ),
+    )
+
+
+async def messages_after(uow: UnitOfWork, room_id: UUID, after: int, limit: int) -> MessagePage:
+    """The oldest `limit` entries above `after`; the caller has been let into the room before."""
+    query = (
+        _entries()
+        .where(MessageRow.room_id == room_id, MessageRow.seq > after)
+        .order_by(MessageRow.seq)
+        .limit(limit + 1)
+    )
+    found = (await uow.session.execute(query)).all()
+    views = [message_view(row, name) for row, name in found[:limit]]
+    return MessagePage(messages=views, has_more=len(found) > limit)
+
+
+async def messages_before(
+    uow: UnitOfWork, room_id: UUID, before: int | None, limit: int
+) -> MessagePage:
+    """The newest `limit` entries below `before` (None: from the end), in the order of `seq`."""
+    query = _entries().where(MessageRow.room_id == room_id)
+    if before is not None:
+        query = query.where(MessageRow.seq < before)
+    query = query.order_by(MessageRow.seq.desc()).limit(limit + 1)
+    found = (await uow.session.execute(query)).all()
+    views = [message_view(row, name) for row, name in reversed(found[:limit])]
+    return MessagePage(messages=views, has_more=len(found) > limit)
+
+
+async def entries_above(uow: UnitOfWork, cursors: dict[UUID, int], limit: int) -> list[MessageView]:
+    """What several rooms have above their cursors, in the order of room and `seq`.
+
+    For delivery to sockets that were let in before; at most `limit` entries in all, so the last
+    room may be cut short and must be asked for again.
+    """
+    wanted = or_(
+        *(
+            and_(MessageRow.room_id == room_id, MessageRow.seq > after)
+            for room_id, after in cursors.items()
+        )
+    )
+    query = _entries().where(wanted).order_by(MessageRow.room_id, MessageRow.seq).limit(limit)
+    found = (await uow.session.execute(query)).all()
+    return [message_view(row, name) for row, name in found]
+
+
+async def last_messages(uow: UnitOfWork, room_ids: Sequence[UUID]) -> dict[UUID, MessageView]:
+    """The newest entry of each room."""
+    newest = select(RoomRow.id, RoomRow.seq).where(RoomRow.id.in_(room_ids)).subquery()
+    query = _entries().join(
+        newest, and_(newest.c.id == MessageRow.room_id, newest.c.seq == MessageRow.seq)
+    )
+    found = (await uow.session.execute(query)).all()
+    return {row.room_id: message_view(row, name) for row, name in found}
+
+
+async def unread_counts(
+    uow: UnitOfWork, user_id: UUID, room_ids: Sequence[UUID]
+) -> dict[UUID, int]:
+    """How many messages of others, house entries not counted, lie above the user's read mark."""
+    query = (
+        select(MessageRow.room_id, func.count())
+        .join(
+            ParticipantRow,
+            and_(ParticipantRow.room_id == MessageRow.room_id, ParticipantRow.user_id == user_id),
+        )
+        .where(
+            MessageRow.room_id.in_(room_ids),
+            MessageRow.seq > ParticipantRow.read_seq,
+            MessageRow.kind != MessageKind.SYSTEM.value,
+            MessageRow.sender_id != user_id,
+            MessageRow.recalled_at.is_(None),
+        )
+        .group_by(MessageRow.room_id)
+    )
+    found = {room_id: count for room_id, count in await uow.session.execute(query)}
+    return {room_id: found.get(room_id, 0) for room_id in room_ids}

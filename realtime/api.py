@@ -1,0 +1,83 @@
+"""HTTP routes of rooms and the inbox, and the socket events of rooms."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import tuple_
+
+from core.errors import FieldProblem, InvalidRequest
+from core.http import ANY_ROLE, Context, Page, Routes, decode_cursor, encode_cursor
+from realtime import access, commands, inbox, rules
+from realtime.commands import IN_ROOMS
+from realtime.models import RoomRow
+from realtime.schemas import InboxPage, MessagePage, MyRoom, ReadInbox, RoomView
+
+routes = Routes(tag="rooms", title="诊间")
+room_messages = commands.messages.handlers
+
+
+@routes.get("/rooms/mine", roles=sorted(IN_ROOMS), summary="Rooms of the caller, latest first")
+async def mine(ctx: Context, cursor: str | None = None, limit: int = 20) -> Page[MyRoom]:
+    limit = min(max(limit, 1), 100)
+    query = access.my_rooms(ctx.caller).order_by(RoomRow.last_at.desc(), RoomRow.id.desc())
+    position = _position(cursor)
+    if position is not None:
+        query = query.where(tuple_(RoomRow.last_at, RoomRow.id) < tuple_(*position))
+    rows = (await ctx.uow.session.scalars(query.limit(limit + 1))).all()
+    shown = rows[:limit]
+    ids = [row.id for row in shown]
+    views = await access.room_views(ctx.uow, ctx.caller, shown)
+    last = await access.last_messages(ctx.uow, ids)
+    unread = await access.unread_counts(ctx.uow, ctx.caller.user_id, ids)
+    items = [
+        MyRoom(room=view, last_message=last.get(view.id), unread=unread[view.id]) for view in views
+    ]
+    more = len(rows) > limit
+    return Page(items=items, next=encode_cursor(shown[-1].last_at, shown[-1].id) if more else None)
+
+
+@routes.get("/rooms/{room_id}", roles=sorted(IN_ROOMS), summary="A room that the caller may see")
+async def show(ctx: Context, room_id: UUID) -> RoomView:
+    found = await access.room_for(ctx.uow, ctx.caller, room_id)
+    return await access.room_view(ctx.uow, found)
+
+
+@routes.get("/rooms/{room_id}/messages", roles=sorted(IN_ROOMS), summary="A page of a room's log")
+async def history(
+    ctx: Context,
+    room_id: UUID,
+    after: int | None = None,
+    before: int | None = None,
+    limit: int = rules.PAGE_DEFAULT,
+) -> MessagePage:
+    """`after`: the oldest entries above it; else the newest below `before`, or of all."""
+    await access.room_for(ctx.uow, ctx.caller, room_id)
+    limit = min(max(limit, 1), rules.PAGE_MAX)
+    if after is not None:
+        return await access.messages_after(ctx.uow, room_id, after, limit)
+    return await access.messages_before(ctx.uow, room_id, before, limit)
+
+
+@routes.get("/inbox", roles=ANY_ROLE, summary="What concerns the caller, above a cursor")
+async def inbox_page(ctx: Context, after: int | None = None, limit: int = 50) -> InboxPage:
+    """Oldest first above `after`; without it the newest items, with the cursor at the end."""
+    limit = min(max(limit, 1), rules.PAGE_MAX)
+    if after is None:
+        return await inbox.newest(ctx.uow, ctx.caller, limit)
+    return await inbox.page(ctx.uow, ctx.caller, max(after, 0), limit)
+
+
+@routes.put("/inbox/read", roles=ANY_ROLE, status=204, summary="Mark items as read up to one")
+async def inbox_read(ctx: Context, body: ReadInbox) -> None:
+    await inbox.mark_read(ctx.uow, ctx.caller, body.up_to)
+
+
+def _position(cursor: str | None) -> tuple[datetime, UUID] | None:
+    values = decode_cursor(cursor, 2)
+    if values is None:
+        return None
+    try:
+        return datetime.fromisoformat(values[0]), UUID(values[1])
+    except (TypeError, ValueError) as error:
+        problem = FieldProblem("cursor", "翻页参数无效，请从第一页重新开始")
+        raise InvalidRequest(fields=[problem]) from error

@@ -1,0 +1,85 @@
+"""What a message may carry besides words: uploads of the sender, and cards of registered types."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from core.files.access import register_viewer
+from core.files.models import File, Purpose
+from core.files.schemas import FileKind
+from core.files.service import attach
+from core.identity.caller import Caller
+from core.identity.roles import Role
+from core.uow import UnitOfWork
+from realtime.errors import MessageKindNotAllowed
+from realtime.models import MessageRow, ParticipantRow, RoomRow
+from realtime.rules import MessageKind
+from realtime.schemas import CardBody
+
+SCOPE = "message"
+
+#: A message of kind `file` may carry anything: a picture sent as a document keeps its name.
+_FILE_KINDS: dict[MessageKind, tuple[FileKind, ...]] = {
+    MessageKind.IMAGE: (FileKind.IMAGE,),
+    MessageKind.VOICE: (FileKind.VOICE,),
+    MessageKind.VIDEO: (FileKind.VIDEO,),
+    MessageKind.FILE: tuple(FileKind),
+}
+
+_card_senders: dict[str, frozenset[Role]] = {}
+
+
+def register_card(card_type: str, senders: Iterable[Role]) -> None:
+    """Allow clients in these roles to send cards of this type; called at import by its module.
+
+    A card names what it shows and never copies it: opening it asks its module, which checks again.
+    """
+    _card_senders[card_type] = frozenset(senders)
+
+
+def check_card(caller: Caller, card: CardBody) -> None:
+    """Raises `message_kind_not_allowed` for a card that this caller may not send."""
+    if caller.role not in _card_senders.get(card.type, frozenset()):
+        raise MessageKindNotAllowed
+
+
+async def attach_file(
+    uow: UnitOfWork, caller: Caller, file_id: UUID, kind: MessageKind, message_id: UUID
+) -> dict[str, Any]:
+    """Hang an upload of the sender on his message and return its reference as JSON.
+
+    Raises `file_not_found` or `file_type_not_allowed`; nothing has changed then.
+    """
+    [ref] = await attach(
+        uow,
+        [file_id],
+        SCOPE,
+        message_id,
+        caller,
+        purposes=[Purpose.MESSAGE],
+        kinds=_FILE_KINDS[kind],
+    )
+    return ref.model_dump(mode="json", exclude_none=True)
+
+
+async def may_see_file(uow: UnitOfWork, caller: Caller, file: File) -> bool:
+    """Whoever sees the room sees the file, until its message is recalled.
+
+    A supervisor's look is recorded where he reads the messages, not at every part of a file.
+    """
+    message = await uow.session.scalar(
+        select(MessageRow)
+        .join(RoomRow, RoomRow.id == MessageRow.room_id)
+        .where(MessageRow.id == file.scope_id, RoomRow.hospital_id == caller.hospital_id)
+    )
+    if message is None or message.recalled_at is not None:
+        return False
+    if caller.role is Role.SUPERVISOR:
+        return True
+    member = await uow.session.get(ParticipantRow, (message.room_id, caller.user_id))
+    return member is not None and member.role == caller.role and member.left_at is None
+
+
+register_viewer(SCOPE, may_see_file)

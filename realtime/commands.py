@@ -1,0 +1,177 @@
+"""The socket events of rooms: what each takes, who may send it, what it answers."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from core.errors import NotFound
+from core.identity.errors import SessionIsRevoked
+from core.identity.roles import Role
+from core.identity.sessions import authenticate
+from realtime import access, presence, rules, service
+from realtime.gateway import Gateway
+from realtime.schemas import (
+    FetchMessages,
+    JoinRoom,
+    MessagePage,
+    PointAt,
+    Presence,
+    RenewSession,
+    RoomOnly,
+    SendMessage,
+    WatchPresence,
+)
+from realtime.sending import Send, check_body
+from realtime.table import ANY_ROLE, MessageContext, Messages, join_extras
+from realtime.tokens import token_expiry
+
+messages = Messages()
+
+#: Whoever can be a member of a room, and supervisors, who listen silently.
+IN_ROOMS = frozenset(
+    {
+        Role.PATIENT,
+        Role.DOCTOR,
+        Role.NURSE,
+        Role.PHARMACIST,
+        Role.CUSTOMER_SERVICE,
+        Role.SUPERVISOR,
+    }
+)
+MEMBERS = IN_ROOMS - {Role.SUPERVISOR}
+
+
+def _gateway(ctx: MessageContext) -> Gateway:
+    return ctx.runtime.port(Gateway)
+
+
+@messages.on("room:join", roles=IN_ROOMS, transaction=False)
+async def join(ctx: MessageContext, body: JoinRoom) -> Mapping[str, Any]:
+    """Listen first, then read: what is said in between arrives as events, nothing is missed."""
+    gateway = _gateway(ctx)
+    connection = gateway.connection_of(ctx)
+    was_listening = body.room in connection.rooms
+    gateway.listen(connection, body.room)
+    try:
+        answer = await _read_room(ctx, body)
+    except BaseException:
+        if not was_listening:
+            gateway.unlisten(connection, body.room)
+        raise
+    connection.behind.discard(body.room)
+    await gateway.feeds.start(body.room, answer["room"]["seq"])
+    return answer
+
+
+async def _read_room(ctx: MessageContext, body: JoinRoom) -> dict[str, Any]:
+    async with ctx.runtime.unit_of_work() as uow:
+        found = await access.room_for(uow, ctx.caller, body.room)
+        view = await access.room_view(uow, found)
+        if body.after is None:
+            page = await access.messages_before(uow, body.room, None, rules.PAGE_DEFAULT)
+        else:
+            page = await access.messages_after(uow, body.room, body.after, rules.PAGE_MAX)
+        extras = await join_extras(ctx.within(uow), body.room)
+    return {
+        "room": view.model_dump(mode="json"),
+        "messages": [message.model_dump(mode="json") for message in page.messages],
+        "resync": body.after is not None and page.has_more,
+        "call": None,
+        **{field: _plain(value) for field, value in extras.items()},
+    }
+
+
+def _plain(value: BaseModel | Mapping[str, Any] | None) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+
+
+@messages.on("room:leave", roles=IN_ROOMS, transaction=False)
+async def leave(ctx: MessageContext, body: RoomOnly) -> None:
+    gateway = _gateway(ctx)
+    gateway.unlisten(gateway.connection_of(ctx), body.room)
+
+
+@messages.on("message:send", roles=MEMBERS, transaction=False)
+async def send(ctx: MessageContext, body: SendMessage) -> Mapping[str, Any]:
+    sent = await _gateway(ctx).writer.send(
+        Send(
+            caller=ctx.caller,
+            room_id=body.room,
+            client_id=body.client_id,
+            kind=body.kind,
+            body=check_body(body.kind, body.body),
+            reply_to=body.reply_to,
+        )
+    )
+    return {"seq": sent.seq, "at": sent.at, "duplicate": sent.duplicate}
+
+
+@messages.on("message:fetch", roles=IN_ROOMS)
+async def fetch(ctx: MessageContext, body: FetchMessages) -> MessagePage:
+    await access.room_for(ctx.uow, ctx.caller, body.room)
+    if body.after is not None:
+        return await access.messages_after(ctx.uow, body.room, body.after, body.limit)
+    return await access.messages_before(ctx.uow, body.room, body.before, body.limit)
+
+
+@messages.on("message:recall", roles=MEMBERS)
+async def recall(ctx: MessageContext, body: PointAt) -> Mapping[str, Any]:
+    """Answers the `seq` of the recall; everybody hears it as a system message."""
+    return {"seq": await service.recall(ctx.uow, ctx.caller, body.room, body.seq)}
+
+
+@messages.on("receipt:read", roles=MEMBERS)
+async def read(ctx: MessageContext, body: PointAt) -> Mapping[str, Any]:
+    return _marks(ctx, body.room, await service.mark_read(ctx.uow, ctx.caller, body.room, body.seq))
+
+
+@messages.on("receipt:delivered", roles=MEMBERS)
+async def delivered(ctx: MessageContext, body: PointAt) -> Mapping[str, Any]:
+    marks = await service.mark_delivered(ctx.uow, ctx.caller, body.room, body.seq)
+    return _marks(ctx, body.room, marks)
+
+
+def _marks(ctx: MessageContext, room_id: UUID, marks: service.Marks) -> Mapping[str, Any]:
+    place = {"read_seq": marks.read_seq, "delivered_seq": marks.delivered_seq}
+    if marks.moved:
+        receipt = {"room": str(room_id), "user": str(ctx.caller.user_id), **place}
+
+        async def tell() -> None:
+            await ctx.runtime.realtime.to_room(room_id, "receipt", receipt)
+
+        ctx.uow.after_commit(tell)
+    return place
+
+
+@messages.on("typing", roles=MEMBERS, transaction=False)
+async def typing(ctx: MessageContext, body: RoomOnly) -> None:
+    """Only from a socket that has joined: the membership was checked there."""
+    if body.room not in _gateway(ctx).connection_of(ctx).rooms:
+        raise NotFound
+    who = {"room": str(body.room), "user": str(ctx.caller.user_id)}
+    await ctx.runtime.realtime.to_room(body.room, "typing", who, except_user=ctx.caller.user_id)
+
+
+@messages.on("presence:watch", roles=ANY_ROLE)
+async def watch(ctx: MessageContext, body: WatchPresence) -> Mapping[str, Any]:
+    """Answers the states now and tells changes from now on; whom one may not watch is left out."""
+    allowed = await access.watchable(ctx.uow, ctx.caller, body.users)
+    states: dict[UUID, Presence] = await presence.states(ctx.uow, sorted(allowed))
+    gateway = _gateway(ctx)
+    gateway.watch.watch(gateway.connection_of(ctx), states)
+    return {"states": {str(user_id): state for user_id, state in states.items()}}
+
+
+@messages.on("session:renew", roles=ANY_ROLE, transaction=False)
+async def renew(ctx: MessageContext, body: RenewSession) -> Mapping[str, Any]:
+    """Replace the token of this socket by a newer one of the same session, role and hospital."""
+    caller = await authenticate(ctx.runtime, body.token)
+    connection = _gateway(ctx).connection_of(ctx)
+    same = ("user_id", "session_id", "role", "hospital_id")
+    if any(getattr(caller, name) != getattr(connection.caller, name) for name in same):
+        raise SessionIsRevoked("登录身份已改变，请重新连接")
+    expires_at = token_expiry(body.token)
+    connection.caller, connection.token, connection.expires_at = caller, body.token, expires_at
+    return {"expires_at": expires_at}

@@ -1,0 +1,170 @@
+"""The sockets of this process: whose they are, which rooms they hear, what waits for them."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import orjson
+import structlog
+
+from core.identity.caller import Caller
+from realtime.errors import Overloaded
+from realtime.transport import Frame, RoomSocket, event_frame
+
+log = structlog.get_logger(__name__)
+
+#: Commands of one socket that may wait in one lane.
+MAX_WAITING = 64
+
+Work = Callable[[], Awaitable[None]]
+
+
+class Lane:
+    """Runs commands one after the other, in the order they came."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Work] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, work: Work) -> None:
+        """Raises `overloaded` when too many wait already."""
+        if len(self._waiting) >= MAX_WAITING:
+            raise Overloaded(retry_after=1)
+        self._waiting.append(work)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+
+    def stop(self) -> None:
+        """Drop what waits. What runs is finished: it may be committing."""
+        self._waiting.clear()
+
+    async def _run(self) -> None:
+        while self._waiting:
+            await self._waiting.popleft()()
+
+
+@dataclass(eq=False)
+class Connection:
+    """One living socket of somebody who is logged in.
+
+    Commands run in lanes, so that a slow call does not hold up the chat of the same client, while
+    within the chat nothing overtakes. `behind` names the rooms whose entries were left out because
+    the client was slow; it is told to fetch them once it has taken what waited.
+    """
+
+    id: str
+    caller: Caller
+    device: str
+    token: str
+    expires_at: datetime
+    socket: RoomSocket
+    rooms: set[UUID] = field(default_factory=set)
+    watching: set[UUID] = field(default_factory=set)
+    behind: set[UUID] = field(default_factory=set)
+    lanes: dict[str, Lane] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.socket.outgoing.drained = self._catch_up
+
+    def lane(self, name: str) -> Lane:
+        return self.lanes.setdefault(name, Lane())
+
+    def send(self, frame: Frame) -> None:
+        """Queue something that is not fetched again; a client too slow even for it is let go."""
+        if not self.socket.outgoing.put(frame):
+            log.info("slow_client_dropped", waiting=self.socket.outgoing.size)
+            self.drop("overloaded")
+
+    def send_entry(self, room_id: UUID, frame: Frame) -> None:
+        """Queue an entry of a room, or note that the client must fetch it."""
+        if room_id in self.behind:
+            return
+        if not self.socket.outgoing.put(frame):
+            self.behind.add(room_id)
+
+    def drop(self, code: str) -> None:
+        """Say why and end the connection."""
+        self.socket.outgoing.force(event_frame("session:revoked", orjson.dumps({"code": code})))
+        task = asyncio.create_task(self.socket.close(wait=False))
+        _closing.add(task)
+        task.add_done_callback(_closing.discard)
+
+    def stop(self) -> None:
+        """Forget everything that was planned for this socket."""
+        for lane in self.lanes.values():
+            lane.stop()
+
+    def _catch_up(self) -> None:
+        behind, self.behind = self.behind, set()
+        for room_id in behind:
+            self.send(event_frame("resync", orjson.dumps({"room": str(room_id)})))
+
+
+_closing: set[asyncio.Task[None]] = set()
+
+
+class Connections:
+    """All sockets of this process, found by id, user, session, room and watched user."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, Connection] = {}
+        self._by_user: dict[UUID, set[Connection]] = {}
+        self._by_session: dict[UUID, set[Connection]] = {}
+        self._by_room: dict[UUID, set[Connection]] = {}
+        self._by_watched: dict[UUID, set[Connection]] = {}
+
+    def __len__(self) -> int:
+        return len(self.by_id)
+
+    def add(self, connection: Connection) -> None:
+        self.by_id[connection.id] = connection
+        self._by_user.setdefault(connection.caller.user_id, set()).add(connection)
+        self._by_session.setdefault(connection.caller.session_id, set()).add(connection)
+
+    def remove(self, connection: Connection) -> None:
+        self.by_id.pop(connection.id, None)
+        _discard(self._by_user, connection.caller.user_id, connection)
+        _discard(self._by_session, connection.caller.session_id, connection)
+        for room_id in tuple(connection.rooms):
+            self.leave(connection, room_id)
+        self.watch(connection, ())
+
+    def join(self, connection: Connection, room_id: UUID) -> None:
+        connection.rooms.add(room_id)
+        self._by_room.setdefault(room_id, set()).add(connection)
+
+    def leave(self, connection: Connection, room_id: UUID) -> None:
+        connection.rooms.discard(room_id)
+        connection.behind.discard(room_id)
+        _discard(self._by_room, room_id, connection)
+
+    def watch(self, connection: Connection, user_ids: Iterable[UUID]) -> None:
+        """Replace the set of users whose presence this socket hears about."""
+        for user_id in connection.watching:
+            _discard(self._by_watched, user_id, connection)
+        connection.watching = set(user_ids)
+        for user_id in connection.watching:
+            self._by_watched.setdefault(user_id, set()).add(connection)
+
+    def of_user(self, user_id: UUID) -> tuple[Connection, ...]:
+        return tuple(self._by_user.get(user_id, ()))
+
+    def of_session(self, session_id: UUID) -> tuple[Connection, ...]:
+        return tuple(self._by_session.get(session_id, ()))
+
+    def in_room(self, room_id: UUID) -> tuple[Connection, ...]:
+        return tuple(self._by_room.get(room_id, ()))
+
+    def watchers(self, user_id: UUID) -> tuple[Connection, ...]:
+        return tuple(self._by_watched.get(user_id, ()))
+
+
+def _discard(index: dict[UUID, set[Connection]], key: UUID, connection: Connection) -> None:
+    group = index.get(key)
+    if group is not None:
+        group.discard(connection)
+        if not group:
+            del index[key]

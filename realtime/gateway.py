@@ -1,0 +1,451 @@
+"""Socket.IO in front of the rooms: sockets to commands, entries and events to sockets. No
+decisions.
+
+One gateway lives in each web process. It knows the sockets of its process only; what concerns
+others travels over the bus. Nothing that must survive is kept here.
+"""
+
+import asyncio
+import functools
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+import structlog
+from pydantic import BaseModel, ValidationError
+from socketio import ASGIApp as SocketApp
+from socketio.exceptions import ConnectionRefusedError as Refused
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.types import ASGIApp
+
+from core.errors import (
+    Forbidden,
+    InvalidRequest,
+    MalformedRequest,
+    NotFound,
+    ProblemError,
+    ServiceUnavailable,
+    Unauthenticated,
+)
+from core.http.messages import field_problems
+from core.identity.errors import TokenExpired
+from core.identity.session_cache import REVOKED_CHANNEL, USER_CHANNEL
+from core.identity.sessions import authenticate
+from core.ids import new_id
+from core.runtime import Runtime
+from realtime import access, entries
+from realtime.connections import Connection, Connections
+from realtime.errors import Overloaded, PayloadTooLarge, UnknownEvent
+from realtime.feeds import Feeds
+from realtime.hub import PRESENCE_CHANNEL, ROOMS_CHANNEL, SEND_CHANNEL, Hub
+from realtime.limits import RateLimits
+from realtime.messages import MessageWriter
+from realtime.rules import MessageKind
+from realtime.schemas import MessageView
+from realtime.table import MessageContext, RoomMessage
+from realtime.tokens import token_expiry
+from realtime.transport import Listener, RoomServer, ack_frame, event_frame
+from realtime.watch import PresenceWatch
+
+log = structlog.get_logger(__name__)
+
+#: Sockets that one process takes; more are sent elsewhere.
+MAX_CONNECTIONS = 20_000
+SWEEP_SECONDS = 2.0
+#: Codes with which a connection is refused or ended; others are told as `unauthenticated`.
+REFUSALS = frozenset({"token_expired", "session_revoked", "unauthenticated", "overloaded"})
+
+
+class Gateway:
+    """The Socket.IO server of one web process.
+
+    `room_messages` is the table of all modules. `start` before serving, `stop` after; `wrap` puts
+    the sockets in front of the HTTP application.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        room_messages: Mapping[str, RoomMessage],
+        *,
+        offline_delay: float | None = None,
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
+        self.runtime = runtime
+        self.node_id = new_id()
+        self.connections = Connections()
+        self.hub = Hub(runtime)
+        self.feeds = Feeds(self._fetch, self._deliver)
+        self.writer = MessageWriter(runtime, self._delivered)
+        self.watch = PresenceWatch(
+            runtime, self.hub, self.node_id, self.connections, offline_delay=offline_delay
+        )
+        self._table = room_messages
+        self._max_connections = max_connections
+        self._limits = RateLimits(time.monotonic)
+        self._arriving: dict[str, Connection] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._unsubscribe: list[Any] = []
+        listener = Listener(
+            on_connect=self._on_connect,
+            on_ready=self._on_ready,
+            on_event=self._on_event,
+            on_bad=self._on_bad,
+            on_gone=self._on_gone,
+        )
+        # Who connects is proved by the token in the handshake and never by a cookie, so a foreign
+        # page gains nothing; mini-programs send origins of their own.
+        self.server = RoomServer(listener, cors_allowed_origins="*")
+        runtime.provide(Gateway, self)
+
+    def wrap(self, application: ASGIApp) -> ASGIApp:
+        """Sockets below `/socket.io`, everything else to `application`."""
+        wrapped: ASGIApp = SocketApp(self.server, application)
+        return wrapped
+
+    async def start(self) -> None:
+        bus = self.runtime.bus
+        self._unsubscribe = [
+            bus.subscribe(ROOMS_CHANNEL, self._on_rooms),
+            bus.subscribe(SEND_CHANNEL, self._on_send),
+            bus.subscribe(PRESENCE_CHANNEL, self.watch.on_hint),
+            bus.subscribe(REVOKED_CHANNEL, self._on_revoked),
+            bus.subscribe(USER_CHANNEL, self._on_user_changed),
+        ]
+        await self.watch.start()
+        self.writer.start()
+        self._spawn(self._sweep())
+
+    async def stop(self) -> None:
+        """End all sockets; clients reconnect, elsewhere or here, and resume by their cursors."""
+        for unsubscribe in self._unsubscribe:
+            unsubscribe()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(
+            *(each.socket.close(wait=False) for each in tuple(self.connections.by_id.values())),
+            return_exceptions=True,
+        )
+        await self.writer.stop()
+        await self.watch.stop()
+        await self.server.shutdown()
+
+    # ---- connecting --------------------------------------------------------------------------
+
+    async def _on_connect(self, sid: str, auth: dict[str, Any] | None) -> None:
+        socket = self.server.socket_of(sid)
+        given = auth or {}
+        token, device = given.get("token"), given.get("device")
+        try:
+            if len(self.connections) >= self._max_connections:
+                raise Overloaded(retry_after=5)
+            if socket is None or not isinstance(token, str):
+                raise Unauthenticated
+            caller = await authenticate(self.runtime, token)
+        except ProblemError as problem:
+            raise Refused(problem.title, refusal(problem)) from problem
+        except (SQLAlchemyError, OSError) as error:
+            log.error("connect_failed", error=repr(error))
+            raise Refused(Overloaded.title, refusal(Overloaded(retry_after=2))) from error
+        self._arriving[sid] = Connection(
+            id=sid,
+            caller=caller,
+            device=_device(device) or caller.device_id,
+            token=token,
+            expires_at=token_expiry(token),
+            socket=socket,
+        )
+
+    async def _on_ready(self, sid: str) -> None:
+        connection = self._arriving.pop(sid, None)
+        if connection is None:
+            return
+        self.connections.add(connection)
+        self._spawn(self.watch.connected(connection))
+
+    async def _on_gone(self, sid: str) -> None:
+        self._arriving.pop(sid, None)
+        connection = self.connections.by_id.get(sid)
+        if connection is None:
+            return
+        for room_id in tuple(connection.rooms):
+            self.feeds.unsubscribe(room_id)
+        self.connections.remove(connection)
+        connection.stop()
+        self.watch.disconnected(connection)
+
+    # ---- commands ----------------------------------------------------------------------------
+
+    async def _on_event(self, sid: str, ack_id: int | None, raw: str) -> None:
+        connection = self.connections.by_id.get(sid)
+        if connection is None:
+            return
+        try:
+            event, payload = parse_event(raw)
+        except MalformedRequest as problem:
+            _answer(connection, ack_id, problem.ack())
+            await self.server.count_bad(sid)
+            return
+        try:
+            self._limits.check(connection.caller.user_id, event)
+            work = functools.partial(self._run, connection, ack_id, event, payload)
+            connection.lane(lane_of(event)).add(work)
+        except ProblemError as problem:
+            _answer(connection, ack_id, problem.ack())
+
+    async def _on_bad(self, sid: str, ack_id: int | None, code: str) -> None:
+        connection = self.connections.by_id.get(sid)
+        if connection is not None:
+            problem = PayloadTooLarge() if code == "too_large" else MalformedRequest()
+            _answer(connection, ack_id, problem.ack())
+
+    async def _run(
+        self, connection: Connection, ack_id: int | None, event: str, payload: Any
+    ) -> None:
+        """Run one command to its end and acknowledge it, whatever happens in it."""
+        try:
+            result = await self._command(connection, event, payload)
+            answer: dict[str, Any] = {"ok": True, **result}
+        except ProblemError as problem:
+            answer = problem.ack()
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            log.error("command_failed", message=event, error=repr(error))
+            answer = ServiceUnavailable(retry_after=1).ack()
+        # A handler may fail in any way; its client hears so and its lane goes on.
+        except Exception as error:
+            log.error("command_crashed", message=event, error=repr(error), exc_info=True)
+            answer = ProblemError().ack()
+        _answer(connection, ack_id, answer)
+
+    async def _command(self, connection: Connection, event: str, payload: Any) -> Mapping[str, Any]:
+        message = self._table.get(event)
+        if message is None:
+            raise UnknownEvent
+        if connection.caller.role not in message.roles:
+            raise Forbidden
+        now = self.runtime.clock.now()
+        if connection.expires_at <= now and event != "session:renew":
+            raise TokenExpired
+        body = _validated(message, payload)
+        if message.transaction:
+            async with self.runtime.unit_of_work() as uow:
+                result = await message.handler(self._context(connection, uow.now, uow), body)
+        else:
+            result = await message.handler(self._context(connection, now), body)
+        if isinstance(result, BaseModel):
+            return result.model_dump(mode="json")
+        return result or {}
+
+    def _context(self, connection: Connection, now: datetime, uow: Any = None) -> MessageContext:
+        return MessageContext(
+            caller=connection.caller,
+            runtime=self.runtime,
+            now=now,
+            connection_id=connection.id,
+            device=connection.device,
+            _uow=uow,
+        )
+
+    def connection_of(self, ctx: MessageContext) -> Connection:
+        """The living socket that sent a message. Raises `not_found` when it has gone meanwhile."""
+        connection = self.connections.by_id.get(ctx.connection_id)
+        if connection is None:
+            raise NotFound
+        return connection
+
+    # ---- rooms -------------------------------------------------------------------------------
+
+    def listen(self, connection: Connection, room_id: UUID) -> None:
+        """Let a socket hear a room from now on: before it reads where the room stands."""
+        if room_id not in connection.rooms:
+            self.feeds.subscribe(room_id)
+            self.connections.join(connection, room_id)
+
+    def unlisten(self, connection: Connection, room_id: UUID) -> None:
+        if room_id in connection.rooms:
+            self.feeds.unsubscribe(room_id)
+            self.connections.leave(connection, room_id)
+
+    async def _fetch(self, cursors: dict[UUID, int], limit: int) -> list[MessageView]:
+        async with self.runtime.unit_of_work() as uow:
+            return await access.entries_above(uow, cursors, limit)
+
+    async def _delivered(self, messages: Sequence[MessageView]) -> None:
+        """Messages of this process are committed: own sockets get them, other processes a hint."""
+        await self.feeds.offer(messages)
+        await self.hub.rooms_changed({message.room: message.seq for message in messages})
+
+    def _deliver(self, message: MessageView) -> None:
+        listeners = self.connections.in_room(message.room)
+        frame = event_frame("message", message.model_dump_json().encode())
+        for connection in listeners:
+            connection.send_entry(message.room, frame)
+        if message.kind is MessageKind.SYSTEM:
+            self._tell_change(message, listeners)
+
+    def _tell_change(self, message: MessageView, listeners: Sequence[Connection]) -> None:
+        """Some entries change the room itself: say so in the form that screens follow."""
+        body = message.body
+        match body.get("event"):
+            case entries.ACCEPTED:
+                self._tell_state(message, listeners, "active", None)
+            case entries.CLOSED:
+                self._tell_state(message, listeners, "closed", body["reason"])
+            case entries.MEMBER_JOINED:
+                self._spawn(self._tell_member(message.room, UUID(body["member"]["user_id"])))
+            case entries.MEMBER_LEFT:
+                self._spawn(self._tell_member(message.room, UUID(body["user_id"]), left=True))
+
+    def _tell_state(
+        self,
+        message: MessageView,
+        listeners: Sequence[Connection],
+        state: str,
+        close_reason: str | None,
+    ) -> None:
+        payload = {
+            "room": message.room,
+            "state": state,
+            "close_reason": close_reason,
+            "seq": message.seq,
+        }
+        frame = event_frame("room:state", orjson.dumps(payload))
+        for connection in listeners:
+            connection.send(frame)
+
+    async def _tell_member(self, room_id: UUID, user_id: UUID, *, left: bool = False) -> None:
+        try:
+            async with self.runtime.unit_of_work() as uow:
+                view = await access.member_now(uow, room_id, user_id)
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("member_view_failed", error=repr(error))
+            return
+        if view is None:
+            return
+        payload = {"room": str(room_id), "member": view.model_dump(mode="json")}
+        frame = event_frame("room:member", orjson.dumps(payload))
+        for connection in self.connections.in_room(room_id):
+            connection.send(frame)
+            if left and view.state == "left" and connection.caller.user_id == user_id:
+                self.unlisten(connection, room_id)
+
+    # ---- the bus -----------------------------------------------------------------------------
+
+    async def _on_rooms(self, payload: dict[str, Any]) -> None:
+        await self.feeds.hint({UUID(room_id): seq for room_id, seq in payload["rooms"].items()})
+
+    async def _on_send(self, payload: dict[str, Any]) -> None:
+        targets = self._targets(payload)
+        if targets:
+            frame = event_frame(payload["event"], orjson.dumps(payload["payload"]))
+            for connection in targets:
+                connection.send(frame)
+
+    def _targets(self, payload: dict[str, Any]) -> list[Connection]:
+        room_id, user_id = payload.get("room"), payload.get("user")
+        if room_id is not None:
+            left_out = payload.get("except")
+            return [
+                each
+                for each in self.connections.in_room(UUID(room_id))
+                if str(each.caller.user_id) != left_out
+            ]
+        device, hospital = payload.get("device"), payload.get("hospital")
+        return [
+            each
+            for each in self.connections.of_user(UUID(user_id))
+            if device in (None, each.device) and hospital in (None, str(each.caller.hospital_id))
+        ]
+
+    async def _on_revoked(self, payload: dict[str, Any]) -> None:
+        for connection in self.connections.of_session(UUID(payload["session_id"])):
+            connection.drop("session_revoked")
+
+    async def _on_user_changed(self, payload: dict[str, Any]) -> None:
+        """Somebody's roles, name or standing changed: ask again who his sockets are."""
+        for connection in self.connections.of_user(UUID(payload["user_id"])):
+            try:
+                connection.caller = await authenticate(self.runtime, connection.token)
+            except ProblemError as problem:
+                connection.drop(refusal(problem)["code"])
+
+    # ---- upkeep ------------------------------------------------------------------------------
+
+    async def _sweep(self) -> None:
+        """End sockets whose token ran out, and look for what a lost hint left behind."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            self.drop_expired()
+            if not self.feeds.rooms():
+                continue
+            try:
+                async with self.runtime.unit_of_work() as uow:
+                    heads = await access.heads_of(uow, self.feeds.rooms())
+                await self.feeds.hint(heads)
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("sweep_failed", error=repr(error))
+
+    def drop_expired(self) -> None:
+        """End every socket whose token has run out without being renewed."""
+        now = self.runtime.clock.now()
+        for connection in tuple(self.connections.by_id.values()):
+            if connection.expires_at <= now:
+                connection.drop("token_expired")
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def parse_event(raw: str) -> tuple[str, Any]:
+    """The name and payload in a Socket.IO event, `["name", {...}]`. Raises `malformed`."""
+    try:
+        data = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise MalformedRequest from error
+    if not isinstance(data, list) or not 1 <= len(data) <= 2 or not isinstance(data[0], str):
+        raise MalformedRequest
+    return data[0], data[1] if len(data) == 2 else {}
+
+
+def lane_of(event: str) -> str:
+    """Calls run beside the chat: negotiating one takes its time at the media worker."""
+    return "call" if event.startswith("call:") else "room"
+
+
+def refusal(problem: ProblemError) -> dict[str, Any]:
+    """What a refused or ended client is told, so that it knows what to do next."""
+    code = problem.code if problem.code in REFUSALS else "unauthenticated"
+    data: dict[str, Any] = {"code": code}
+    if problem.retry_after is not None:
+        data["retry_after"] = problem.retry_after
+    return data
+
+
+def _answer(connection: Connection, ack_id: int | None, answer: dict[str, Any]) -> None:
+    """Acknowledge; a refusal that nobody waits for is told as a notice."""
+    if ack_id is not None:
+        connection.send(ack_frame(ack_id, answer))
+    elif not answer["ok"]:
+        error = answer["error"]
+        notice = {"code": error["code"], "text": error["message"]}
+        connection.send(event_frame("notice", orjson.dumps(notice)))
+
+
+def _validated(message: RoomMessage, payload: Any) -> BaseModel:
+    try:
+        return message.payload.model_validate(payload)
+    except ValidationError as error:
+        raise InvalidRequest(fields=field_problems(error)) from error
+
+
+def _device(value: object) -> str | None:
+    """The device that a client names, if that can be a name."""
+    if isinstance(value, str) and len(value) <= 100 and value.isprintable():
+        return value
+    return None

@@ -1,0 +1,167 @@
+"""Tables of rooms, their log, the users' inboxes and who is connected where."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.crypto.columns import EncryptedJSON, EncryptedText
+from core.db import Base, hospital_column, id_column
+
+
+class RoomRow(Base):
+    """A room and the number of the last entry in its log.
+
+    The row lock of a room orders everything that takes a `seq` in it. `ref_type` and `ref_id` are
+    opaque here: they belong to whoever opened the room.
+    """
+
+    __tablename__ = "rooms"
+
+    id: Mapped[UUID] = id_column()
+    hospital_id: Mapped[UUID] = hospital_column()
+    kind: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
+    close_reason: Mapped[str | None] = mapped_column(Text)
+    seq: Mapped[int] = mapped_column(BigInteger)
+    title: Mapped[str] = mapped_column(EncryptedText())
+    ref_type: Mapped[str | None] = mapped_column(Text)
+    ref_id: Mapped[UUID | None]
+    recording: Mapped[str] = mapped_column(Text)
+    opened_at: Mapped[datetime]
+    activated_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    last_at: Mapped[datetime]
+
+    __table_args__ = (
+        Index(
+            "uq_rooms_ref",
+            "ref_type",
+            "ref_id",
+            "kind",
+            unique=True,
+            postgresql_where=text("ref_id IS NOT NULL"),
+        ),
+        Index("ix_rooms_hospital_last", "hospital_id", "last_at"),
+    )
+
+
+class ParticipantRow(Base):
+    """Somebody's place in a room, kept after he left, with how far he has received and read."""
+
+    __tablename__ = "room_participants"
+
+    room_id: Mapped[UUID] = mapped_column(ForeignKey("rooms.id"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    role: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(EncryptedText())
+    avatar: Mapped[str | None] = mapped_column(Text)
+    joined_at: Mapped[datetime]
+    left_at: Mapped[datetime | None]
+    leave_reason: Mapped[str | None] = mapped_column(Text)
+    read_seq: Mapped[int] = mapped_column(BigInteger, default=0)
+    delivered_seq: Mapped[int] = mapped_column(BigInteger, default=0)
+
+    __table_args__ = (Index("ix_room_participants_user", "user_id"),)
+
+
+class MessageRow(Base):
+    """One entry of a room's log: what somebody said, or what happened (`kind` `system`).
+
+    `(room, sender, client_id)` is unique for good, so that a retry finds its first delivery. The
+    body of a recalled message stays, encrypted, but is not served.
+    """
+
+    __tablename__ = "room_messages"
+
+    room_id: Mapped[UUID] = mapped_column(ForeignKey("rooms.id"), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    id: Mapped[UUID] = mapped_column(unique=True)
+    sender_id: Mapped[UUID | None]
+    sender_role: Mapped[str | None] = mapped_column(Text)
+    client_id: Mapped[UUID | None]
+    kind: Mapped[str] = mapped_column(Text)
+    body: Mapped[dict[str, Any]] = mapped_column(EncryptedJSON())
+    reply_to: Mapped[int | None] = mapped_column(BigInteger)
+    at: Mapped[datetime]
+    recalled_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index(
+            "uq_room_messages_client",
+            "room_id",
+            "sender_id",
+            "client_id",
+            unique=True,
+            postgresql_where=text("client_id IS NOT NULL"),
+        ),
+    )
+
+
+class InboxRow(Base):
+    """How far the numbering of one user's inbox at one hospital has come, and how far he has read.
+
+    Its row lock orders the items, so that a cursor never passes an item that commits later.
+    """
+
+    __tablename__ = "inboxes"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    hospital_id: Mapped[UUID] = mapped_column(ForeignKey("hospitals.id"), primary_key=True)
+    last: Mapped[int] = mapped_column(BigInteger, default=0)
+    read_up_to: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class InboxItemRow(Base):
+    """One thing that concerns a user outside the open room. `cursor` starts at 1 and has no
+    gaps.
+    """
+
+    __tablename__ = "inbox_items"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    hospital_id: Mapped[UUID] = mapped_column(ForeignKey("hospitals.id"), primary_key=True)
+    cursor: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    type: Mapped[str] = mapped_column(Text)
+    title: Mapped[str] = mapped_column(EncryptedText())
+    text: Mapped[str] = mapped_column(EncryptedText())
+    ref_type: Mapped[str | None] = mapped_column(Text)
+    ref_id: Mapped[str | None] = mapped_column(Text)
+    at: Mapped[datetime]
+
+
+class NodeRow(Base):
+    """A process that holds sockets. When its lease runs out, everybody on it is offline."""
+
+    __tablename__ = "gateway_nodes"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    expires_at: Mapped[datetime]
+
+
+class ConnectionRow(Base):
+    """One living socket: a user is online while he has one on a node with a living lease."""
+
+    __tablename__ = "gateway_connections"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    node_id: Mapped[UUID] = mapped_column(ForeignKey("gateway_nodes.id", ondelete="CASCADE"))
+    user_id: Mapped[UUID]
+    device: Mapped[str] = mapped_column(Text)
+    connected_at: Mapped[datetime]
+
+    __table_args__ = (
+        Index("ix_gateway_connections_user", "user_id"),
+        Index("ix_gateway_connections_node", "node_id"),
+    )
+
+
+class BusyRow(Base):
+    """A user who is in a call until `until`, at the latest; renewed while it lasts."""
+
+    __tablename__ = "presence_busy"
+
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)
+    until: Mapped[datetime]
