@@ -35,7 +35,7 @@ class ConsultationSubmitted(Event):
 @event("consultation.paid")
 @dataclass(frozen=True, kw_only=True)
 class ConsultationPaid(Event):
-    """Sent once, when the payment arrived in time, the room is open and the doctor's queue has it."""
+    """Sent once, when the payment arrived in time and the room waits in the doctor's queue."""
 
     order_id: UUID | None
     room_id: UUID
@@ -60,7 +60,7 @@ class ConsultationAccepted(Event):
 @event("consultation.declined")
 @dataclass(frozen=True, kw_only=True)
 class ConsultationDeclined(Event):
-    """Sent once, when the doctor declined a waiting consultation; `RefundRequested` goes with it."""
+    """Sent once, when the doctor declined; `RefundRequested` goes with it if money had arrived."""
 
     order_id: UUID | None
     room_id: UUID

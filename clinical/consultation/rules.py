@@ -84,9 +84,7 @@ def submit(standing: Standing, intake: Intake) -> Change:
         raise errors.ConsentOutdated()
     if intake.mode is Mode.VIDEO and not intake.recording_agreed:
         raise errors.RecordingRefused()
-    return Change(
-        state=State.AWAITING_PAYMENT if standing.price_fen > 0 else State.WAITING
-    )
+    return Change(state=State.AWAITING_PAYMENT if standing.price_fen > 0 else State.WAITING)
 
 
 def edit(standing: Standing) -> None:
@@ -100,17 +98,13 @@ def payment_arrived(standing: Standing) -> Change | None:
     if standing.state is State.AWAITING_PAYMENT:
         return Change(state=State.WAITING)
     if standing.state is State.CANCELLED and not standing.refund_requested:
-        return Change(
-            state=State.CANCELLED, close_reason=standing.close_reason, refund=True
-        )
+        return Change(state=State.CANCELLED, close_reason=standing.close_reason, refund=True)
     return None
 
 
 def payment_deadline(standing: Standing, now: datetime) -> Change | None:
     """Not paid in time: cancelled, and the order is closed."""
-    if standing.state is not State.AWAITING_PAYMENT or not _passed(
-        standing.pay_by, now
-    ):
+    if standing.state is not State.AWAITING_PAYMENT or not _passed(standing.pay_by, now):
         return None
     return Change(state=State.CANCELLED, close_reason=CloseReason.PAYMENT_EXPIRED)
 
@@ -202,9 +196,7 @@ def edit_note(standing: Standing, *, has_diagnosis: bool) -> None:
     if standing.note_final:
         raise errors.ClosingNoteFinal()
     late = standing.close_reason is CloseReason.ENDED_BY_PATIENT
-    if standing.state is not State.ACTIVE and not (
-        standing.state is State.ENDED and late
-    ):
+    if standing.state is not State.ACTIVE and not (standing.state is State.ENDED and late):
         raise errors.NotActive()
     if has_diagnosis:
         diagnose(standing)
@@ -224,9 +216,7 @@ def earliest_visit(today: date, window_days: int) -> date:
     return today - timedelta(days=window_days)
 
 
-def revisit_checked(
-    visits: Iterable[date], today: date, window_days: int
-) -> RevisitStatus:
+def revisit_checked(visits: Iterable[date], today: date, window_days: int) -> RevisitStatus:
     """A visit to the hospital within the window makes a revisit; otherwise proof is needed."""
     oldest = earliest_visit(today, window_days)
     if any(oldest <= day <= today for day in visits):
@@ -242,9 +232,7 @@ def hand_in_proof(standing: Standing, count: int) -> RevisitStatus:
     return RevisitStatus.PROOF_SUBMITTED if count else RevisitStatus.PROOF_REQUIRED
 
 
-def decide_proof(
-    standing: Standing, *, accepted: bool
-) -> tuple[RevisitStatus, Change | None]:
+def decide_proof(standing: Standing, *, accepted: bool) -> tuple[RevisitStatus, Change | None]:
     """The doctor looks at the proof; refusing it ends the consultation and pays everything back."""
     open_now = standing.state in (State.WAITING, State.ACTIVE)
     if not open_now or standing.revisit is not RevisitStatus.PROOF_SUBMITTED:
@@ -324,20 +312,14 @@ def red_flag_words(text: str) -> list[str]:
     return found
 
 
-def red_flag(
-    text: str, answers: Mapping[str, bool], red_flag_questions: Iterable[str]
-) -> bool:
+def red_flag(text: str, answers: Mapping[str, bool], red_flag_questions: Iterable[str]) -> bool:
     """Whether the intake tells of an emergency: show "call 120" and mark the room."""
-    return bool(red_flag_words(text)) or any(
-        answers.get(q, False) for q in red_flag_questions
-    )
+    return bool(red_flag_words(text)) or any(answers.get(q, False) for q in red_flag_questions)
 
 
 def age_at(birth: date, today: date) -> int:
     """Completed years of life."""
-    return (
-        today.year - birth.year - ((today.month, today.day) < (birth.month, birth.day))
-    )
+    return today.year - birth.year - ((today.month, today.day) < (birth.month, birth.day))
 
 
 def guardian_needed(birth: date, today: date, *, child: bool, below_years: int) -> bool:

@@ -1,0 +1,307 @@
+"""Routes of consultations."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+from starlette.responses import Response
+
+from clinical.consultation import access, drafts, export, intake, listing, service, views
+from clinical.consultation import errors as refusals
+from clinical.consultation.gateway import Visit, VisitHistoryGateway
+from clinical.consultation.listing import Filters, read_states
+from clinical.consultation.models import Consultation
+from clinical.consultation.schemas import (
+    ConsultationView,
+    DecideProof,
+    EditConsultation,
+    GiveConsent,
+    GiveReason,
+    HandInProof,
+    NewConsultation,
+    NoticeView,
+    PhraseForm,
+    PhraseView,
+    QuestionView,
+    RevisitView,
+    SaveNote,
+)
+from clinical.consultation.viewers import may_see_files
+from clinical.cursors import cut, read_moment
+from core import audit
+from core.files.access import register_viewer
+from core.http import ANY_ROLE, Context, Page, Routes
+from core.identity.roles import Role
+from core.outside import OutsideError
+
+routes = Routes(tag="consultation", title="问诊")
+PATIENT = [Role.PATIENT]
+DOCTOR = [Role.DOCTOR]
+READERS = [Role.PATIENT, Role.DOCTOR, Role.SUPERVISOR, Role.ADMINISTRATOR]
+LIMIT = 100
+HISTORY = 50
+
+register_viewer(drafts.SCOPE, may_see_files)
+
+
+async def _answer(ctx: Context, row: Consultation) -> ConsultationView:
+    return await views.view(ctx.uow, ctx.caller, row)
+
+
+# --- the patient's draft -------------------------------------------------------------------------
+
+
+@routes.get("/intake/questions", roles=ANY_ROLE, summary="The questions of the intake form")
+async def questions(ctx: Context) -> list[QuestionView]:
+    return [QuestionView(id=q.id, text=q.text, red_flag=q.red_flag) for q in intake.QUESTIONS]
+
+
+@routes.get("/consultations/notice", roles=ANY_ROLE, summary="The notice to agree to")
+async def notice(ctx: Context) -> NoticeView:
+    return NoticeView(
+        version=intake.NOTICE_VERSION,
+        title=intake.NOTICE_TITLE,
+        text=intake.NOTICE_TEXT,
+        recording_text=intake.RECORDING_TEXT,
+    )
+
+
+@routes.post("/consultations", roles=PATIENT, status=201, idempotent=True, summary="Begin a draft")
+async def begin(ctx: Context, body: NewConsultation) -> ConsultationView:
+    return await _answer(ctx, await drafts.begin(ctx.uow, ctx.caller, body))
+
+
+@routes.patch("/consultations/{consultation_id}", roles=PATIENT, summary="Save the draft as typed")
+async def edit(ctx: Context, consultation_id: UUID, body: EditConsultation) -> ConsultationView:
+    return await _answer(ctx, await drafts.edit(ctx.uow, ctx.caller, consultation_id, body))
+
+
+@routes.post(
+    "/consultations/{consultation_id}/revisit-check",
+    roles=PATIENT,
+    transaction=False,
+    summary="Ask the hospital's system for earlier visits",
+)
+async def revisit_check(ctx: Context, consultation_id: UUID) -> RevisitView:
+    async with ctx.unit_of_work() as uow:
+        question = await drafts.revisit_question(uow, ctx.caller, consultation_id)
+    visits: Sequence[Visit] = ()
+    if question.answerable:
+        try:
+            visits = await ctx.runtime.port(VisitHistoryGateway).visits(
+                id_number=question.id_number,
+                card_number=question.card_number,
+                since=question.since,
+            )
+        except OutsideError as error:
+            raise refusals.HisUnavailable() from error
+    async with ctx.unit_of_work() as uow:
+        row = await drafts.store_visits(uow, ctx.caller, consultation_id, question, visits)
+        return (await views.view(uow, ctx.caller, row)).revisit
+
+
+@routes.put(
+    "/consultations/{consultation_id}/proof", roles=PATIENT, summary="Hand in proof of a visit"
+)
+async def proof(ctx: Context, consultation_id: UUID, body: HandInProof) -> ConsultationView:
+    row = await drafts.hand_in_proof(ctx.uow, ctx.caller, consultation_id, body.attachment_ids)
+    return await _answer(ctx, row)
+
+
+@routes.post(
+    "/consultations/{consultation_id}/consent", roles=PATIENT, summary="Agree to the notice"
+)
+async def consent(ctx: Context, consultation_id: UUID, body: GiveConsent) -> ConsultationView:
+    row = await drafts.consent(
+        ctx.uow, ctx.caller, consultation_id, body.version, body.recording_agreed
+    )
+    return await _answer(ctx, row)
+
+
+@routes.post("/consultations/{consultation_id}/submit", roles=PATIENT, summary="Submit to payment")
+async def submit(ctx: Context, consultation_id: UUID) -> ConsultationView:
+    return await _answer(ctx, await drafts.submit(ctx.uow, ctx.caller, consultation_id))
+
+
+@routes.delete("/consultations/{consultation_id}", roles=PATIENT, summary="Throw a draft away")
+async def throw_away(ctx: Context, consultation_id: UUID) -> None:
+    await drafts.throw_away(ctx.uow, ctx.caller, consultation_id)
+
+
+@routes.post(
+    "/consultations/{consultation_id}/cancel", roles=PATIENT, summary="Step back before acceptance"
+)
+async def cancel(ctx: Context, consultation_id: UUID) -> ConsultationView:
+    return await _answer(ctx, await service.cancel(ctx.uow, ctx.caller, consultation_id))
+
+
+# --- looking -------------------------------------------------------------------------------------
+
+
+def _filters(
+    state: str | None,
+    q: str | None,
+    patient_id: UUID | None,
+    doctor_id: UUID | None,
+    first_day: date | None,
+    last_day: date | None,
+) -> Filters:
+    return Filters(
+        states=read_states(state),
+        q=q[:50] if q else None,
+        patient_id=patient_id,
+        doctor_id=doctor_id,
+        first_day=first_day,
+        last_day=last_day,
+    )
+
+
+@routes.get("/consultations", roles=READERS, summary="Consultations that the caller may see")
+async def listed(
+    ctx: Context,
+    state: str | None = None,
+    q: str | None = None,
+    patient_id: UUID | None = None,
+    doctor_id: UUID | None = None,
+    from_: Annotated[date | None, Field(alias="from")] = None,
+    to: date | None = None,
+    cursor: str | None = None,
+    limit: int = 20,
+) -> Page[ConsultationView]:
+    size = max(1, min(limit, LIMIT))
+    filters = _filters(state, q, patient_id, doctor_id, from_, to)
+    rows = await listing.page(ctx.uow, ctx.caller, filters, read_moment(cursor), size + 1)
+    page, following = cut(rows, size, lambda row: (row.created_at, row.id))
+    if ctx.caller.role in (Role.SUPERVISOR, Role.ADMINISTRATOR):
+        await audit.look(ctx.uow, ctx.caller, "consultation", "list", detail={"rows": len(page)})
+    return Page(items=await views.views(ctx.uow, ctx.caller, page), next=following)
+
+
+@routes.get("/consultations/counts", roles=READERS, summary="How many in each state")
+async def counts(ctx: Context) -> dict[str, int]:
+    return await access.count_by_state(ctx.uow.session, ctx.caller)
+
+
+@routes.get(
+    "/consultations/export.csv",
+    roles=[Role.SUPERVISOR, Role.ADMINISTRATOR],
+    summary="The filtered list as a table",
+)
+async def exported(
+    ctx: Context,
+    state: str | None = None,
+    q: str | None = None,
+    patient_id: UUID | None = None,
+    doctor_id: UUID | None = None,
+    from_: Annotated[date | None, Field(alias="from")] = None,
+    to: date | None = None,
+) -> Response:
+    filters = _filters(state, q, patient_id, doctor_id, from_, to)
+    return Response(
+        await export.as_csv(ctx.uow, ctx.caller, filters),
+        media_type="text/csv; charset=utf-8",
+        headers={
+            "Content-Disposition": 'attachment; filename="consultations.csv"',
+            "Cache-Control": "no-store",
+        },
+    )
+
+
+@routes.get("/consultations/{consultation_id}", roles=READERS, summary="One consultation")
+async def show(ctx: Context, consultation_id: UUID) -> ConsultationView:
+    row = await access.find(ctx.uow.session, ctx.caller, consultation_id)
+    await audit.look(ctx.uow, ctx.caller, "consultation", row.id, row.patient_id)
+    return await _answer(ctx, row)
+
+
+@routes.get(
+    "/consultations/{consultation_id}/history",
+    roles=DOCTOR,
+    summary="The patient's earlier consultations at the hospital",
+)
+async def history(ctx: Context, consultation_id: UUID) -> list[ConsultationView]:
+    row = await access.find(ctx.uow.session, ctx.caller, consultation_id)
+    earlier = await access.history_of(ctx.uow.session, row, HISTORY)
+    await audit.look(ctx.uow, ctx.caller, "history", row.id, row.patient_id, {"rows": len(earlier)})
+    return await views.views(ctx.uow, ctx.caller, earlier)
+
+
+# --- the doctor ----------------------------------------------------------------------------------
+
+
+@routes.post("/consultations/{consultation_id}/accept", roles=DOCTOR, summary="Take the patient in")
+async def accept(ctx: Context, consultation_id: UUID) -> ConsultationView:
+    return await _answer(ctx, await service.accept(ctx.uow, ctx.caller, consultation_id))
+
+
+@routes.post(
+    "/consultations/{consultation_id}/decline", roles=DOCTOR, summary="Decline, with a full refund"
+)
+async def decline(ctx: Context, consultation_id: UUID, body: GiveReason) -> ConsultationView:
+    row = await service.decline(ctx.uow, ctx.caller, consultation_id, body.reason)
+    return await _answer(ctx, row)
+
+
+@routes.post(
+    "/consultations/{consultation_id}/proof-decision",
+    roles=DOCTOR,
+    summary="Confirm or refuse the proof of an earlier visit",
+)
+async def decide_proof(ctx: Context, consultation_id: UUID, body: DecideProof) -> ConsultationView:
+    row = await service.decide_proof(
+        ctx.uow, ctx.caller, consultation_id, body.accepted, body.reason or ""
+    )
+    return await _answer(ctx, row)
+
+
+@routes.put(
+    "/consultations/{consultation_id}/closing-note", roles=DOCTOR, summary="Save the closing note"
+)
+async def save_note(ctx: Context, consultation_id: UUID, body: SaveNote) -> ConsultationView:
+    row = await service.save_note(ctx.uow, ctx.caller, consultation_id, body.diagnosis, body.advice)
+    return await _answer(ctx, row)
+
+
+@routes.post(
+    "/consultations/{consultation_id}/end",
+    roles=[Role.DOCTOR, Role.PATIENT],
+    summary="End an active consultation",
+)
+async def end(ctx: Context, consultation_id: UUID) -> ConsultationView:
+    return await _answer(ctx, await service.end(ctx.uow, ctx.caller, consultation_id))
+
+
+@routes.post(
+    "/consultations/{consultation_id}/refund", roles=DOCTOR, summary="Give everything back and end"
+)
+async def refund(ctx: Context, consultation_id: UUID, body: GiveReason) -> ConsultationView:
+    row = await service.refund(ctx.uow, ctx.caller, consultation_id, body.reason)
+    return await _answer(ctx, row)
+
+
+# --- phrases -------------------------------------------------------------------------------------
+
+
+@routes.get("/phrases", roles=DOCTOR, summary="The doctor's own phrases")
+async def phrases(ctx: Context) -> list[PhraseView]:
+    rows = await access.phrases(ctx.uow.session, ctx.caller)
+    return [PhraseView.model_validate(row, from_attributes=True) for row in rows]
+
+
+@routes.post("/phrases", roles=DOCTOR, status=201, idempotent=True, summary="Keep a phrase")
+async def keep_phrase(ctx: Context, body: PhraseForm) -> PhraseView:
+    row = await service.keep_phrase(ctx.uow, ctx.caller, body.category, body.text)
+    return PhraseView.model_validate(row, from_attributes=True)
+
+
+@routes.put("/phrases/{phrase_id}", roles=DOCTOR, summary="Change a phrase")
+async def change_phrase(ctx: Context, phrase_id: UUID, body: PhraseForm) -> PhraseView:
+    row = await service.change_phrase(ctx.uow, ctx.caller, phrase_id, body.category, body.text)
+    return PhraseView.model_validate(row, from_attributes=True)
+
+
+@routes.delete("/phrases/{phrase_id}", roles=DOCTOR, summary="Forget a phrase")
+async def drop_phrase(ctx: Context, phrase_id: UUID) -> None:
+    await service.drop_phrase(ctx.uow, ctx.caller, phrase_id)

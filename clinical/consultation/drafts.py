@@ -1,0 +1,319 @@
+"""The verbs of a draft: begin, edit, evidence, consent, submit, throw away."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from uuid import UUID
+
+from clinical.consultation import access, errors, intake, rules, settings
+from clinical.consultation.events import ConsultationSubmitted
+from clinical.consultation.gateway import Visit
+from clinical.consultation.models import Consultation
+from clinical.consultation.notices import refresh_lists
+from clinical.consultation.numbers import next_number
+from clinical.consultation.queue import enter_queue
+from clinical.consultation.schemas import EditConsultation, NewConsultation
+from clinical.consultation.states import (
+    BACKED,
+    MODE_TEXT,
+    Mode,
+    Refusal,
+    State,
+)
+from clinical.days import business_day
+from clinical.people import access as people
+from clinical.people import settings as people_settings
+from clinical.people.models import IdType, PatientKind, PatientRelation
+from core import settings as core_settings
+from core.crypto.sm import sm3
+from core.errors import FieldProblem, InvalidRequest
+from core.files import service as files
+from core.files.models import Purpose as FilePurpose
+from core.identity.caller import Caller
+from core.ids import new_id
+from core.uow import UnitOfWork
+
+SCOPE = "consultation"
+_PURPOSES = (FilePurpose.INTAKE, FilePurpose.PROOF)
+
+
+async def begin(uow: UnitOfWork, caller: Caller, wish: NewConsultation) -> Consultation:
+    """A new draft for one of the caller's patients with a doctor who offers the service.
+
+    Raises NotFound, OwnDoctor, DoctorUnavailable.
+    """
+    relation = await people.my_patient(uow.session, caller, wish.patient_id)
+    doctor = await people.practitioner(uow.session, caller.hospital_id, wish.doctor_id)
+    price = await _price(uow, caller, doctor, wish.kind.value, wish.mode.value)
+    row = Consultation(
+        id=new_id(),
+        hospital_id=caller.hospital_id,
+        number=await next_number(uow, caller.hospital_id),
+        kind=wish.kind,
+        mode=wish.mode,
+        purpose=wish.purpose,
+        state=State.DRAFT,
+        payer_id=caller.user_id,
+        patient_id=relation.patient_id,
+        relation_id=relation.id,
+        doctor_id=doctor.user_id,
+        department_id=doctor.department.id,
+        price_fen=price,
+        description="",
+        onset="",
+        answers={},
+        attachment_ids=[],
+        evidence=[],
+        proof_ids=[],
+        diagnosis="",
+        advice="",
+        created_at=uow.now,
+        changed_at=uow.now,
+    )
+    uow.session.add(row)
+    await uow.session.flush()
+    return row
+
+
+async def _price(
+    uow: UnitOfWork, caller: Caller, doctor: people.Practitioner, kind: str, mode: str
+) -> int:
+    if doctor.user_id == caller.user_id:
+        raise errors.OwnDoctor()
+    today = await business_day(uow, caller.hospital_id)
+    years = await core_settings.get(
+        uow, people_settings.PRACTICE_YEARS, hospital_id=caller.hospital_id
+    )
+    service = doctor.service(kind, mode)
+    if service is None or not doctor.may_treat(today, years=years):
+        raise errors.DoctorUnavailable()
+    return service.price_fen
+
+
+async def edit(
+    uow: UnitOfWork, caller: Caller, consultation_id: UUID, change: EditConsultation
+) -> Consultation:
+    """Save what was typed so far. Raises NotDraft and what attaching a file raises."""
+    row = await access.find(uow.session, caller, consultation_id, lock=True)
+    rules.edit(row.standing)
+    if change.description is not None:
+        row.description = change.description
+    if change.onset is not None:
+        row.onset = change.onset
+    if change.answers is not None:
+        unknown = set(change.answers) - intake.QUESTION_IDS
+        if unknown:
+            raise InvalidRequest(fields=[FieldProblem("answers", "包含未知的问题")])
+        row.answers = {**row.answers, **change.answers}
+    if change.attachment_ids is not None:
+        row.attachment_ids = await _attach(
+            uow, caller, row, row.attachment_ids, change.attachment_ids
+        )
+    row.red_flag = rules.red_flag(
+        f"{row.description}\n{row.onset}", row.answers, intake.RED_FLAG_QUESTIONS
+    )
+    row.changed_at = uow.now
+    return row
+
+
+async def _attach(
+    uow: UnitOfWork, caller: Caller, row: Consultation, before: list[str], ids: Sequence[UUID]
+) -> list[str]:
+    """Hang exactly these uploads on the consultation; what is no longer named is let go."""
+    gone = [UUID(file_id) for file_id in before if UUID(file_id) not in ids]
+    await files.detach(uow, gone, SCOPE, row.id, caller)
+    refs = await files.attach(uow, ids, SCOPE, row.id, caller, purposes=_PURPOSES)
+    return [str(ref.id) for ref in refs]
+
+
+# --- revisit evidence ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RevisitQuestion:
+    """What the hospital's system is asked about a draft's patient."""
+
+    id_number: str | None
+    card_number: str | None
+    today: date
+    window_days: int
+
+    @property
+    def since(self) -> date:
+        return rules.earliest_visit(self.today, self.window_days)
+
+    @property
+    def answerable(self) -> bool:
+        return bool(self.id_number or self.card_number)
+
+
+async def revisit_question(
+    uow: UnitOfWork, caller: Caller, consultation_id: UUID
+) -> RevisitQuestion:
+    """What to ask, before the call to the outside. Raises NotDraft."""
+    row = await access.find(uow.session, caller, consultation_id)
+    rules.edit(row.standing)
+    relations = await people.relations_by_id(uow.session, row.hospital_id, [row.relation_id])
+    patient = relations[row.relation_id].patient
+    window = await core_settings.get(
+        uow,
+        settings.REVISIT_WINDOW_DAYS,
+        hospital_id=row.hospital_id,
+        department_id=row.department_id,
+    )
+    return RevisitQuestion(
+        id_number=patient.id_number if patient.id_type is IdType.IDENTITY_CARD else None,
+        card_number=patient.card_number,
+        today=await business_day(uow, row.hospital_id),
+        window_days=window,
+    )
+
+
+async def store_visits(
+    uow: UnitOfWork,
+    caller: Caller,
+    consultation_id: UUID,
+    question: RevisitQuestion,
+    visits: Sequence[Visit],
+) -> Consultation:
+    """Store the hospital's answer with the draft, after the call."""
+    row = await access.find(uow.session, caller, consultation_id, lock=True)
+    rules.edit(row.standing)
+    status = rules.revisit_checked(
+        (visit.visit_date for visit in visits), question.today, question.window_days
+    )
+    if status not in BACKED and row.proof_ids:
+        status = rules.hand_in_proof(row.standing, len(row.proof_ids))
+    row.revisit_status = status
+    row.revisit_checked_at = row.changed_at = uow.now
+    row.evidence = [
+        {
+            "visit_no": visit.visit_no,
+            "visit_date": visit.visit_date.isoformat(),
+            "department": visit.department,
+            "diagnosis": visit.diagnosis,
+        }
+        for visit in visits
+        if question.since <= visit.visit_date <= question.today
+    ]
+    return row
+
+
+async def hand_in_proof(
+    uow: UnitOfWork, caller: Caller, consultation_id: UUID, ids: Sequence[UUID]
+) -> Consultation:
+    """Attach papers that prove an earlier visit, for the doctor to confirm."""
+    row = await access.find(uow.session, caller, consultation_id, lock=True)
+    status = rules.hand_in_proof(row.standing, len(ids))
+    row.proof_ids = await _attach(uow, caller, row, row.proof_ids, ids)
+    row.revisit_status = status
+    row.changed_at = uow.now
+    return row
+
+
+# --- consent and submission ----------------------------------------------------------------------
+
+
+async def consent(
+    uow: UnitOfWork, caller: Caller, consultation_id: UUID, version: str, recording_agreed: bool
+) -> Consultation:
+    """Agree to the notice; refusing the recording may turn video into text at its price.
+
+    Raises NotDraft, ConsentOutdated, RecordingRefused.
+    """
+    row = await access.find(uow.session, caller, consultation_id, lock=True)
+    rules.edit(row.standing)
+    if version != intake.NOTICE_VERSION:
+        raise errors.ConsentOutdated()
+    refusal = await core_settings.get(uow, settings.RECORDING_REFUSED, hospital_id=row.hospital_id)
+    doctor = await people.practitioner(uow.session, row.hospital_id, row.doctor_id)
+    text = doctor.service(row.kind.value, Mode.TEXT.value)
+    mode = rules.mode_after_consent(
+        row.mode,
+        recording_agreed=recording_agreed,
+        refusal=Refusal(refusal),
+        text_offered=text is not None,
+    )
+    if mode is not row.mode and text is not None:
+        row.mode, row.price_fen = mode, text.price_fen
+    row.consent_version = version
+    row.consent_at = row.changed_at = uow.now
+    row.consent_digest = sm3(intake.notice_document()).hex()
+    row.recording_agreed = recording_agreed
+    return row
+
+
+async def submit(uow: UnitOfWork, caller: Caller, consultation_id: UUID) -> Consultation:
+    """Send the draft off: to payment, or without a price to the doctor at once.
+
+    The price is the doctor's at this moment. Raises the errors of `rules.submit`,
+    DoctorUnavailable.
+    """
+    row = await access.find(uow.session, caller, consultation_id, lock=True)
+    rules.edit(row.standing)
+    doctor = await people.practitioner(uow.session, row.hospital_id, row.doctor_id)
+    row.price_fen = await _price(uow, caller, doctor, row.kind.value, row.mode.value)
+    relation = (await people.relations_by_id(uow.session, row.hospital_id, [row.relation_id]))[
+        row.relation_id
+    ]
+    change = rules.submit(row.standing, await _intake(uow, row, relation))
+    row.submitted_at = uow.now
+    row.state = change.state
+    row.changed_at = uow.now
+    if change.state is State.WAITING:
+        await enter_queue(uow, row)
+        return row
+    minutes = await core_settings.get(uow, settings.PAY_MINUTES, hospital_id=row.hospital_id)
+    row.order_id = new_id()
+    row.pay_by = uow.now + timedelta(minutes=minutes)
+    await uow.session.flush()
+    uow.record(
+        ConsultationSubmitted(
+            hospital_id=row.hospital_id,
+            aggregate_id=row.id,
+            occurred_at=uow.now,
+            order_id=row.order_id,
+            number=row.number,
+            patient_id=row.patient_id,
+            payer_id=row.payer_id,
+            doctor_id=row.doctor_id,
+            subject=f"{MODE_TEXT[row.mode]}（{doctor.clinician.name}）",
+            amount_fen=row.price_fen,
+            pay_by=row.pay_by,
+        )
+    )
+    refresh_lists(uow, row)
+    return row
+
+
+async def _intake(uow: UnitOfWork, row: Consultation, relation: PatientRelation) -> rules.Intake:
+    patient = relation.patient
+    hospital = {"hospital_id": row.hospital_id}
+    below = await core_settings.get(uow, people_settings.GUARDIAN_BELOW_YEARS, **hospital)
+    unchecked = await core_settings.get(uow, people_settings.OTHER_DOCUMENTS, **hospital)
+    today = await business_day(uow, row.hospital_id)
+    child = patient.kind is PatientKind.CHILD
+    # A child without an identity card is identified by the guardian.
+    checked = patient.verified or (child and patient.id_type is IdType.NONE)
+    foreign = patient.id_type not in (IdType.IDENTITY_CARD, IdType.NONE)
+    return rules.Intake(
+        description=row.description,
+        consent_version=row.consent_version,
+        notice_version=intake.NOTICE_VERSION,
+        recording_agreed=row.recording_agreed,
+        mode=row.mode,
+        patient_verified=checked or (foreign and unchecked),
+        guardian_required=rules.guardian_needed(
+            patient.birth_date, today, child=child, below_years=below
+        ),
+        guardian_verified=relation.guardian_verified,
+    )
+
+
+async def throw_away(uow: UnitOfWork, caller: Caller, consultation_id: UUID) -> None:
+    """Delete a draft for good. Raises NotDraft."""
+    row = await access.find(uow.session, caller, consultation_id, lock=True)
+    rules.edit(row.standing)
+    held = [UUID(file_id) for file_id in (*row.attachment_ids, *row.proof_ids)]
+    await files.detach(uow, held, SCOPE, row.id, caller)
+    await uow.session.delete(row)

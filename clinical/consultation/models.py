@@ -1,0 +1,152 @@
+"""Tables of consultations, their revisit evidence, numbers and the doctors' phrases."""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from clinical.columns import word
+from clinical.consultation.rules import Standing
+from clinical.consultation.states import (
+    CloseReason,
+    Kind,
+    Mode,
+    Purpose,
+    RevisitStatus,
+    State,
+)
+from core.crypto.columns import EncryptedJSON, EncryptedText
+from core.db import Base, hospital_column, id_column
+
+
+class Consultation(Base):
+    """One consultation from draft to end. Its row lock decides every race about it."""
+
+    __tablename__ = "consultations"
+
+    id: Mapped[UUID] = id_column()
+    hospital_id: Mapped[UUID] = hospital_column()
+    number: Mapped[str] = mapped_column(Text)
+    kind: Mapped[Kind] = mapped_column(word(Kind))
+    mode: Mapped[Mode] = mapped_column(word(Mode))
+    purpose: Mapped[Purpose] = mapped_column(word(Purpose))
+    state: Mapped[State] = mapped_column(word(State))
+    close_reason: Mapped[CloseReason | None] = mapped_column(word(CloseReason))
+    close_words: Mapped[str | None] = mapped_column(EncryptedText())
+    payer_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    patient_id: Mapped[UUID] = mapped_column(ForeignKey("patients.id"))
+    relation_id: Mapped[UUID] = mapped_column(ForeignKey("patient_relations.id"))
+    doctor_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    department_id: Mapped[UUID] = mapped_column(ForeignKey("departments.id"))
+    price_fen: Mapped[int]
+    order_id: Mapped[UUID | None] = mapped_column(unique=True)
+    room_id: Mapped[UUID | None] = mapped_column(unique=True)
+
+    description: Mapped[str] = mapped_column(EncryptedText(), default="")
+    onset: Mapped[str] = mapped_column(EncryptedText(), default="")
+    answers: Mapped[dict[str, bool]] = mapped_column(EncryptedJSON(), default=dict)
+    attachment_ids: Mapped[list[str]] = mapped_column(EncryptedJSON(), default=list)
+    red_flag: Mapped[bool] = mapped_column(default=False)
+
+    revisit_status: Mapped[RevisitStatus] = mapped_column(
+        word(RevisitStatus), default=RevisitStatus.UNCHECKED
+    )
+    revisit_checked_at: Mapped[datetime | None]
+    evidence: Mapped[list[dict[str, Any]]] = mapped_column(EncryptedJSON(), default=list)
+    proof_ids: Mapped[list[str]] = mapped_column(EncryptedJSON(), default=list)
+    proof_decided_at: Mapped[datetime | None]
+    proof_reason: Mapped[str | None] = mapped_column(EncryptedText())
+
+    consent_version: Mapped[str | None] = mapped_column(Text)
+    consent_at: Mapped[datetime | None]
+    consent_digest: Mapped[str | None] = mapped_column(Text)
+    recording_agreed: Mapped[bool] = mapped_column(default=False)
+
+    created_at: Mapped[datetime]
+    submitted_at: Mapped[datetime | None]
+    pay_by: Mapped[datetime | None]
+    paid_at: Mapped[datetime | None]
+    accept_by: Mapped[datetime | None]
+    accepted_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    refund_requested_at: Mapped[datetime | None]
+    changed_at: Mapped[datetime]
+
+    diagnosis: Mapped[str] = mapped_column(EncryptedText(), default="")
+    advice: Mapped[str] = mapped_column(EncryptedText(), default="")
+    note_saved_at: Mapped[datetime | None]
+    note_final_at: Mapped[datetime | None]
+    note_mac: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (
+        UniqueConstraint("hospital_id", "number"),
+        CheckConstraint("price_fen >= 0", name="price"),
+        Index("ix_consultations_payer", "payer_id", "created_at", "id"),
+        Index("ix_consultations_doctor", "doctor_id", "state", "created_at", "id"),
+        Index("ix_consultations_hospital", "hospital_id", "created_at", "id"),
+        Index("ix_consultations_patient", "patient_id"),
+        Index(
+            "ix_consultations_pay_by",
+            "pay_by",
+            postgresql_where=text("state = 'awaiting_payment'"),
+        ),
+        Index(
+            "ix_consultations_accept_by",
+            "accept_by",
+            postgresql_where=text("state = 'waiting'"),
+        ),
+    )
+
+    @property
+    def standing(self) -> Standing:
+        """What the rules need to know."""
+        return Standing(
+            state=self.state,
+            price_fen=self.price_fen,
+            close_reason=self.close_reason,
+            paid=self.paid_at is not None and self.order_id is not None,
+            refund_requested=self.refund_requested_at is not None,
+            revisit=self.revisit_status,
+            pay_by=self.pay_by,
+            accept_by=self.accept_by,
+            note_complete=bool(self.diagnosis.strip() and self.advice.strip()),
+            note_final=self.note_final_at is not None,
+        )
+
+    def note_values(self) -> dict[str, Any]:
+        """The values under the closing note's MAC."""
+        return {
+            "consultation_id": self.id,
+            "patient_id": self.patient_id,
+            "doctor_id": self.doctor_id,
+            "diagnosis": self.diagnosis,
+            "advice": self.advice,
+            "note_final_at": self.note_final_at,
+        }
+
+
+class ConsultationNumber(Base):
+    """The last number given at a hospital on a business day."""
+
+    __tablename__ = "consultation_numbers"
+
+    hospital_id: Mapped[UUID] = mapped_column(ForeignKey("hospitals.id"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    last: Mapped[int]
+
+
+class Phrase(Base):
+    """A sentence that a doctor uses often."""
+
+    __tablename__ = "phrases"
+
+    id: Mapped[UUID] = id_column()
+    hospital_id: Mapped[UUID] = hospital_column()
+    doctor_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    category: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+
+    __table_args__ = (Index("ix_phrases_doctor", "hospital_id", "doctor_id", "category"),)

@@ -1,0 +1,209 @@
+"""Entering the doctor's queue, and the shared step by which a consultation is over.
+
+Order of locks: the order (payments), the consultation, its room, inboxes.
+"""
+
+from datetime import timedelta
+from uuid import UUID
+
+from clinical.consultation import intake, rules, settings
+from clinical.consultation.events import (
+    ConsultationCancelled,
+    ConsultationDeclined,
+    ConsultationEnded,
+    ConsultationPaid,
+    RefundRequested,
+)
+from clinical.consultation.models import Consultation
+from clinical.consultation.notices import refresh_lists, tell
+from clinical.consultation.rules import Change
+from clinical.consultation.states import MODE_TEXT, CloseReason, State
+from clinical.people import access as people
+from clinical.people.models import PatientRelation, Relation
+from core import settings as core_settings
+from core.identity.roles import Role
+from core.uow import UnitOfWork
+from realtime import service as rooms
+from realtime.rules import CloseReason as RoomCloseReason
+from realtime.rules import RecordingPolicy
+
+
+async def enter_queue(uow: UnitOfWork, row: Consultation) -> None:
+    """Open the room with both people in it and put the consultation into the doctor's queue."""
+    relations = await people.relations_by_id(uow.session, row.hospital_id, [row.relation_id])
+    relation = relations[row.relation_id]
+    minutes = await core_settings.get(
+        uow,
+        settings.ACCEPT_MINUTES,
+        hospital_id=row.hospital_id,
+        department_id=row.department_id,
+        user_id=row.doctor_id,
+    )
+    row.state = State.WAITING
+    row.accept_by = uow.now + timedelta(minutes=minutes)
+    row.changed_at = uow.now
+    recorded = RecordingPolicy.REQUIRED if row.recording_agreed else RecordingPolicy.REFUSED
+    row.room_id = await rooms.open_room(
+        uow,
+        hospital_id=row.hospital_id,
+        title=f"{MODE_TEXT[row.mode]} · {relation.patient.name}",
+        members=[
+            rooms.NewMember(row.payer_id, Role.PATIENT, name=room_name(relation)),
+            rooms.NewMember(row.doctor_id, Role.DOCTOR),
+        ],
+        ref_type="consultation",
+        ref_id=row.id,
+        recording=recorded,
+    )
+    if row.red_flag:
+        await rooms.system_message(
+            uow,
+            row.room_id,
+            "red_flag",
+            intake.EMERGENCY_TEXT,
+            {"for_doctor": intake.EMERGENCY_FOR_DOCTOR},
+        )
+    await uow.session.flush()
+    uow.record(
+        ConsultationPaid(
+            hospital_id=row.hospital_id,
+            aggregate_id=row.id,
+            occurred_at=uow.now,
+            order_id=row.order_id,
+            room_id=row.room_id,
+            patient_id=row.patient_id,
+            payer_id=row.payer_id,
+            doctor_id=row.doctor_id,
+            mode=row.mode.value,
+            accept_by=row.accept_by,
+        )
+    )
+    text = "有危急信号，请优先处理" if row.red_flag else "请及时接诊"
+    await tell(
+        uow, row, row.doctor_id, "consultation_waiting", f"新的{MODE_TEXT[row.mode]}待接诊", text
+    )
+    refresh_lists(uow, row)
+
+
+def room_name(relation: PatientRelation) -> str:
+    """How the account holder is called in the room: the patient, or whose family it is."""
+    name = relation.patient.name
+    return name if relation.relation is Relation.SELF else f"{name}（家属）"
+
+
+async def finish(
+    uow: UnitOfWork, row: Consultation, change: Change, *, words: str = "", by: UUID | None = None
+) -> None:
+    """Carry out a change that ends the consultation: state, room, announcement, money.
+
+    `words` are somebody's own reason, `by` who ended it (None for a deadline).
+    """
+    reason = change.close_reason
+    assert reason is not None
+    served = row.state is State.ACTIVE
+    had_paid = row.paid_at is not None
+    row.state, row.close_reason = change.state, reason
+    row.close_words = words or None
+    row.ended_at = row.changed_at = uow.now
+    if row.room_id is not None:
+        await rooms.close_room(uow, row.room_id, RoomCloseReason(reason.value), by)
+    await uow.session.flush()
+    _announce(uow, row, reason, served, had_paid, words)
+    if change.refund:
+        request_refund(uow, row, reason.value, rules.reason_text(reason, words))
+    await _tell_the_other(uow, row, reason, words)
+    refresh_lists(uow, row)
+
+
+def request_refund(uow: UnitOfWork, row: Consultation, reason: str, text: str) -> None:
+    """Ask payments for the whole amount back, once."""
+    assert row.order_id is not None
+    row.refund_requested_at = uow.now
+    uow.record(
+        RefundRequested(
+            hospital_id=row.hospital_id,
+            aggregate_id=row.id,
+            occurred_at=uow.now,
+            order_id=row.order_id,
+            payer_id=row.payer_id,
+            amount_fen=row.price_fen,
+            reason=reason,
+            reason_text=text,
+        )
+    )
+
+
+def _announce(
+    uow: UnitOfWork,
+    row: Consultation,
+    reason: CloseReason,
+    served: bool,
+    had_paid: bool,
+    words: str,
+) -> None:
+    hospital_id, aggregate_id, now = row.hospital_id, row.id, uow.now
+    if served:
+        assert row.room_id is not None
+        uow.record(
+            ConsultationEnded(
+                hospital_id=hospital_id,
+                aggregate_id=aggregate_id,
+                occurred_at=now,
+                order_id=row.order_id,
+                room_id=row.room_id,
+                patient_id=row.patient_id,
+                payer_id=row.payer_id,
+                doctor_id=row.doctor_id,
+                close_reason=reason.value,
+            )
+        )
+    elif reason is CloseReason.DECLINED:
+        assert row.room_id is not None
+        uow.record(
+            ConsultationDeclined(
+                hospital_id=hospital_id,
+                aggregate_id=aggregate_id,
+                occurred_at=now,
+                order_id=row.order_id,
+                room_id=row.room_id,
+                payer_id=row.payer_id,
+                doctor_id=row.doctor_id,
+                reason=words,
+            )
+        )
+    else:
+        uow.record(
+            ConsultationCancelled(
+                hospital_id=hospital_id,
+                aggregate_id=aggregate_id,
+                occurred_at=now,
+                order_id=row.order_id,
+                payer_id=row.payer_id,
+                doctor_id=row.doctor_id,
+                close_reason=reason.value,
+                paid=had_paid,
+            )
+        )
+
+
+# Who is told about which ending; the patient's own cancelling only refreshes the doctor's list.
+_PATIENT_HEARS: dict[CloseReason, tuple[str, str]] = {
+    CloseReason.COMPLETED: ("consultation_ended", "问诊已结束"),
+    CloseReason.PAYMENT_EXPIRED: ("consultation_cancelled", "问诊已取消"),
+    CloseReason.NOT_ACCEPTED: ("consultation_cancelled", "医生未能按时接诊"),
+    CloseReason.DECLINED: ("consultation_declined", "医生未接诊"),
+    CloseReason.REFUNDED_BY_DOCTOR: ("consultation_cancelled", "医生已退诊"),
+    CloseReason.NOT_A_REVISIT: ("consultation_cancelled", "复诊凭证未通过"),
+}
+
+
+async def _tell_the_other(
+    uow: UnitOfWork, row: Consultation, reason: CloseReason, words: str
+) -> None:
+    if reason in _PATIENT_HEARS:
+        kind, title = _PATIENT_HEARS[reason]
+        await tell(uow, row, row.payer_id, kind, title, rules.reason_text(reason, words))
+    elif reason is CloseReason.ENDED_BY_PATIENT:
+        await tell(
+            uow, row, row.doctor_id, "consultation_ended", "患者已结束问诊", "请补充问诊小结"
+        )

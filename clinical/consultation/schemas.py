@@ -1,0 +1,193 @@
+"""Shapes of the consultation API."""
+
+from datetime import date, datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from clinical.consultation.states import (
+    CloseReason,
+    Kind,
+    Mode,
+    Purpose,
+    RevisitStatus,
+    State,
+)
+from clinical.people.schemas import DoctorRef, PatientView
+from core.files.schemas import FileRef
+
+Long = Annotated[str, StringConstraints(max_length=4000)]
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
+class NewConsultation(BaseModel):
+    """A draft to begin with."""
+
+    patient_id: UUID
+    doctor_id: UUID
+    kind: Kind = Kind.REVISIT
+    mode: Mode
+    purpose: Purpose = Purpose.REVISIT
+
+
+class EditConsultation(BaseModel):
+    """What is saved as the patient types; absent fields stay."""
+
+    description: Long | None = None
+    onset: Annotated[str, StringConstraints(max_length=200)] | None = None
+    answers: dict[str, bool] | None = None
+    attachment_ids: list[UUID] | None = Field(None, max_length=9)
+
+
+class HandInProof(BaseModel):
+    """Uploaded papers that prove an earlier visit."""
+
+    attachment_ids: list[UUID] = Field(max_length=9)
+
+
+class GiveConsent(BaseModel):
+    """Agreement to the notice of this version, and to the recording or not."""
+
+    version: str
+    recording_agreed: bool
+
+
+class GiveReason(BaseModel):
+    """Why; the patient reads it."""
+
+    reason: Reason
+
+
+class DecideProof(BaseModel):
+    """The doctor's word about the proof."""
+
+    accepted: bool
+    reason: Reason | None = None
+
+
+class SaveNote(BaseModel):
+    """The closing note as far as it is written."""
+
+    diagnosis: Annotated[str, StringConstraints(max_length=2000)]
+    advice: Annotated[str, StringConstraints(max_length=4000)]
+
+
+class EvidenceLine(BaseModel):
+    """One past visit to the hospital."""
+
+    visit_date: date
+    department: str
+    diagnosis: str
+
+
+class RevisitView(BaseModel):
+    """How far the evidence for a revisit has come."""
+
+    status: RevisitStatus
+    evidence: list[EvidenceLine]
+    proof: list[FileRef]
+    reason: str | None = None
+
+
+class ConsentView(BaseModel):
+    """What the patient agreed to."""
+
+    version: str
+    accepted_at: datetime
+    recording_agreed: bool
+
+
+class NoteView(BaseModel):
+    """The closing note; the patient sees it when it is final."""
+
+    diagnosis: str
+    advice: str
+    at: datetime
+    final: bool
+    intact: bool
+
+
+class RatingView(BaseModel):
+    """The patient's rating."""
+
+    id: UUID
+    consultation_id: UUID
+    stars: int
+    tags: list[str]
+    comment: str
+    at: datetime
+
+
+class LastMessage(BaseModel):
+    """The newest line of the room in short."""
+
+    text: str
+    at: datetime
+
+
+class ConsultationView(BaseModel):
+    """A consultation as the people in it see it."""
+
+    id: UUID
+    number: str
+    kind: Kind
+    mode: Mode
+    purpose: Purpose
+    state: State
+    state_text: str
+    close_reason: CloseReason | None
+    close_text: str | None
+    patient: PatientView
+    doctor: DoctorRef
+    room_id: UUID | None
+    order_id: UUID | None
+    price_fen: int
+    description: str
+    onset: str
+    answers: dict[str, bool]
+    red_flag: bool
+    attachments: list[FileRef]
+    revisit: RevisitView
+    consent: ConsentView | None
+    created_at: datetime
+    submitted_at: datetime | None
+    pay_by: datetime | None
+    paid_at: datetime | None
+    accept_by: datetime | None
+    accepted_at: datetime | None
+    ended_at: datetime | None
+    closing_note: NoteView | None
+    rating: RatingView | None
+    unread: int
+    last_message: LastMessage | None
+
+
+class QuestionView(BaseModel):
+    """One intake question."""
+
+    id: str
+    text: str
+    red_flag: bool
+
+
+class NoticeView(BaseModel):
+    """The notice that is agreed to before submitting."""
+
+    version: str
+    title: str
+    text: str
+    recording_text: str
+
+
+class PhraseForm(BaseModel):
+    """A sentence to keep."""
+
+    category: Annotated[str, StringConstraints(strip_whitespace=True, max_length=20)] = "常用"
+    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+
+
+class PhraseView(PhraseForm):
+    """A kept sentence."""
+
+    id: UUID

@@ -1,0 +1,258 @@
+"""The verbs of a consultation that reached the doctor: accept, decline, note, end, refund."""
+
+from uuid import UUID
+
+from clinical.consultation import access, rules, settings
+from clinical.consultation.events import ConsultationAccepted
+from clinical.consultation.models import Consultation, Phrase
+from clinical.consultation.notices import refresh_lists, tell
+from clinical.consultation.queue import enter_queue, finish, request_refund
+from clinical.consultation.states import CloseReason, State
+from clinical.days import business_day
+from clinical.people import access as people
+from clinical.people import settings as people_settings
+from clinical.people.errors import PractitionerUnqualified
+from core import audit
+from core import settings as core_settings
+from core.crypto.keyring import installed_keyring
+from core.crypto.row_mac import row_mac, row_mac_matches
+from core.identity.caller import Caller
+from core.identity.roles import Role
+from core.uow import UnitOfWork
+from realtime import service as rooms
+
+NOTE_TABLE = "consultations.closing_note"
+
+
+async def payment_arrived(uow: UnitOfWork, consultation_id: UUID) -> None:
+    """Money came in, in time or too late. The order's row is locked by the caller."""
+    row = await access.find_by_system(uow.session, consultation_id)
+    if row is None:
+        return
+    change = rules.payment_arrived(row.standing)
+    if change is None:
+        return
+    row.paid_at = uow.now
+    if change.refund:
+        request_refund(uow, row, "paid_after_cancellation", "问诊已取消，付款原路退回")
+        return
+    await enter_queue(uow, row)
+
+
+async def order_closed(uow: UnitOfWork, consultation_id: UUID) -> None:
+    """The order takes no more money: an unpaid consultation is over."""
+    row = await access.find_by_system(uow.session, consultation_id)
+    if row is not None and row.state is State.AWAITING_PAYMENT:
+        change = rules.Change(state=State.CANCELLED, close_reason=CloseReason.PAYMENT_EXPIRED)
+        await finish(uow, row, change)
+
+
+async def accept(uow: UnitOfWork, caller: Caller, consultation_id: UUID) -> Consultation:
+    """The doctor takes the patient in; the room becomes active.
+
+    Raises NotWaiting, AcceptTooLate, PractitionerUnqualified (the licence ran out meanwhile).
+    """
+    row = await access.find(uow.session, caller, consultation_id, lock=True)
+    change = rules.accept(row.standing, uow.now)
+    await _check_practice(uow, caller)
+    assert row.room_id is not None
+    row.state = change.state
+    row.accepted_at = row.changed_at = uow.now
+    await rooms.activate_room(uow, row.room_id, caller.user_id)
+    await uow.session.flush()
+    uow.record(
+        ConsultationAccepted(
+            hospital_id=row.hospital_id,
+            aggregate_id=row.id,
+            occurred_at=uow.now,
+            room_id=row.room_id,
+            patient_id=row.patient_id,
+            payer_id=row.payer_id,
+            doctor_id=row.doctor_id,
+        )
+    )
+    await _audit(uow, caller, row, "accept")
+    await tell(
+        uow, row, row.payer_id, "consultation_accepted", "医生已接诊", "医生已接诊，请进入诊间"
+    )
+    refresh_lists(uow, row)
+    return row
+
+
+async def _check_practice(uow: UnitOfWork, caller: Caller) -> None:
+    doctor = await people.practitioner(uow.session, caller.hospital_id, caller.user_id)
+    today = await business_day(uow, caller.hospital_id)
+    years = await core_settings.get(
+        uow, people_settings.PRACTICE_YEARS, hospital_id=caller.hospital_id
+    )
+    if not doctor.may_treat(today, years=years):
+        raise PractitionerUnqualified()
+
+
+async def decline(
+    uow: UnitOfWork, caller: Caller, consultation_id: UUID, reason: str
+) -> Consultation:
+    """The doctor does not take the patient in; everything is paid back. Raises NotWaiting."""
+    row = await access.find(uow.session, caller, consultation_id, lock=True)
+    await finish(uow, row, rules.decline(row.standing), words=reason, by=caller.user_id)
+    await _audit(uow, caller, row, "decline", reason)
+    return row
+
+
+async def cancel(uow: UnitOfWork, caller: Caller, consultation_id: UUID) -> Consultation:
+    """The patient steps back before acceptance. Raises NotCancellable."""
+    row = await access.find(uow.session, caller, consultation_id, lock=True)
+    await finish(uow, row, rules.cancel(row.standing), by=caller.user_id)
+    return row
+
+
+async def decide_proof(
+    uow: UnitOfWork, caller: Caller, consultation_id: UUID, accepted: bool, reason: str
+) -> Consultation:
+    """The doctor confirms the proof, or refuses it and so ends the consultation with a refund."""
+    row = await access.find(uow.session, caller, consultation_id, lock=True)
+    status, change = rules.decide_proof(row.standing, accepted=accepted)
+    row.revisit_status = status
+    row.proof_decided_at = row.changed_at = uow.now
+    row.proof_reason = reason or None
+    if change is not None:
+        await finish(uow, row, change, words=reason, by=caller.user_id)
+    else:
+        refresh_lists(uow, row)
+    await _audit(uow, caller, row, "proof_decision", reason, accepted=accepted)
+    return row
+
+
+async def refund(
+    uow: UnitOfWork, caller: Caller, consultation_id: UUID, reason: str
+) -> Consultation:
+    """The doctor gives everything back and ends the consultation. Raises NotRefundable."""
+    row = await access.find(uow.session, caller, consultation_id, lock=True)
+    change = rules.refund_by_doctor(row.standing)
+    await finish(uow, row, change, words=reason, by=caller.user_id)
+    await _audit(uow, caller, row, "refund", reason)
+    return row
+
+
+async def save_note(
+    uow: UnitOfWork, caller: Caller, consultation_id: UUID, diagnosis: str, advice: str
+) -> Consultation:
+    """Save the closing note as it is typed. Raises NotActive, ProofUndecided, ClosingNoteFinal."""
+    row = await access.find(uow.session, caller, consultation_id, lock=True)
+    rules.edit_note(row.standing, has_diagnosis=bool(diagnosis.strip()))
+    row.diagnosis, row.advice = diagnosis, advice
+    row.note_saved_at = uow.now
+    return row
+
+
+async def end(uow: UnitOfWork, caller: Caller, consultation_id: UUID) -> Consultation:
+    """End an active consultation, by its doctor or its patient.
+
+    The doctor's end makes the closing note final under its MAC; after the patient ended, the
+    doctor's call only does that. Raises NotActive, ClosingNoteRequired, ProofUndecided.
+    """
+    row = await access.find(uow.session, caller, consultation_id, lock=True)
+    if caller.role is Role.PATIENT:
+        change = rules.end_by_patient(row.standing)
+        await finish(uow, row, change, by=caller.user_id)
+        return row
+    required = await core_settings.get(
+        uow, settings.CLOSING_NOTE_REQUIRED, hospital_id=row.hospital_id
+    )
+    change = rules.end_by_doctor(row.standing, note_required=required)
+    if change.finalise_note:
+        _finalise_note(uow, row)
+    if row.state is State.ACTIVE:
+        await finish(uow, row, change, by=caller.user_id)
+    await _audit(uow, caller, row, "end")
+    return row
+
+
+def _finalise_note(uow: UnitOfWork, row: Consultation) -> None:
+    row.note_final_at = uow.now
+    row.note_mac = row_mac(installed_keyring(), NOTE_TABLE, row.note_values())
+
+
+def note_intact(row: Consultation) -> bool:
+    """Whether a final closing note is exactly what was signed off."""
+    return row.note_mac is not None and row_mac_matches(
+        installed_keyring(), NOTE_TABLE, row.note_values(), row.note_mac
+    )
+
+
+async def room_was_closed(uow: UnitOfWork, consultation_id: UUID) -> None:
+    """Somebody else closed the room: follow it."""
+    row = await access.find_by_system(uow.session, consultation_id)
+    if row is None:
+        return
+    change = rules.room_was_closed(row.standing)
+    if change is not None:
+        if row.standing.note_complete and change.state is State.ENDED:
+            _finalise_note(uow, row)
+        await finish(uow, row, change)
+
+
+async def expire_unpaid(uow: UnitOfWork, consultation_id: UUID) -> bool:
+    """Cancel an unpaid consultation whose time is over; False when somebody else was first."""
+    row = await access.find_by_system(uow.session, consultation_id, skip_locked=True)
+    change = rules.payment_deadline(row.standing, uow.now) if row else None
+    if row is None or change is None:
+        return False
+    await finish(uow, row, change)
+    return True
+
+
+async def expire_unaccepted(uow: UnitOfWork, consultation_id: UUID) -> bool:
+    """Pay back a consultation that nobody accepted in time; False when somebody else was first."""
+    row = await access.find_by_system(uow.session, consultation_id, skip_locked=True)
+    change = rules.accept_deadline(row.standing, uow.now) if row else None
+    if row is None or change is None:
+        return False
+    await finish(uow, row, change)
+    return True
+
+
+async def _audit(
+    uow: UnitOfWork,
+    caller: Caller,
+    row: Consultation,
+    verb: str,
+    reason: str = "",
+    **detail: object,
+) -> None:
+    if reason:
+        detail["reason"] = reason
+    await audit.record(
+        uow, caller, f"consultation.{verb}", "consultation", row.id, row.patient_id, detail
+    )
+
+
+# --- phrases -------------------------------------------------------------------------------------
+
+
+async def keep_phrase(uow: UnitOfWork, caller: Caller, category: str, text: str) -> Phrase:
+    """Keep a sentence of the doctor's own."""
+    row = Phrase(
+        hospital_id=caller.hospital_id,
+        doctor_id=caller.user_id,
+        category=category,
+        text=text,
+        created_at=uow.now,
+    )
+    uow.session.add(row)
+    await uow.session.flush()
+    return row
+
+
+async def change_phrase(
+    uow: UnitOfWork, caller: Caller, phrase_id: UUID, category: str, text: str
+) -> Phrase:
+    """Change one of the doctor's sentences. Raises NotFound."""
+    row = await access.phrase(uow.session, caller, phrase_id)
+    row.category, row.text = category, text
+    return row
+
+
+async def drop_phrase(uow: UnitOfWork, caller: Caller, phrase_id: UUID) -> None:
+    """Forget one of the doctor's sentences. Raises NotFound."""
+    await uow.session.delete(await access.phrase(uow.session, caller, phrase_id))

@@ -1,0 +1,55 @@
+"""What a hospital can set about consultations."""
+
+from clinical.consultation.states import Refusal
+from core.settings import Scope, declare
+from core.settings.registry import Kind
+
+_NEAR = (Scope.GROUP, Scope.HOSPITAL, Scope.DEPARTMENT, Scope.PERSON)
+
+PAY_MINUTES = declare(
+    "consultation.pay_minutes",
+    int,
+    30,
+    "支付时限",
+    "提交后未在此时间内支付，问诊自动取消",
+    "分钟",
+    minimum=1,
+    maximum=1440,
+)
+ACCEPT_MINUTES = declare(
+    "consultation.accept_minutes",
+    int,
+    1440,
+    "接诊时限",
+    "支付后医生未在此时间内接诊，费用全额退回",
+    "分钟",
+    minimum=1,
+    maximum=10080,
+    scopes=_NEAR,
+)
+REVISIT_WINDOW_DAYS = declare(
+    "consultation.revisit_window_days",
+    int,
+    180,
+    "复诊认定天数",
+    "就诊人在此天数内有本院就诊记录，即可认定为复诊",
+    "天",
+    minimum=1,
+    maximum=3650,
+    scopes=(Scope.GROUP, Scope.HOSPITAL, Scope.DEPARTMENT),
+)
+CLOSING_NOTE_REQUIRED = declare(
+    "consultation.closing_note_required",
+    bool,
+    True,
+    "结束问诊须填写小结",
+    "医生结束问诊前，是否必须填写诊断和建议",
+)
+RECORDING_REFUSED = declare(
+    "consultation.recording_refused",
+    Kind.CHOICE,
+    Refusal.TEXT_ONLY.value,
+    "患者不同意录制时",
+    "患者不同意录音录像时可以选择的就诊方式",
+    choices={Refusal.TEXT_ONLY.value: "改为图文问诊", Refusal.OFFLINE.value: "到院就诊"},
+)

@@ -1,0 +1,26 @@
+"""Who may see the files that hang on a consultation: whoever may see the consultation."""
+
+from sqlalchemy import select
+
+from clinical.consultation import access
+from clinical.consultation.models import Consultation
+from core import audit
+from core.files.models import File
+from core.identity.caller import Caller
+from core.uow import UnitOfWork
+
+
+async def may_see_files(uow: UnitOfWork, caller: Caller, file: File) -> bool:
+    """The check of scope `consultation`; the treating doctor's and supervisors' looks are audited.
+
+    A doctor who treats the same patient now sees the papers of earlier consultations as well.
+    """
+    row = await uow.session.scalar(
+        select(Consultation).where(
+            Consultation.id == file.scope_id, Consultation.hospital_id == caller.hospital_id
+        )
+    )
+    if row is None or not await access.may_see(uow.session, caller, row):
+        return False
+    await audit.look(uow, caller, "file", file.id, row.patient_id)
+    return True

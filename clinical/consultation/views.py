@@ -1,0 +1,178 @@
+"""Consultations as they are shown, many at a time with few queries."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from clinical.consultation import service
+from clinical.consultation.models import Consultation
+from clinical.consultation.rules import reason_text
+from clinical.consultation.schemas import (
+    ConsentView,
+    ConsultationView,
+    EvidenceLine,
+    LastMessage,
+    NoteView,
+    RatingView,
+    RevisitView,
+)
+from clinical.consultation.states import STATE_TEXT, State
+from clinical.days import business_day
+from clinical.people import access as people
+from clinical.people.access import Practitioner
+from clinical.people.models import PatientRelation
+from clinical.people.views import doctor_ref, patient_view
+from clinical.rating import access as ratings
+from core.files.schemas import FileRef
+from core.files.service import file_refs
+from core.identity.caller import Caller
+from core.identity.roles import Role
+from core.uow import UnitOfWork
+from realtime import access as rooms
+from realtime.rules import MessageKind
+from realtime.schemas import MessageView
+
+_SHORT: dict[MessageKind, str] = {
+    MessageKind.IMAGE: "[图片]",
+    MessageKind.VOICE: "[语音]",
+    MessageKind.VIDEO: "[视频]",
+    MessageKind.FILE: "[文件]",
+    MessageKind.STICKER: "[表情]",
+    MessageKind.LOCATION: "[位置]",
+    MessageKind.CARD: "[卡片]",
+}
+
+
+@dataclass(frozen=True)
+class _Around:
+    """Everything that a page of consultations refers to."""
+
+    relations: Mapping[UUID, PatientRelation]
+    doctors: Mapping[UUID, Practitioner]
+    files: Mapping[UUID, FileRef]
+    ratings: Mapping[UUID, RatingView]
+    unread: Mapping[UUID, int]
+    last: Mapping[UUID, MessageView]
+    today: date
+
+
+async def views(
+    uow: UnitOfWork, caller: Caller, rows: Sequence[Consultation]
+) -> list[ConsultationView]:
+    """The views of consultations that the caller may see, in the same order."""
+    if not rows:
+        return []
+    around = await _look_around(uow, caller, rows)
+    return [_view(row, caller, around) for row in rows]
+
+
+async def view(uow: UnitOfWork, caller: Caller, row: Consultation) -> ConsultationView:
+    """The view of one consultation."""
+    return (await views(uow, caller, [row]))[0]
+
+
+async def _look_around(uow: UnitOfWork, caller: Caller, rows: Sequence[Consultation]) -> _Around:
+    await uow.session.flush()
+    hospital_id = caller.hospital_id
+    room_ids = [row.room_id for row in rows if row.room_id is not None]
+    file_ids = [UUID(each) for row in rows for each in (*row.attachment_ids, *row.proof_ids)]
+    given = await ratings.of_consultations(uow.session, hospital_id, [row.id for row in rows])
+    return _Around(
+        relations=await people.relations_by_id(
+            uow.session, hospital_id, {row.relation_id for row in rows}
+        ),
+        doctors=await people.practitioners_by_id(
+            uow.session, hospital_id, {row.doctor_id for row in rows}
+        ),
+        files={ref.id: ref for ref in await file_refs(uow, file_ids)},
+        ratings={
+            key: RatingView.model_validate(r, from_attributes=True) for key, r in given.items()
+        },
+        unread=await rooms.unread_counts(uow, caller.user_id, room_ids) if room_ids else {},
+        last=await rooms.last_messages(uow, room_ids) if room_ids else {},
+        today=await business_day(uow, hospital_id),
+    )
+
+
+def _view(row: Consultation, caller: Caller, around: _Around) -> ConsultationView:
+    def refs(ids: Sequence[str]) -> list[FileRef]:
+        return [around.files[UUID(each)] for each in ids if UUID(each) in around.files]
+
+    return ConsultationView(
+        id=row.id,
+        number=row.number,
+        kind=row.kind,
+        mode=row.mode,
+        purpose=row.purpose,
+        state=row.state,
+        state_text=STATE_TEXT[row.state],
+        close_reason=row.close_reason,
+        close_text=(
+            reason_text(row.close_reason, row.close_words or "") if row.close_reason else None
+        ),
+        patient=patient_view(around.relations[row.relation_id], around.today),
+        doctor=doctor_ref(around.doctors[row.doctor_id]),
+        room_id=row.room_id,
+        order_id=row.order_id,
+        price_fen=row.price_fen,
+        description=row.description,
+        onset=row.onset,
+        answers=row.answers,
+        red_flag=row.red_flag,
+        attachments=refs(row.attachment_ids),
+        revisit=RevisitView(
+            status=row.revisit_status,
+            evidence=[EvidenceLine.model_validate(line) for line in row.evidence],
+            proof=refs(row.proof_ids),
+            reason=row.proof_reason,
+        ),
+        consent=_consent(row),
+        created_at=row.created_at,
+        submitted_at=row.submitted_at,
+        pay_by=row.pay_by if row.state is State.AWAITING_PAYMENT else None,
+        paid_at=row.paid_at,
+        accept_by=row.accept_by,
+        accepted_at=row.accepted_at,
+        ended_at=row.ended_at,
+        closing_note=_note(row, caller),
+        rating=around.ratings.get(row.id),
+        unread=around.unread.get(row.room_id, 0) if row.room_id else 0,
+        last_message=_last(around.last.get(row.room_id)) if row.room_id else None,
+    )
+
+
+def _consent(row: Consultation) -> ConsentView | None:
+    if row.consent_version is None or row.consent_at is None:
+        return None
+    return ConsentView(
+        version=row.consent_version,
+        accepted_at=row.consent_at,
+        recording_agreed=row.recording_agreed,
+    )
+
+
+def _note(row: Consultation, caller: Caller) -> NoteView | None:
+    at = row.note_final_at or row.note_saved_at
+    if at is None or (caller.role is not Role.DOCTOR and row.note_final_at is None):
+        return None
+    final = row.note_final_at is not None
+    return NoteView(
+        diagnosis=row.diagnosis,
+        advice=row.advice,
+        at=at,
+        final=final,
+        intact=not final or service.note_intact(row),
+    )
+
+
+def _last(message: MessageView | None) -> LastMessage | None:
+    if message is None:
+        return None
+    if message.recalled:
+        text = "[已撤回]"
+    elif message.kind in (MessageKind.TEXT, MessageKind.SYSTEM):
+        text = str(message.body.get("text", ""))[:60]
+    else:
+        text = _SHORT.get(message.kind, "[消息]")
+    return LastMessage(text=text, at=message.at)

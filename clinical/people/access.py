@@ -1,0 +1,239 @@
+"""Who may see or act for whom: every query about patients and clinicians made for a person."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, exists, func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import contains_eager, selectinload
+
+from clinical.people import rules
+from clinical.people.models import (
+    Clinician,
+    ClinicianService,
+    FavouriteDoctor,
+    IdType,
+    Patient,
+    PatientRelation,
+    Relation,
+)
+from core.crypto.blind_index import blind_index
+from core.crypto.keyring import Keyring, installed_keyring
+from core.errors import NotFound
+from core.identity.caller import Caller
+from core.identity.models import Department, User
+
+ID_INDEX = "patients.id_number"
+NAME_INDEX = "patients.name"
+
+
+def _bound(hospital_id: UUID, user_id: UUID) -> Select[PatientRelation]:
+    return (
+        select(PatientRelation)
+        .join(PatientRelation.patient)
+        .options(contains_eager(PatientRelation.patient))
+        .where(
+            PatientRelation.hospital_id == hospital_id,
+            PatientRelation.user_id == user_id,
+            PatientRelation.unbound_at.is_(None),
+        )
+    )
+
+
+async def my_patients(session: AsyncSession, caller: Caller) -> list[PatientRelation]:
+    """The persons bound to the caller at this hospital, the default one first."""
+    query = _bound(caller.hospital_id, caller.user_id).order_by(
+        PatientRelation.is_default.desc(), PatientRelation.created_at, PatientRelation.id
+    )
+    return list(await session.scalars(query))
+
+
+async def my_patient(
+    session: AsyncSession, caller: Caller, patient_id: UUID, *, lock: bool = False
+) -> PatientRelation:
+    """One person bound to the caller. Raises NotFound."""
+    query = _bound(caller.hospital_id, caller.user_id).where(
+        PatientRelation.patient_id == patient_id
+    )
+    if lock:
+        query = query.with_for_update(of=PatientRelation)
+    relation = await session.scalar(query)
+    if relation is None:
+        raise NotFound()
+    return relation
+
+
+async def count_bound(session: AsyncSession, caller: Caller) -> int:
+    """How many persons the caller has bound here. Holds a lock until the transaction ends."""
+    await session.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
+        {"key": f"patients:{caller.hospital_id}:{caller.user_id}"},
+    )
+    return (
+        await session.scalar(
+            select(func.count())
+            .select_from(PatientRelation)
+            .where(
+                PatientRelation.hospital_id == caller.hospital_id,
+                PatientRelation.user_id == caller.user_id,
+                PatientRelation.unbound_at.is_(None),
+            )
+        )
+    ) or 0
+
+
+async def has_self(session: AsyncSession, caller: Caller) -> bool:
+    """Whether the caller has bound himself or herself here."""
+    query = _bound(caller.hospital_id, caller.user_id)
+    return (
+        await session.scalar(query.where(PatientRelation.relation == Relation.SELF))
+    ) is not None
+
+
+def id_number_index(keyring: Keyring, number: str) -> bytes:
+    """The blind index of a certificate number."""
+    return blind_index(keyring, ID_INDEX, number)
+
+
+def name_index(keyring: Keyring, name: str) -> bytes:
+    """The blind index of a patient's whole name."""
+    return blind_index(keyring, NAME_INDEX, name)
+
+
+async def patient_by_identity_card(
+    session: AsyncSession, hospital_id: UUID, number: str
+) -> Patient | None:
+    """The person whom this hospital already treats under an identity card, for binding."""
+    return await session.scalar(
+        select(Patient).where(
+            Patient.hospital_id == hospital_id,
+            Patient.id_type == IdType.IDENTITY_CARD,
+            Patient.id_number_index == id_number_index(installed_keyring(), number),
+        )
+    )
+
+
+async def former_relation(
+    session: AsyncSession, user_id: UUID, patient_id: UUID
+) -> PatientRelation | None:
+    """The relation of a user to a patient, bound or not."""
+    return await session.scalar(
+        select(PatientRelation).where(
+            PatientRelation.user_id == user_id, PatientRelation.patient_id == patient_id
+        )
+    )
+
+
+async def relations_by_id(
+    session: AsyncSession, hospital_id: UUID, relation_ids: Collection[UUID]
+) -> dict[UUID, PatientRelation]:
+    """Relations with their patients, unbound ones too, for modules that keep history.
+
+    The caller of this function has already decided that the asking person may see them.
+    """
+    if not relation_ids:
+        return {}
+    rows = await session.scalars(
+        select(PatientRelation)
+        .join(PatientRelation.patient)
+        .options(contains_eager(PatientRelation.patient))
+        .where(PatientRelation.hospital_id == hospital_id, PatientRelation.id.in_(relation_ids))
+    )
+    return {row.id: row for row in rows}
+
+
+def patients_named(hospital_id: UUID, name: str) -> Select[UUID]:
+    """The patients of a hospital with exactly this name, as a subquery of ids."""
+    return select(Patient.id).where(
+        Patient.hospital_id == hospital_id,
+        Patient.name_index == name_index(installed_keyring(), name),
+    )
+
+
+# --- clinicians ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Practitioner:
+    """A clinician with account and department, as other modules need one."""
+
+    clinician: Clinician
+    user: User
+    department: Department
+
+    @property
+    def user_id(self) -> UUID:
+        return self.user.id
+
+    def service(self, kind: str, mode: str) -> ClinicianService | None:
+        """The enabled service of this kind and mode, or None."""
+        for service in self.clinician.services:
+            if (service.kind, service.mode) == (kind, mode) and service.enabled:
+                return service
+        return None
+
+    def may_treat(self, today: date, *, years: int) -> bool:
+        """Licensed, in date, long enough in practice, enabled and listed."""
+        clinician = self.clinician
+        return (
+            clinician.listed
+            and self.user.enabled
+            and rules.may_practise(
+                clinician.practice_start, clinician.licence_valid_until, today, years=years
+            )
+        )
+
+
+def _practitioners(hospital_id: UUID) -> Select[Clinician, User, Department]:
+    return (
+        select(Clinician, User, Department)
+        .join(User, User.id == Clinician.user_id)
+        .join(Department, Department.id == Clinician.department_id)
+        .options(selectinload(Clinician.services))
+        .where(Clinician.hospital_id == hospital_id)
+    )
+
+
+async def practitioner(session: AsyncSession, hospital_id: UUID, user_id: UUID) -> Practitioner:
+    """A clinician of a hospital by user id. Raises NotFound."""
+    found = await practitioners_by_id(session, hospital_id, [user_id])
+    if user_id not in found:
+        raise NotFound()
+    return found[user_id]
+
+
+async def practitioners_by_id(
+    session: AsyncSession, hospital_id: UUID, user_ids: Collection[UUID]
+) -> dict[UUID, Practitioner]:
+    """Clinicians of a hospital by user id; unknown ones are absent."""
+    if not user_ids:
+        return {}
+    rows = await session.execute(_practitioners(hospital_id).where(Clinician.user_id.in_(user_ids)))
+    return {
+        user.id: Practitioner(clinician, user, department) for clinician, user, department in rows
+    }
+
+
+async def favourite_doctors(
+    session: AsyncSession, caller: Caller | None, clinician_ids: Collection[UUID]
+) -> set[UUID]:
+    """Which of these clinicians the caller follows."""
+    if caller is None or not clinician_ids:
+        return set()
+    rows = await session.scalars(
+        select(FavouriteDoctor.clinician_id).where(
+            FavouriteDoctor.user_id == caller.user_id,
+            FavouriteDoctor.hospital_id == caller.hospital_id,
+            FavouriteDoctor.clinician_id.in_(clinician_ids),
+        )
+    )
+    return set(rows)
+
+
+def followed_by(user_id: UUID) -> ColumnElement[bool]:
+    """A condition on `Clinician`: this user follows the doctor."""
+    return exists().where(
+        FavouriteDoctor.clinician_id == Clinician.id, FavouriteDoctor.user_id == user_id
+    )

@@ -1,0 +1,165 @@
+"""Routes of the public catalogue and of favourites."""
+
+from uuid import UUID
+
+from clinical.cursors import cut, read_moment
+from clinical.people import catalogue, service, settings
+from clinical.people.catalogue import DoctorQuery, Sort
+from clinical.people.schemas import (
+    Banner,
+    DepartmentView,
+    DoctorCard,
+    DoctorView,
+    HomeNotice,
+    HomeService,
+    HomeView,
+    HospitalView,
+    RatingLine,
+)
+from clinical.rating import access as ratings
+from core import settings as core_settings
+from core.http import PUBLIC, Context, Page, Routes
+from core.identity.models import Hospital
+from core.identity.roles import Role
+from core.masking import mask_name
+
+routes = Routes(tag="catalogue", title="医院与医生")
+LIMIT = 100
+SERVICES: tuple[tuple[str, str, str], ...] = (
+    ("text_revisit", "图文复诊", "chat"),
+    ("video_revisit", "视频复诊", "video"),
+    ("refill", "在线续方", "refill"),
+    ("find_doctor", "找医生", "doctor"),
+    ("my_consultations", "我的问诊", "list"),
+    ("patients", "就诊人", "people"),
+    ("orders", "我的订单", "order"),
+    ("favourites", "关注医生", "star"),
+)
+
+
+def _hospital_view(hospital: Hospital) -> HospitalView:
+    return HospitalView(
+        id=hospital.id, name=hospital.name, city=hospital.city, intro=hospital.intro
+    )
+
+
+@routes.get("/hospitals", roles=PUBLIC, summary="Hospitals that are open to the public")
+async def hospitals(ctx: Context) -> list[HospitalView]:
+    return [_hospital_view(each) for each in await catalogue.hospitals(ctx.uow)]
+
+
+@routes.get("/home", roles=PUBLIC, summary="The home page of a hospital")
+async def home(ctx: Context, hospital: UUID | None = None) -> HomeView:
+    here = await catalogue.hospital_for(ctx.uow, ctx.optional_caller, hospital)
+    banner = await core_settings.get(ctx.uow, settings.HOME_BANNER, hospital_id=here.id)
+    notice = await core_settings.get(ctx.uow, settings.HOME_NOTICE, hospital_id=here.id)
+    return HomeView(
+        hospital=_hospital_view(here),
+        services=[
+            HomeService(code=code, title=title, icon=icon, enabled=True)
+            for code, title, icon in SERVICES
+        ],
+        banners=[Banner(title=title, text=text) for title, text in _headed(banner)],
+        notices=[
+            HomeNotice(
+                id="notice", title=title, text=text, published_at=here.created_at.isoformat()
+            )
+            for title, text in _headed(notice)
+        ],
+    )
+
+
+def _headed(text: str) -> list[tuple[str, str]]:
+    title, _, rest = text.strip().partition("\n")
+    return [(title, rest.strip())] if title else []
+
+
+@routes.get("/departments", roles=PUBLIC, summary="Departments with their number of doctors")
+async def departments(ctx: Context, hospital: UUID | None = None) -> list[DepartmentView]:
+    here = await catalogue.hospital_for(ctx.uow, ctx.optional_caller, hospital)
+    return [
+        DepartmentView(
+            id=department.id,
+            name=department.name,
+            intro=department.intro,
+            parent_id=department.parent_id,
+            clinician_count=count,
+        )
+        for department, count in await catalogue.departments(ctx.uow, here.id)
+    ]
+
+
+@routes.get("/doctors", roles=PUBLIC, summary="Find a doctor")
+async def doctors(
+    ctx: Context,
+    hospital: UUID | None = None,
+    department_id: UUID | None = None,
+    title: str | None = None,
+    mode: str | None = None,
+    q: str | None = None,
+    sort: Sort = "rating",
+    cursor: str | None = None,
+    limit: int = 20,
+) -> Page[DoctorCard]:
+    here = await catalogue.hospital_for(ctx.uow, ctx.optional_caller, hospital)
+    wish = DoctorQuery(
+        department_id=department_id,
+        title=title,
+        mode=mode,
+        q=q[:50] if q else None,
+        sort=sort,
+        cursor=cursor,
+        limit=max(1, min(limit, LIMIT)),
+    )
+    cards, following = await catalogue.search(ctx.uow, ctx.optional_caller, here.id, wish)
+    return Page(items=cards, next=following)
+
+
+@routes.get("/doctors/{doctor_id}", roles=PUBLIC, summary="A doctor's page")
+async def doctor(ctx: Context, doctor_id: UUID, hospital: UUID | None = None) -> DoctorView:
+    here = await catalogue.hospital_for(ctx.uow, ctx.optional_caller, hospital)
+    return await catalogue.doctor(ctx.uow, ctx.optional_caller, here.id, doctor_id)
+
+
+@routes.get("/doctors/{doctor_id}/ratings", roles=PUBLIC, summary="What patients say of a doctor")
+async def doctor_ratings(
+    ctx: Context,
+    doctor_id: UUID,
+    hospital: UUID | None = None,
+    cursor: str | None = None,
+    limit: int = 20,
+) -> Page[RatingLine]:
+    here = await catalogue.hospital_for(ctx.uow, ctx.optional_caller, hospital)
+    await catalogue.doctor(ctx.uow, None, here.id, doctor_id)
+    size = max(1, min(limit, LIMIT))
+    rows = await ratings.of_doctor(
+        ctx.uow.session, here.id, doctor_id, read_moment(cursor), size + 1
+    )
+    page, following = cut(rows, size, lambda row: (row.at, row.id))
+    items = [
+        RatingLine(
+            id=row.id,
+            stars=row.stars,
+            tags=row.tags,
+            comment=row.comment,
+            patient_name_masked=mask_name(row.patient_name),
+            at=row.at,
+        )
+        for row in page
+    ]
+    return Page(items=items, next=following)
+
+
+@routes.put("/doctors/{doctor_id}/favourite", roles=[Role.PATIENT], summary="Follow a doctor")
+async def follow(ctx: Context, doctor_id: UUID) -> None:
+    await service.follow_doctor(ctx.uow, ctx.caller, doctor_id)
+
+
+@routes.delete("/doctors/{doctor_id}/favourite", roles=[Role.PATIENT], summary="Unfollow a doctor")
+async def unfollow(ctx: Context, doctor_id: UUID) -> None:
+    await service.unfollow_doctor(ctx.uow, ctx.caller, doctor_id)
+
+
+@routes.get("/favourites/doctors", roles=[Role.PATIENT], summary="Doctors whom the caller follows")
+async def favourites(ctx: Context) -> list[DoctorCard]:
+    return await catalogue.followed(ctx.uow, ctx.caller)

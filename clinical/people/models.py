@@ -1,0 +1,192 @@
+"""Tables of people: patients, their relations to account holders, clinicians, favourites."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from clinical.columns import word
+from core.crypto.blind_index import BLIND_INDEX_BYTES
+from core.crypto.columns import EncryptedText
+from core.db import Base, hospital_column, id_column
+from core.identity.id_numbers import Sex
+
+
+class PatientKind(StrEnum):
+    """Which form the patient was added with."""
+
+    ADULT = "adult"
+    CHILD = "child"
+
+
+class IdType(StrEnum):
+    """Certificates by which a patient can be added."""
+
+    IDENTITY_CARD = "identity_card"
+    PERMANENT_RESIDENCE = "permanent_residence"
+    HK_MACAO_PERMIT = "hk_macao_permit"
+    PASSPORT = "passport"
+    NONE = "none"
+
+
+class Relation(StrEnum):
+    """What the patient is to the account holder."""
+
+    SELF = "self"
+    CHILD = "child"
+    SPOUSE = "spouse"
+    PARENT = "parent"
+    OTHER = "other"
+
+
+class Patient(Base):
+    """A person treated at a hospital. Shared by every account that is bound to the person."""
+
+    __tablename__ = "patients"
+
+    id: Mapped[UUID] = id_column()
+    hospital_id: Mapped[UUID] = hospital_column()
+    kind: Mapped[PatientKind] = mapped_column(word(PatientKind))
+    name: Mapped[str] = mapped_column(EncryptedText())
+    name_index: Mapped[bytes] = mapped_column(LargeBinary(BLIND_INDEX_BYTES))
+    sex: Mapped[Sex] = mapped_column(word(Sex))
+    birth_date: Mapped[date]
+    id_type: Mapped[IdType] = mapped_column(word(IdType))
+    id_number: Mapped[str | None] = mapped_column(EncryptedText())
+    id_number_index: Mapped[bytes | None] = mapped_column(LargeBinary(BLIND_INDEX_BYTES))
+    card_number: Mapped[str | None] = mapped_column(EncryptedText())
+    verified_at: Mapped[datetime | None]
+    verified_reference: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+
+    __table_args__ = (
+        # Only identity cards are confirmed by a registry, so only they make two entries one person.
+        Index(
+            "uq_patients_identity_card",
+            "hospital_id",
+            "id_number_index",
+            unique=True,
+            postgresql_where=text("id_type = 'identity_card'"),
+        ),
+        Index("ix_patients_name", "hospital_id", "name_index"),
+    )
+
+    @property
+    def verified(self) -> bool:
+        return self.verified_at is not None
+
+
+class PatientRelation(Base):
+    """That an account holder may act for a patient, with the contact and guardian given for it.
+
+    Contact and guardian belong to the relation, not to the patient: another account bound to the
+    same person neither sees nor changes them. Unbinding keeps the row for the history.
+    """
+
+    __tablename__ = "patient_relations"
+
+    id: Mapped[UUID] = id_column()
+    hospital_id: Mapped[UUID] = hospital_column()
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    patient_id: Mapped[UUID] = mapped_column(ForeignKey("patients.id"))
+    relation: Mapped[Relation] = mapped_column(word(Relation))
+    is_default: Mapped[bool]
+    phone: Mapped[str | None] = mapped_column(EncryptedText())
+    address: Mapped[str | None] = mapped_column(EncryptedText())
+    guardian_name: Mapped[str | None] = mapped_column(EncryptedText())
+    guardian_id_number: Mapped[str | None] = mapped_column(EncryptedText())
+    guardian_phone: Mapped[str | None] = mapped_column(EncryptedText())
+    guardian_address: Mapped[str | None] = mapped_column(EncryptedText())
+    guardian_verified_at: Mapped[datetime | None]
+    guardian_verified_reference: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    unbound_at: Mapped[datetime | None]
+
+    patient: Mapped[Patient] = relationship(lazy="raise")
+
+    __table_args__ = (
+        UniqueConstraint("user_id", "patient_id"),
+        Index(
+            "uq_patient_relations_self",
+            "hospital_id",
+            "user_id",
+            unique=True,
+            postgresql_where=text("relation = 'self' AND unbound_at IS NULL"),
+        ),
+        Index(
+            "uq_patient_relations_default",
+            "hospital_id",
+            "user_id",
+            unique=True,
+            postgresql_where=text("is_default AND unbound_at IS NULL"),
+        ),
+        Index("ix_patient_relations_patient", "patient_id"),
+    )
+
+    @property
+    def guardian_verified(self) -> bool:
+        return self.guardian_verified_at is not None
+
+
+class Clinician(Base):
+    """A doctor's profile at one hospital; the person is a user of `core.identity`."""
+
+    __tablename__ = "clinicians"
+
+    id: Mapped[UUID] = id_column()
+    hospital_id: Mapped[UUID] = hospital_column()
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    department_id: Mapped[UUID] = mapped_column(ForeignKey("departments.id"))
+    name: Mapped[str] = mapped_column(Text)
+    name_pinyin: Mapped[str] = mapped_column(Text)
+    name_initials: Mapped[str] = mapped_column(Text)
+    title: Mapped[str] = mapped_column(Text)
+    title_rank: Mapped[int]
+    expertise: Mapped[str] = mapped_column(Text, default="")
+    introduction: Mapped[str] = mapped_column(Text, default="")
+    licence_number: Mapped[str] = mapped_column(EncryptedText())
+    licence_valid_until: Mapped[date]
+    practice_start: Mapped[date]
+    certificate_number: Mapped[str | None] = mapped_column(EncryptedText())
+    identity_verified_at: Mapped[datetime | None]
+    listed: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime]
+
+    services: Mapped[list["ClinicianService"]] = relationship(
+        lazy="raise", order_by="ClinicianService.mode"
+    )
+
+    __table_args__ = (
+        UniqueConstraint("hospital_id", "user_id"),
+        Index("ix_clinicians_department", "hospital_id", "department_id"),
+    )
+
+
+class ClinicianService(Base):
+    """What a clinician offers: one row per kind and mode, with its price and switch."""
+
+    __tablename__ = "clinician_services"
+
+    clinician_id: Mapped[UUID] = mapped_column(
+        ForeignKey("clinicians.id", ondelete="CASCADE"), primary_key=True
+    )
+    kind: Mapped[str] = mapped_column(Text, primary_key=True)
+    mode: Mapped[str] = mapped_column(Text, primary_key=True)
+    hospital_id: Mapped[UUID] = hospital_column()
+    price_fen: Mapped[int]
+    enabled: Mapped[bool] = mapped_column(default=True)
+
+
+class FavouriteDoctor(Base):
+    """That a user follows a doctor."""
+
+    __tablename__ = "favourite_doctors"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    clinician_id: Mapped[UUID] = mapped_column(
+        ForeignKey("clinicians.id", ondelete="CASCADE"), primary_key=True
+    )
+    hospital_id: Mapped[UUID] = hospital_column()
+    created_at: Mapped[datetime]
