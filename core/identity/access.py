@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sqlalchemy import Select, func, select
-from sqlalchemy.orm import undefer
 
 from core.crypto.blind_index import blind_index
 from core.crypto.keyring import Keyring
@@ -37,9 +36,13 @@ async def user_by_phone(uow: "UnitOfWork", phone: str) -> User | None:
 
 
 async def user_by_login(uow: "UnitOfWork", login: str) -> User | None:
-    """The account of a login name, as typed, with its password hash loaded."""
-    query = select(User).where(User.login == login.strip().lower())
-    return await uow.session.scalar(query.options(undefer(User.password_hash)))
+    """The account of a login name, as typed."""
+    return await uow.session.scalar(select(User).where(User.login == login.strip().lower()))
+
+
+async def password_hash(uow: "UnitOfWork", user_id: UUID) -> str | None:
+    """The stored hash, which is never loaded with the account."""
+    return await uow.session.scalar(select(User.password_hash).where(User.id == user_id))
 
 
 async def own_account(uow: "UnitOfWork", caller: "Caller", *, lock: bool = False) -> User:
@@ -166,9 +169,7 @@ async def staff(
     return [StaffMember(user, by_user.get(user.id, [])) for user in users]
 
 
-def _staff_users(
-    hospital_id: UUID, role: Role | None, department_id: UUID | None
-) -> Select[tuple[User]]:
+def _staff_users(hospital_id: UUID, role: Role | None, department_id: UUID | None) -> Select[User]:
     works_here = select(RoleAssignment.user_id).where(
         RoleAssignment.hospital_id == hospital_id,
         RoleAssignment.role.in_(STAFF_ROLES if role is None else STAFF_ROLES & {role}),

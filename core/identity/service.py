@@ -4,11 +4,9 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.orm import undefer
 
 from core import audit
 from core.errors import FieldProblem, NotFound
-from core.ids import new_id
 from core.identity import access, passwords, rules, sessions
 from core.identity.errors import (
     LoginTaken,
@@ -20,6 +18,7 @@ from core.identity.errors import (
 from core.identity.events import UserRegistered
 from core.identity.models import Department, Hospital, RoleAssignment, User
 from core.identity.roles import STAFF_ROLES, Role
+from core.ids import new_id
 
 if TYPE_CHECKING:
     from core.identity.caller import Caller
@@ -245,15 +244,9 @@ async def change_password(
 
     Every other session of the account ends. Raises PasswordWrong, PasswordTooWeak.
     """
-    user = await uow.session.scalar(
-        select(User)
-        .where(User.id == caller.user_id)
-        .options(undefer(User.password_hash))
-        .with_for_update()
-    )
-    if user is None:
-        raise NotFound()
-    if user.password_hash and not await passwords.password_matches(user.password_hash, old or ""):
+    user = await access.own_account(uow, caller, lock=True)
+    encoded = await access.password_hash(uow, user.id)
+    if encoded and not await passwords.password_matches(encoded, old or ""):
         raise PasswordWrong("原密码不正确")
     held = await access.duties(uow, user.id)
     staff = any(duty.role in STAFF_ROLES for duty in held)

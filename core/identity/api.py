@@ -1,0 +1,274 @@
+"""HTTP routes of identity: login, tokens, sessions, the own account, the catalogue, staff."""
+
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from core import files
+from core.errors import FieldProblem, InvalidRequest
+from core.files.models import Purpose
+from core.http import ANY_ROLE, PUBLIC, Context, Page, Routes, decode_cursor, encode_cursor
+from core.identity import (
+    access,
+    agreements,
+    login,
+    real_name,
+    refresh,
+    service,
+    sessions,
+    sms_codes,
+    throttle,
+    views,
+)
+from core.identity.errors import PasswordTooWeak
+from core.identity.login import Device
+from core.identity.roles import Role
+from core.identity.schemas import (
+    AcceptAgreement,
+    AgreementView,
+    ChangePassword,
+    DepartmentView,
+    DeviceInput,
+    EnableInput,
+    HospitalView,
+    Me,
+    PasswordLogin,
+    RealNameInput,
+    RefreshInput,
+    RoleInput,
+    SessionView,
+    SmsCodeRequest,
+    SmsCodeSent,
+    SmsLogin,
+    StaffView,
+    Tokens,
+    UpdateMe,
+    UserView,
+)
+
+routes = Routes(tag="identity", title="账号与登录")
+_STAFF_CURSOR: TypeAdapter[tuple[str, UUID]] = TypeAdapter(tuple[str, UUID])
+
+
+@routes.post("/auth/sms-codes", roles=PUBLIC, status=202, transaction=False)
+async def send_sms_code(ctx: Context, body: SmsCodeRequest) -> SmsCodeSent:
+    """Send a login code to a phone."""
+    return SmsCodeSent(retry_after=await sms_codes.send_code(ctx.runtime, body.phone, ctx.address))
+
+
+@routes.post("/auth/login/sms", roles=PUBLIC, transaction=False)
+async def login_with_code(ctx: Context, body: SmsLogin) -> Tokens:
+    """Log in with a code; an unknown phone becomes a patient."""
+    issued = await login.login_by_sms(
+        ctx.runtime,
+        body.phone,
+        body.code,
+        _device(body.device),
+        body.role,
+        body.hospital_id,
+        ctx.address,
+    )
+    async with ctx.unit_of_work() as uow:
+        return await views.tokens(uow, issued)
+
+
+@routes.post("/auth/login/password", roles=PUBLIC, transaction=False)
+async def login_with_password(ctx: Context, body: PasswordLogin) -> Tokens:
+    """Log in with account name or phone and password."""
+    issued = await login.login_by_password(
+        ctx.runtime,
+        body.login,
+        body.password,
+        _device(body.device),
+        body.role,
+        body.hospital_id,
+        ctx.address,
+    )
+    async with ctx.unit_of_work() as uow:
+        return await views.tokens(uow, issued)
+
+
+def _device(device: DeviceInput) -> Device:
+    return Device(device.id, device.name, device.platform)
+
+
+@routes.post("/auth/refresh", roles=PUBLIC, transaction=False)
+async def refresh_tokens(ctx: Context, body: RefreshInput) -> Tokens:
+    """Exchange a refresh token for the next pair; each works once."""
+    agent = ctx.request.headers.get("user-agent", "")
+    issued = await refresh.refresh(ctx.runtime, body.refresh_token, agent)
+    async with ctx.unit_of_work() as uow:
+        return await views.tokens(uow, issued)
+
+
+@routes.post("/auth/role", roles=ANY_ROLE)
+async def switch_role(ctx: Context, body: RoleInput) -> Tokens:
+    """Go on in another role or at another hospital."""
+    issued = await login.switch_role(ctx.uow, ctx.caller, body.role, body.hospital_id)
+    return await views.tokens(ctx.uow, issued)
+
+
+@routes.post("/auth/logout", roles=ANY_ROLE, status=204)
+async def logout(ctx: Context) -> None:
+    """End this session."""
+    await sessions.logout(ctx.uow, ctx.caller)
+
+
+@routes.get("/auth/sessions", roles=ANY_ROLE)
+async def list_sessions(ctx: Context) -> list[SessionView]:
+    """The devices on which the account is logged in."""
+    return [
+        SessionView(
+            id=session.id,
+            device_name=session.device_name,
+            platform=session.platform,
+            created_at=session.created_at,
+            last_seen_at=session.last_seen_at,
+            current=session.id == ctx.caller.session_id,
+        )
+        for session in await sessions.list_sessions(ctx.uow, ctx.caller)
+    ]
+
+
+@routes.delete("/auth/sessions/{session_id}", roles=ANY_ROLE, status=204)
+async def revoke_session(ctx: Context, session_id: UUID) -> None:
+    """End one of the own sessions; its sockets drop."""
+    await sessions.revoke_own(ctx.uow, ctx.caller, session_id)
+
+
+@routes.get("/me", roles=ANY_ROLE)
+async def show_me(ctx: Context) -> Me:
+    """The own account, role and hospital."""
+    return await views.me(ctx.uow, ctx.caller, await access.own_account(ctx.uow, ctx.caller))
+
+
+@routes.patch("/me", roles=ANY_ROLE)
+async def update_me(ctx: Context, body: UpdateMe) -> Me:
+    """Change the own name or picture."""
+    if body.avatar_file_id is not None:
+        await files.attach(
+            ctx.uow,
+            [body.avatar_file_id],
+            "avatar",
+            ctx.caller.user_id,
+            ctx.caller,
+            purposes=[Purpose.AVATAR],
+        )
+    user = await service.update_profile(
+        ctx.uow, ctx.caller, name=body.name, avatar_file_id=body.avatar_file_id
+    )
+    return await views.me(ctx.uow, ctx.caller, user)
+
+
+@routes.put("/me/password", roles=ANY_ROLE, status=204, transaction=False)
+async def change_password(ctx: Context, body: ChangePassword) -> None:
+    """Set a new password; every other session ends."""
+    # Guesses at the old password through a stolen session are slowed down like logins.
+    account = f"password:{ctx.caller.user_id}"
+    await throttle.claim_attempt(ctx.runtime, account, "")
+    try:
+        async with ctx.unit_of_work() as uow:
+            await service.change_password(uow, ctx.caller, body.old, body.new)
+            await throttle.forgive(uow, account, "")
+    except PasswordTooWeak:
+        await throttle.forgive_now(ctx.runtime, account)
+        raise
+
+
+@routes.post("/me/real-name", roles=ANY_ROLE, transaction=False)
+async def verify_real_name(ctx: Context, body: RealNameInput) -> UserView:
+    """Prove the account holder's name and identity number."""
+    user = await real_name.verify_account(ctx.runtime, ctx.caller, body.name, body.id_number)
+    return views.user_view(user)
+
+
+@routes.get("/me/agreements", roles=ANY_ROLE)
+async def list_agreements(ctx: Context) -> list[AgreementView]:
+    """The texts in force and whether the account has accepted them."""
+    return [
+        AgreementView(
+            code=agreement.code,
+            title=agreement.title,
+            version=agreement.version,
+            text=agreement.text,
+            accepted_at=accepted_at,
+        )
+        for agreement, accepted_at in await agreements.current_agreements(ctx.uow, ctx.caller)
+    ]
+
+
+@routes.post("/me/agreements", roles=ANY_ROLE, status=204)
+async def accept_agreement(ctx: Context, body: AcceptAgreement) -> None:
+    """Accept one text in the version that was shown."""
+    await agreements.accept(ctx.uow, ctx.caller, body.code, body.version)
+
+
+@routes.get("/hospitals", roles=PUBLIC)
+async def list_hospitals(ctx: Context) -> list[HospitalView]:
+    """The hospitals of this installation."""
+    return [
+        HospitalView(id=each.id, name=each.name, city=each.city, intro=each.intro)
+        for each in await access.hospitals(ctx.uow)
+    ]
+
+
+@routes.get("/departments", roles=PUBLIC)
+async def list_departments(ctx: Context, hospital: UUID | None = None) -> list[DepartmentView]:
+    """The departments of a hospital and how many clinicians each has."""
+    chosen = await access.public_hospital(ctx.uow, ctx.optional_caller, hospital)
+    return [
+        DepartmentView(
+            id=department.id,
+            name=department.name,
+            intro=department.intro,
+            parent_id=department.parent_id,
+            clinician_count=count,
+        )
+        for department, count in await access.departments(ctx.uow, chosen.id)
+    ]
+
+
+@routes.get("/staff", roles=[Role.ADMINISTRATOR])
+async def list_staff(
+    ctx: Context,
+    q: str | None = None,
+    role: Role | None = None,
+    department_id: UUID | None = None,
+    cursor: str | None = None,
+    limit: Annotated[int, Field(ge=1, le=200)] = 50,
+) -> Page[StaffView]:
+    """The people who work at this hospital."""
+    found = await access.staff(
+        ctx.uow,
+        ctx.caller,
+        text=q,
+        role=role,
+        department_id=department_id,
+        after=_after(cursor),
+        limit=limit + 1,
+    )
+    shown = found[:limit]
+    more = len(found) > limit
+    return Page[StaffView](
+        items=[views.staff_view(member) for member in shown],
+        next=encode_cursor(shown[-1].user.name, shown[-1].user.id) if more else None,
+    )
+
+
+@routes.put("/staff/{user_id}/enabled", roles=[Role.ADMINISTRATOR], status=204)
+async def enable_staff(ctx: Context, user_id: UUID, body: EnableInput) -> None:
+    """Lock or unlock an account; locking ends its sessions."""
+    await service.set_enabled(ctx.uow, ctx.caller, user_id, body.enabled)
+
+
+def _after(cursor: str | None) -> tuple[str, UUID] | None:
+    values = decode_cursor(cursor, 2)
+    if values is None:
+        return None
+    try:
+        return _STAFF_CURSOR.validate_python(values)
+    except ValidationError as error:
+        raise InvalidRequest(
+            fields=[FieldProblem("cursor", "翻页参数无效，请从第一页重新开始")]
+        ) from error

@@ -1,0 +1,81 @@
+"""The real name of an account: the number's own checks first, then the registry."""
+
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from core import audit
+from core.errors import FieldProblem
+from core.identity import access, throttle
+from core.identity.errors import (
+    IdNumberInvalid,
+    RealNameAlreadyVerified,
+    RealNameMismatch,
+    RealNameUnavailable,
+)
+from core.identity.events import RealNameVerified
+from core.identity.gateway import IdentityCheck, IdentityCheckUnavailable, IdentityVerdict
+from core.identity.id_numbers import IdNumber, IdNumberError, parse_id_number
+from core.identity.models import Hospital, User
+
+if TYPE_CHECKING:
+    from core.identity.caller import Caller
+    from core.runtime import Runtime
+
+
+async def verify_account(runtime: "Runtime", caller: "Caller", name: str, id_number: str) -> User:
+    """Check the caller's name and number and keep them; opens its own transactions.
+
+    Raises IdNumberInvalid (the number cannot be one), RealNameMismatch, RealNameUnavailable,
+    RealNameAlreadyVerified or TooManyAttempts: every question to the registry is counted.
+    """
+    async with runtime.unit_of_work() as uow:
+        user = await access.own_account(uow, caller)
+        if user.real_name_verified_at is not None:
+            raise RealNameAlreadyVerified()
+        hospital = await uow.session.get(Hospital, caller.hospital_id)
+        zone = ZoneInfo(hospital.time_zone if hospital else "Asia/Shanghai")
+        today = uow.now.astimezone(zone).date()
+    try:
+        number = parse_id_number(id_number, today)
+    except IdNumberError as error:
+        raise IdNumberInvalid(fields=[FieldProblem("id_number", error.message)]) from error
+    await throttle.claim_attempt(runtime, f"real-name:{caller.user_id}", "")
+    try:
+        result = await runtime.port(IdentityCheck).check(name, number.number)
+    except IdentityCheckUnavailable as error:
+        await throttle.forgive_now(runtime, f"real-name:{caller.user_id}")
+        raise RealNameUnavailable() from error
+    matches = result.verdict is IdentityVerdict.MATCH
+    user = await _keep(runtime, caller, name, number, result.reference, matches)
+    if not matches:
+        raise RealNameMismatch()
+    return user
+
+
+async def _keep(
+    runtime: "Runtime",
+    caller: "Caller",
+    name: str,
+    number: IdNumber,
+    reference: str,
+    matches: bool,
+) -> User:
+    async with runtime.unit_of_work() as uow:
+        user = await access.own_account(uow, caller, lock=True)
+        detail = {"result": "match" if matches else "mismatch", "reference": reference}
+        await audit.record(uow, caller, "user.verify_real_name", "user", user.id, detail=detail)
+        if not matches:
+            return user
+        if user.real_name_verified_at is not None:
+            raise RealNameAlreadyVerified()
+        user.real_name = name
+        user.id_number = number.number
+        user.id_number_index = access.id_number_key(runtime.keyring, number.number)
+        user.real_name_verified_at, user.real_name_reference = uow.now, reference
+        await throttle.forgive(uow, f"real-name:{caller.user_id}", "")
+        uow.record(
+            RealNameVerified(
+                hospital_id=caller.hospital_id, aggregate_id=user.id, occurred_at=uow.now
+            )
+        )
+        return user

@@ -1,0 +1,172 @@
+"""Request and answer shapes of identity."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from core.identity.roles import Role
+
+Phone = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40)]
+# No stripping: a blank may belong to a password. The bound keeps the hash from being a burden.
+Password = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+
+class SmsCodeRequest(BaseModel):
+    phone: Phone
+
+
+class SmsCodeSent(BaseModel):
+    """`retry_after` in seconds."""
+
+    retry_after: int
+
+
+class DeviceInput(BaseModel):
+    """`id` is a random identifier that the client keeps; `platform`: h5, pc, wechat, alipay ..."""
+
+    id: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+    name: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)] = ""
+    platform: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,32}$")] = "h5"
+
+
+class LoginInput(BaseModel):
+    device: DeviceInput
+    role: Role | None = None
+    hospital_id: UUID | None = None
+
+
+class SmsLogin(LoginInput):
+    phone: Phone
+    code: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^\d{4,8}$")]
+
+
+class PasswordLogin(LoginInput):
+    login: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
+    password: Password
+
+
+class RefreshInput(BaseModel):
+    refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=400)]
+
+
+class RoleInput(BaseModel):
+    role: Role
+    hospital_id: UUID | None = None
+
+
+class UserView(BaseModel):
+    """`avatar` is a file id; its address comes from `POST /files/links`."""
+
+    id: UUID
+    name: str
+    phone_masked: str | None
+    real_name_verified: bool
+    real_name_masked: str | None
+    avatar: UUID | None
+
+
+class HospitalRef(BaseModel):
+    id: UUID
+    name: str
+
+
+class RoleView(BaseModel):
+    role: Role
+    hospital_id: UUID
+    hospital_name: str
+    department_ids: list[UUID]
+
+
+class Me(BaseModel):
+    user: UserView
+    role: Role
+    hospital: HospitalRef
+    roles: list[RoleView]
+
+
+class Tokens(Me):
+    """`expires_in` in seconds: refresh a little earlier."""
+
+    access_token: str
+    expires_in: int
+    refresh_token: str
+    session_id: UUID
+
+
+class SessionView(BaseModel):
+    id: UUID
+    device_name: str
+    platform: str
+    created_at: datetime
+    last_seen_at: datetime
+    current: bool
+
+
+class UpdateMe(BaseModel):
+    name: Name | None = None
+    avatar_file_id: UUID | None = None
+
+
+class ChangePassword(BaseModel):
+    """`old` may be missing only when the account has no password yet."""
+
+    old: Password | None = None
+    new: Password
+
+
+class RealNameInput(BaseModel):
+    name: Name
+    id_number: Annotated[str, StringConstraints(strip_whitespace=True, max_length=30)]
+
+
+class AgreementView(BaseModel):
+    code: str
+    title: str
+    version: str
+    text: str
+    accepted_at: datetime | None
+
+
+class AcceptAgreement(BaseModel):
+    code: Annotated[str, StringConstraints(max_length=40)]
+    version: Annotated[str, StringConstraints(max_length=20)]
+
+
+class HospitalView(BaseModel):
+    id: UUID
+    name: str
+    city: str
+    intro: str
+
+
+class DepartmentView(BaseModel):
+    id: UUID
+    name: str
+    intro: str
+    parent_id: UUID | None
+    clinician_count: int
+
+
+class DepartmentRef(BaseModel):
+    id: UUID
+    name: str
+
+
+class StaffView(BaseModel):
+    """`department` and `title` are those of the first duty; all of them stand in `roles`."""
+
+    user_id: UUID
+    name: str
+    phone_masked: str | None
+    roles: list[Role]
+    department: DepartmentRef | None
+    departments: list[DepartmentRef]
+    title: str
+    enabled: bool
+
+
+class EnableInput(BaseModel):
+    enabled: bool = Field(description="False locks the account and ends its sessions.")
