@@ -73,6 +73,8 @@ export interface CallClientOptions {
   media?: MediaPort;
   /** Bits per second; default 1.2 million. */
   maxVideoBitrate?: number;
+  /** Whether this page takes up a call that its device was in before; by default always. */
+  mayRejoin?: (call: CallView) => boolean;
   /** How long media may be interrupted before a fresh session is asked for; default 4 s. */
   restartAfterMs?: number;
 }
@@ -200,6 +202,7 @@ export class CallClient extends Emitter<CallClientEvents> {
     this.set({ ...IDLE, phase: "connecting", call, camera, microphone: me?.audio ?? true });
     await this.openDevices(camera ? "video" : "voice");
     await this.ask("join");
+    await this.tellMedia();
   }
 
   /** After `ended`: forget the call. */
@@ -330,6 +333,7 @@ export class CallClient extends Emitter<CallClientEvents> {
     const me = call.participants.find((person) => person.user_id === this.options.userId);
     if (call.state === "ringing" && me?.state === "ringing") this.onRing(call);
     else if (me?.state === "joined" && me.device === this.options.device) {
+      if (this.options.mayRejoin && !this.options.mayRejoin(call)) return;
       this.rejoin(call).catch((error: unknown) => this.emit("problem", asRealtimeError(error)));
     }
   }
@@ -343,11 +347,13 @@ export class CallClient extends Emitter<CallClientEvents> {
     }
     if (call.id !== offer.call || this.free || phase === "incoming") return;
     if (this.retired.has(offer.session)) return;
+    if (offer.ice_servers) this.iceServers = offer.ice_servers;
     if (this.session?.id !== offer.session) this.newSession(offer.session);
     try {
       await this.session?.offer(offer);
     } catch (error) {
-      // A stale answer is refused after a newer session was made; anything else needs a fresh start.
+      // A newer offer is under way already; anything else needs a fresh start.
+      if (error instanceof RealtimeError && error.code === "stale_answer") return;
       if (this.session?.id === offer.session) this.restartSoon(0);
       if (error instanceof RealtimeError && !error.transient) return;
       this.emit("problem", asRealtimeError(error));

@@ -44,3 +44,4 @@ export {
   SocketTaskWebSocket,
   type SocketTask,
 } from "./transports/socket-task";
+export { STICKERS, stickerOf, type Sticker } from "./stickers";

@@ -118,6 +118,8 @@ export interface RoomView {
   /** Sequence number of the newest message. */
   seq: number;
   subject: { title: string; consultation_id: string | null };
+  /** Whether calls in this room are recorded. */
+  recording?: "required" | "refused";
   members: RoomMember[];
   me: { user_id: string; read_seq: number; may_send: boolean };
 }
@@ -171,6 +173,7 @@ export interface CallOffer {
   session: string;
   version: number;
   sdp: string;
+  ice_servers?: IceServer[];
 }
 
 /** Connection quality of one participant: level 1 (bad) to 4 (good). */
