@@ -30,8 +30,7 @@ from core import logs, migrate, outbox
 from core.bus import Bus, LocalBus, PostgresBus
 from core.clock import Clock, SystemClock
 from core.config import Config
-from core.crypto.keyring import install_keyring
-from core.crypto.keyring import Keyring, KeyringError
+from core.crypto.keyring import Keyring, KeyringError, install_keyring
 from core.db import create_engine
 from core.http import dispatch, site
 from core.http.middleware import RequestMiddleware
@@ -40,6 +39,8 @@ from core.modules import Modules, load_modules
 from core.runtime import Runtime
 from core.storage import Storage, StorageError
 from core.supervisor import Child, ProcessFailed, Supervisor, python_command, stop_event
+from realtime.gateway import Gateway
+from realtime.hub import Hub
 
 VERSION = "0.1.0"
 CORE_MODULES = ("core.identity", "core.audit", "core.files", "core.settings", "core.http")
@@ -82,13 +83,11 @@ def build_runtime(
         bus=bus or PostgresBus(url),
         handlers=modules.handlers,
     )
-    from realtime.hub import Hub
-
     runtime.realtime = Hub(runtime)
     return runtime
 
 
-def build_asgi(runtime: Runtime, modules: Modules, gateway: Any = None) -> ASGIApp:
+def build_asgi(runtime: Runtime, modules: Modules, gateway: Gateway | None = None) -> ASGIApp:
     """The HTTP application; with a gateway, Socket.IO is served below ``/socket.io``."""
     routes = modules.routes
     application = Starlette(
@@ -222,7 +221,7 @@ async def web(config: Config) -> None:
     provide_adapters(runtime)
     require_schema(*await migrate.current(runtime.engine))
     background = relay_and_jobs(runtime, modules) if config.relay else []
-    async with gateway_of(runtime, modules) as gateway, running(runtime, background):
+    async with running(runtime, background), gateway_of(runtime, modules) as gateway:
         server = uvicorn.Server(
             uvicorn.Config(
                 build_asgi(runtime, modules, gateway),
@@ -240,6 +239,17 @@ async def web(config: Config) -> None:
             )
         )
         await server.serve()
+
+
+@contextlib.asynccontextmanager
+async def gateway_of(runtime: Runtime, modules: Modules) -> AsyncIterator[Gateway]:
+    """The Socket.IO gateway of a web process."""
+    gateway = Gateway(runtime, modules.room_messages)
+    await gateway.start()
+    try:
+        yield gateway
+    finally:
+        await gateway.stop()
 
 
 async def worker(config: Config) -> None:
@@ -292,6 +302,7 @@ async def migrate_database(config: Config) -> None:
 async def demo(config: Config) -> None:
     """Everything on this machine with a demo hospital."""
     from admin.demo.accounts import DEMO_ACCOUNTS
+
     from admin.demo.launch import Demo
 
     await Demo(config).run(seed_demo, DEMO_ACCOUNTS)
@@ -328,6 +339,12 @@ async def serve(config: Config) -> None:
         await supervisor.wait(stop)
     finally:
         await supervisor.stop()
+
+
+async def make_keys(config: Config) -> None:
+    """Write a fresh key file; an existing one is never touched."""
+    Keyring.create(config.keys)
+    print(f"Wrote {config.keys}: keep a copy apart from the backup of the database.")
 
 
 async def check(config: Config) -> None:
@@ -375,6 +392,7 @@ COMMANDS: dict[str, Callable[[Config], Coroutine[Any, Any, None]]] = {
     "migrate": migrate_database,
     "demo": demo,
     "check": check,
+    "keys": make_keys,
     "sandbox": sandbox,
 }
 

@@ -1,4 +1,4 @@
-"""Starts the demo: private PostgreSQL, simulators, one media worker, the web process and the relay."""
+"""Starts the demo: private PostgreSQL, simulators, a media worker, the web process, the relay."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ Seed = Callable[[Config, str], Awaitable[None]]
 
 def say(text: str) -> None:
     """One line of progress for the person at the terminal."""
-    print(text, flush=True)  # noqa: T201
+    print(text, flush=True)
 
 
 class Demo:
@@ -87,7 +87,8 @@ class Demo:
         await self._migrate()
         say("[3/4] Demo hospital")
         await until_answering(f"{self.sandbox_url}/", stop, self.supervisor)
-        await seed(Config(_env_file=None, **_settings(environment)), self.sandbox_url)
+        os.environ.update(environment)
+        await seed(Config(_env_file=None), self.sandbox_url)
         say("[4/4] Web")
         for name in ("web", "worker"):
             await self.supervisor.start(Child(name, python_command(name), environment))
@@ -137,12 +138,6 @@ class Demo:
         for account in accounts:
             say(f"    {account.role:<8}{account.login:<14}{account.password:<14}{account.note}")
         say("\n  Ctrl-C 停止 / stops everything.")
-
-
-def _settings(environment: dict[str, str]) -> dict[str, str]:
-    prefix = "ZHENJIAN_"
-    given = {k[len(prefix) :].lower(): v for k, v in environment.items() if k.startswith(prefix)}
-    return {name: value for name, value in given.items() if name in Config.model_fields}
 
 
 def check_ports(config: Config) -> None:
