@@ -1,4 +1,4 @@
-"""The public catalogue: hospitals, departments, doctors with their stars and prices."""
+"""The public catalogue: doctors with their stars, prices and who is online."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from core import settings as core_settings
 from core.errors import NotFound
 from core.http import decode_cursor, encode_cursor
 from core.identity.caller import Caller
-from core.identity.models import Department, Hospital, User
+from core.identity.models import Department, User
 from core.masking import mask_id_number
 from core.uow import UnitOfWork
 from realtime import presence
@@ -52,44 +52,6 @@ class _Found:
     rating_average: float | None
     served: int
     key: float
-
-
-async def hospital_for(
-    uow: UnitOfWork, caller: Caller | None, hospital_id: UUID | None
-) -> Hospital:
-    """The hospital named, else the caller's, else the first one. Raises NotFound."""
-    query = select(Hospital).where(Hospital.enabled).order_by(Hospital.position, Hospital.id)
-    wanted = hospital_id or (caller.hospital_id if caller else None)
-    if wanted is not None:
-        query = query.where(Hospital.id == wanted)
-    hospital = await uow.session.scalar(query.limit(1))
-    if hospital is None:
-        raise NotFound()
-    return hospital
-
-
-async def hospitals(uow: UnitOfWork) -> Sequence[Hospital]:
-    """Every hospital that is open to the public."""
-    query = select(Hospital).where(Hospital.enabled).order_by(Hospital.position, Hospital.id)
-    return (await uow.session.scalars(query)).all()
-
-
-async def departments(uow: UnitOfWork, hospital_id: UUID) -> list[tuple[Department, int]]:
-    """The departments of a hospital with the number of doctors a patient can find there."""
-    counts = (
-        select(Clinician.department_id, func.count().label("doctors"))
-        .join(User, User.id == Clinician.user_id)
-        .where(await _listed(uow, hospital_id))
-        .group_by(Clinician.department_id)
-        .subquery()
-    )
-    rows = await uow.session.execute(
-        select(Department, func.coalesce(counts.c.doctors, 0))
-        .outerjoin(counts, counts.c.department_id == Department.id)
-        .where(Department.hospital_id == hospital_id, Department.enabled)
-        .order_by(Department.position, Department.name)
-    )
-    return [(department, count) for department, count in rows]
 
 
 async def _listed(uow: UnitOfWork, hospital_id: UUID) -> ColumnElement[bool]:

@@ -7,7 +7,6 @@ from clinical.people import catalogue, service, settings
 from clinical.people.catalogue import DoctorQuery, Sort
 from clinical.people.schemas import (
     Banner,
-    DepartmentView,
     DoctorCard,
     DoctorView,
     HomeNotice,
@@ -19,6 +18,7 @@ from clinical.people.schemas import (
 from clinical.rating import access as ratings
 from core import settings as core_settings
 from core.http import PUBLIC, Context, Page, Routes
+from core.identity.access import public_hospital
 from core.identity.models import Hospital
 from core.identity.roles import Role
 from core.masking import mask_name
@@ -43,14 +43,9 @@ def _hospital_view(hospital: Hospital) -> HospitalView:
     )
 
 
-@routes.get("/hospitals", roles=PUBLIC, summary="Hospitals that are open to the public")
-async def hospitals(ctx: Context) -> list[HospitalView]:
-    return [_hospital_view(each) for each in await catalogue.hospitals(ctx.uow)]
-
-
 @routes.get("/home", roles=PUBLIC, summary="The home page of a hospital")
 async def home(ctx: Context, hospital: UUID | None = None) -> HomeView:
-    here = await catalogue.hospital_for(ctx.uow, ctx.optional_caller, hospital)
+    here = await public_hospital(ctx.uow, ctx.optional_caller, hospital)
     banner = await core_settings.get(ctx.uow, settings.HOME_BANNER, hospital_id=here.id)
     notice = await core_settings.get(ctx.uow, settings.HOME_NOTICE, hospital_id=here.id)
     return HomeView(
@@ -74,21 +69,6 @@ def _headed(text: str) -> list[tuple[str, str]]:
     return [(title, rest.strip())] if title else []
 
 
-@routes.get("/departments", roles=PUBLIC, summary="Departments with their number of doctors")
-async def departments(ctx: Context, hospital: UUID | None = None) -> list[DepartmentView]:
-    here = await catalogue.hospital_for(ctx.uow, ctx.optional_caller, hospital)
-    return [
-        DepartmentView(
-            id=department.id,
-            name=department.name,
-            intro=department.intro,
-            parent_id=department.parent_id,
-            clinician_count=count,
-        )
-        for department, count in await catalogue.departments(ctx.uow, here.id)
-    ]
-
-
 @routes.get("/doctors", roles=PUBLIC, summary="Find a doctor")
 async def doctors(
     ctx: Context,
@@ -101,7 +81,7 @@ async def doctors(
     cursor: str | None = None,
     limit: int = 20,
 ) -> Page[DoctorCard]:
-    here = await catalogue.hospital_for(ctx.uow, ctx.optional_caller, hospital)
+    here = await public_hospital(ctx.uow, ctx.optional_caller, hospital)
     wish = DoctorQuery(
         department_id=department_id,
         title=title,
@@ -117,7 +97,7 @@ async def doctors(
 
 @routes.get("/doctors/{doctor_id}", roles=PUBLIC, summary="A doctor's page")
 async def doctor(ctx: Context, doctor_id: UUID, hospital: UUID | None = None) -> DoctorView:
-    here = await catalogue.hospital_for(ctx.uow, ctx.optional_caller, hospital)
+    here = await public_hospital(ctx.uow, ctx.optional_caller, hospital)
     return await catalogue.doctor(ctx.uow, ctx.optional_caller, here.id, doctor_id)
 
 
@@ -129,7 +109,7 @@ async def doctor_ratings(
     cursor: str | None = None,
     limit: int = 20,
 ) -> Page[RatingLine]:
-    here = await catalogue.hospital_for(ctx.uow, ctx.optional_caller, hospital)
+    here = await public_hospital(ctx.uow, ctx.optional_caller, hospital)
     await catalogue.doctor(ctx.uow, None, here.id, doctor_id)
     size = max(1, min(limit, LIMIT))
     rows = await ratings.of_doctor(

@@ -178,13 +178,3 @@ class HomeView(BaseModel):
     services: list[HomeService]
     banners: list[Banner]
     notices: list[HomeNotice]
-
-
-class DepartmentView(BaseModel):
-    """A department with the number of listed doctors."""
-
-    id: UUID
-    name: str
-    intro: str
-    parent_id: UUID | None
-    clinician_count: int

@@ -39,9 +39,7 @@ def intake(**more: Any) -> Intake:
 
 
 @pytest.mark.requirement("S0-P-162")
-@pytest.mark.parametrize(
-    "evidence", [RevisitStatus.ELIGIBLE, RevisitStatus.PROOF_SUBMITTED]
-)
+@pytest.mark.parametrize("evidence", [RevisitStatus.ELIGIBLE, RevisitStatus.PROOF_SUBMITTED])
 def test_a_complete_draft_with_evidence_goes_to_payment(
     evidence: RevisitStatus,
 ) -> None:
@@ -70,9 +68,7 @@ def test_a_draft_that_lacks_something_is_refused_by_name(
     missing: dict[str, Any], refusal: type[Exception]
 ) -> None:
     with pytest.raises(refusal):
-        rules.submit(
-            standing(State.DRAFT, revisit=RevisitStatus.ELIGIBLE), intake(**missing)
-        )
+        rules.submit(standing(State.DRAFT, revisit=RevisitStatus.ELIGIBLE), intake(**missing))
 
 
 @pytest.mark.requirement("S0-P-178")
@@ -106,9 +102,7 @@ PAYMENTS: list[tuple[Standing, Change | None]] = [
     (standing(State.AWAITING_PAYMENT, pay_by=JUST_PASSED), Change(state=State.WAITING)),
     (
         standing(State.CANCELLED, close_reason=CloseReason.PAYMENT_EXPIRED),
-        Change(
-            state=State.CANCELLED, close_reason=CloseReason.PAYMENT_EXPIRED, refund=True
-        ),
+        Change(state=State.CANCELLED, close_reason=CloseReason.PAYMENT_EXPIRED, refund=True),
     ),
     (standing(State.CANCELLED, refund_requested=True), None),
     (standing(State.WAITING, paid=True), None),
@@ -125,34 +119,20 @@ def test_a_payment_opens_the_queue_or_goes_back_once(
 
 
 def test_an_unpaid_consultation_expires_at_its_deadline_and_not_before() -> None:
-    assert (
-        rules.payment_deadline(standing(State.AWAITING_PAYMENT, pay_by=SOON), NOW)
-        is None
-    )
-    expired = rules.payment_deadline(
-        standing(State.AWAITING_PAYMENT, pay_by=JUST_PASSED), NOW
-    )
-    assert expired == Change(
-        state=State.CANCELLED, close_reason=CloseReason.PAYMENT_EXPIRED
-    )
-    assert (
-        rules.payment_deadline(standing(State.WAITING, pay_by=JUST_PASSED), NOW) is None
-    )
+    assert rules.payment_deadline(standing(State.AWAITING_PAYMENT, pay_by=SOON), NOW) is None
+    expired = rules.payment_deadline(standing(State.AWAITING_PAYMENT, pay_by=JUST_PASSED), NOW)
+    assert expired == Change(state=State.CANCELLED, close_reason=CloseReason.PAYMENT_EXPIRED)
+    assert rules.payment_deadline(standing(State.WAITING, pay_by=JUST_PASSED), NOW) is None
 
 
-def test_a_waiting_consultation_is_paid_back_at_the_accept_deadline_and_not_before() -> (
-    None
-):
+def test_a_waiting_consultation_is_paid_back_at_the_accept_deadline_and_not_before() -> None:
     waiting = standing(State.WAITING, paid=True, accept_by=SOON)
     assert rules.accept_deadline(waiting, NOW) is None
     late = standing(State.WAITING, paid=True, accept_by=JUST_PASSED)
     assert rules.accept_deadline(late, NOW) == Change(
         state=State.CANCELLED, close_reason=CloseReason.NOT_ACCEPTED, refund=True
     )
-    assert (
-        rules.accept_deadline(standing(State.ACTIVE, accept_by=JUST_PASSED), NOW)
-        is None
-    )
+    assert rules.accept_deadline(standing(State.ACTIVE, accept_by=JUST_PASSED), NOW) is None
 
 
 def test_after_the_deadline_nobody_accepts_even_before_the_job_has_run() -> None:
@@ -193,9 +173,7 @@ OUTCOMES: dict[str, dict[State, tuple[State, CloseReason | None, bool]]] = {
         State.WAITING: (State.CANCELLED, CloseReason.CANCELLED_BY_PATIENT, True),
     },
     "end by the doctor": {},
-    "end by the patient": {
-        State.ACTIVE: (State.ENDED, CloseReason.ENDED_BY_PATIENT, False)
-    },
+    "end by the patient": {State.ACTIVE: (State.ENDED, CloseReason.ENDED_BY_PATIENT, False)},
     "refund by the doctor": {
         State.WAITING: (State.CANCELLED, CloseReason.REFUNDED_BY_DOCTOR, True),
         State.ACTIVE: (State.ENDED, CloseReason.REFUNDED_BY_DOCTOR, True),
@@ -244,9 +222,7 @@ def test_the_doctor_ends_only_with_a_complete_closing_note() -> None:
 
 
 def test_a_diagnosis_waits_until_the_proof_is_confirmed() -> None:
-    open_proof = standing(
-        State.ACTIVE, revisit=RevisitStatus.PROOF_SUBMITTED, note_complete=True
-    )
+    open_proof = standing(State.ACTIVE, revisit=RevisitStatus.PROOF_SUBMITTED, note_complete=True)
     with pytest.raises(errors.ProofUndecided):
         rules.end_by_doctor(open_proof, note_required=True)
     with pytest.raises(errors.ProofUndecided):
@@ -254,9 +230,7 @@ def test_a_diagnosis_waits_until_the_proof_is_confirmed() -> None:
     rules.edit_note(open_proof, has_diagnosis=False)
 
 
-def test_the_note_can_be_finished_after_the_patient_ended_but_not_after_it_is_final() -> (
-    None
-):
+def test_the_note_can_be_finished_after_the_patient_ended_but_not_after_it_is_final() -> None:
     ended = standing(
         State.ENDED,
         close_reason=CloseReason.ENDED_BY_PATIENT,
@@ -309,12 +283,8 @@ TODAY = date(2026, 11, 20)
         (-1, RevisitStatus.PROOF_REQUIRED),
     ],
 )
-def test_a_visit_counts_within_the_window_to_the_day(
-    days_ago: int, status: RevisitStatus
-) -> None:
-    assert (
-        rules.revisit_checked([TODAY - timedelta(days=days_ago)], TODAY, 90) is status
-    )
+def test_a_visit_counts_within_the_window_to_the_day(days_ago: int, status: RevisitStatus) -> None:
+    assert rules.revisit_checked([TODAY - timedelta(days=days_ago)], TODAY, 90) is status
 
 
 def test_without_any_visit_proof_is_asked_for() -> None:
@@ -338,9 +308,7 @@ def test_a_proof_is_confirmed_without_changing_the_state() -> None:
         None,
     )
     with pytest.raises(errors.ProofNotSubmitted):
-        rules.decide_proof(
-            standing(State.ACTIVE, revisit=RevisitStatus.ELIGIBLE), accepted=True
-        )
+        rules.decide_proof(standing(State.ACTIVE, revisit=RevisitStatus.ELIGIBLE), accepted=True)
 
 
 # Recording, emergencies, children ---------------------------------------------------------------
@@ -372,9 +340,7 @@ def test_refusing_the_recording_leads_to_text_or_to_the_hospital_by_setting() ->
         ("孩子误服了两片降压药，意识模糊", ["意识模糊", "误服"]),
     ],
 )
-def test_emergency_words_are_found_unless_they_are_denied(
-    text: str, words: list[str]
-) -> None:
+def test_emergency_words_are_found_unless_they_are_denied(text: str, words: list[str]) -> None:
     assert rules.red_flag_words(text) == words
 
 
@@ -382,9 +348,7 @@ def test_an_emergency_shows_by_words_or_by_answers() -> None:
     questions = ["chest_pain"]
     assert rules.red_flag("胸痛一小时", {}, questions)
     assert rules.red_flag("咳嗽", {"chest_pain": True}, questions)
-    assert not rules.red_flag(
-        "咳嗽", {"chest_pain": False, "seen_here": True}, questions
-    )
+    assert not rules.red_flag("咳嗽", {"chest_pain": False, "seen_here": True}, questions)
 
 
 @pytest.mark.parametrize(
