@@ -40,7 +40,7 @@ from realtime import access, entries
 from realtime.connections import Connection, Connections
 from realtime.errors import Overloaded, PayloadTooLarge, UnknownEvent
 from realtime.feeds import Feeds
-from realtime.hub import PRESENCE_CHANNEL, ROOMS_CHANNEL, SEND_CHANNEL, Hub
+from realtime.hub import PRESENCE_CHANNEL, ROOMS_CHANNEL, SEND_CHANNEL, Hub, install
 from realtime.limits import RateLimits
 from realtime.messages import MessageWriter
 from realtime.rules import MessageKind
@@ -100,6 +100,7 @@ class Gateway:
         # page gains nothing; mini-programs send origins of their own.
         self.server = RoomServer(listener, cors_allowed_origins="*")
         runtime.provide(Gateway, self)
+        install(runtime, self.hub)
 
     def wrap(self, application: ASGIApp) -> ASGIApp:
         """Sockets below `/socket.io`, everything else to `application`."""
