@@ -1,7 +1,7 @@
 """What payments announces. The aggregate of every event is the order.
 
-Whoever needs both rows locks the order first and what it was opened for second, so a listener inside
-the commit may lock its own row.
+Whoever needs both rows locks the order first and what it was opened for second, so a listener
+inside the commit may lock its own row.
 """
 
 from dataclasses import dataclass
@@ -28,8 +28,8 @@ class OrderPaid(Event):
 class OrderClosed(Event):
     """Sent once, when a pending order stopped accepting money.
 
-    `reason` is `payment_expired`, `cancelled` or `amount_mismatch`. Money that arrives afterwards is
-    given back without further announcement than `OrderRefunded`.
+    `reason` is `payment_expired`, `cancelled` or `amount_mismatch`. Money that arrives afterwards
+    is given back without further announcement than `OrderRefunded`.
     """
 
     order_id: UUID

@@ -1,7 +1,7 @@
 """The port to a payment channel and its client for WeChat Pay v3.
 
-Only the base URL differs between the platform (`https://api.mch.weixin.qq.com`) and the simulator. The
-gateway knows nothing of our tables: numbers in, plain values or named errors out.
+Only the base URL differs between the platform (`https://api.mch.weixin.qq.com`) and the simulator.
+The gateway knows nothing of our tables: numbers in, plain values or named errors out.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """WeChat Pay v3 on paper: signatures, sealed resources and the day bill as pure functions.
 
-Sources: pay.weixin.qq.com, "APIv3 签名生成", "签名验证", "证书和回调报文解密", "交易账单文件格式说明".
+Sources: pay.weixin.qq.com, "APIv3 签名生成", "签名验证", "证书和回调报文解密",
+"交易账单文件格式说明".
 Nothing here talks to a network or reads a clock.
 """
 

@@ -1,0 +1,108 @@
+"""Who may see which order: every query made for a person, and the locks that services take."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from clinical.cursors import Moment
+from clinical.payments.models import Order, Payment, Refund
+from clinical.payments.rules import OrderState
+from core.errors import NotFound
+from core.identity.caller import Caller
+from core.identity.roles import Role
+
+#: Staff who look up and mend orders of their hospital.
+STAFF = (Role.ADMINISTRATOR, Role.OPERATOR, Role.CUSTOMER_SERVICE, Role.SUPERVISOR)
+READERS = (Role.PATIENT, *STAFF)
+
+
+def _visible(caller: Caller) -> list[ColumnElement[bool]]:
+    """Patients see their own orders, the staff named above those of their hospital."""
+    conditions = [Order.hospital_id == caller.hospital_id]
+    if caller.role not in STAFF:
+        conditions.append(Order.user_id == caller.user_id)
+    return conditions
+
+
+async def order_for(session: AsyncSession, caller: Caller, order_id: UUID) -> Order:
+    """An order that the caller may see. Raises NotFound."""
+    order = await session.scalar(select(Order).where(Order.id == order_id, *_visible(caller)))
+    if order is None:
+        raise NotFound()
+    return order
+
+
+async def own_order(session: AsyncSession, caller: Caller, order_id: UUID) -> Order:
+    """The caller's own order, locked. Raises NotFound."""
+    order = await session.scalar(
+        select(Order)
+        .where(
+            Order.id == order_id,
+            Order.hospital_id == caller.hospital_id,
+            Order.user_id == caller.user_id,
+        )
+        .with_for_update()
+    )
+    if order is None:
+        raise NotFound()
+    return order
+
+
+async def orders_for(
+    session: AsyncSession,
+    caller: Caller,
+    states: Collection[OrderState],
+    before: Moment | None,
+    limit: int,
+) -> list[Order]:
+    """Orders that the caller may see, newest first."""
+    query: Select[Order] = select(Order).where(*_visible(caller))
+    if states:
+        query = query.where(Order.state.in_(states))
+    if before is not None:
+        query = query.where(tuple_(Order.created_at, Order.id) < before)
+    query = query.order_by(Order.created_at.desc(), Order.id.desc()).limit(limit)
+    return list(await session.scalars(query))
+
+
+async def refunds_of(session: AsyncSession, orders: Collection[Order]) -> dict[UUID, list[Refund]]:
+    """The refunds of orders that the caller has been shown, oldest first."""
+    ids = [order.id for order in orders]
+    found: dict[UUID, list[Refund]] = {order_id: [] for order_id in ids}
+    query = select(Refund).where(Refund.order_id.in_(ids)).order_by(Refund.id)
+    for refund in await session.scalars(query):
+        found[refund.order_id].append(refund)
+    return found
+
+
+async def failed_refund_for(session: AsyncSession, caller: Caller, refund_id: UUID) -> Refund:
+    """A refund at the caller's hospital, for staff. Raises NotFound."""
+    refund = await session.scalar(
+        select(Refund).where(Refund.id == refund_id, Refund.hospital_id == caller.hospital_id)
+    )
+    if refund is None:
+        raise NotFound()
+    return refund
+
+
+async def locked_order(session: AsyncSession, order_id: UUID) -> Order | None:
+    """An order for the house itself, locked and fresh; None when there is none."""
+    return await session.scalar(
+        select(Order)
+        .where(Order.id == order_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+
+
+async def refund_of_payment(session: AsyncSession, payment_id: UUID) -> Refund | None:
+    return await session.scalar(select(Refund).where(Refund.payment_id == payment_id))
+
+
+async def accepted_payment(session: AsyncSession, order_id: UUID) -> Payment | None:
+    """The payment that paid an order."""
+    return await session.scalar(
+        select(Payment).where(Payment.order_id == order_id, Payment.arrival == "accepted")
+    )

@@ -1,0 +1,201 @@
+"""Tables of payments: orders, money that arrived, refunds, talks with the channel, day bills."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from clinical.columns import word
+from clinical.payments.rules import Arrival, OrderState, RefundState
+from core.db import Base, hospital_column, id_column
+
+
+class Channel(StrEnum):
+    """How the patient pays."""
+
+    WECHAT_H5 = "wechat_h5"
+
+
+class Action(StrEnum):
+    """What the channel is asked to do."""
+
+    PLACE = "place"
+    CLOSE = "close"
+    REFUND = "refund"
+
+
+class CallState(StrEnum):
+    """How a talk with the channel went; `unknown`: no answer, so it may have been carried out."""
+
+    STARTED = "started"
+    DONE = "done"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class Order(Base):
+    """Something to be paid once. Its row lock decides every race about its money.
+
+    `subject_type` and `subject_id` say what it was opened for (`consultation`); `subject` is what
+    the patient reads, without health data, because the channel shows it too. The channel knows the
+    order by the hexadecimal form of its id.
+    """
+
+    __tablename__ = "orders"
+
+    id: Mapped[UUID] = id_column()
+    hospital_id: Mapped[UUID] = hospital_column()
+    number: Mapped[str] = mapped_column(Text)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    subject_type: Mapped[str] = mapped_column(Text)
+    subject_id: Mapped[UUID]
+    subject: Mapped[str] = mapped_column(Text)
+    amount_fen: Mapped[int]
+    state: Mapped[OrderState] = mapped_column(word(OrderState))
+    close_reason: Mapped[str | None] = mapped_column(Text)
+    channel: Mapped[Channel | None] = mapped_column(word(Channel))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    paid_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    changed_at: Mapped[datetime]
+    queries: Mapped[int] = mapped_column(default=0)
+    queried_at: Mapped[datetime | None]
+    next_query_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("hospital_id", "number"),
+        UniqueConstraint("subject_type", "subject_id"),
+        CheckConstraint("amount_fen > 0", name="amount"),
+        Index("ix_orders_user", "user_id", "created_at", "id"),
+        Index("ix_orders_hospital", "hospital_id", "created_at", "id"),
+        Index("ix_orders_expiry", "expires_at", postgresql_where=text("state = 'pending'")),
+        Index(
+            "ix_orders_query", "next_query_at", postgresql_where=text("next_query_at IS NOT NULL")
+        ),
+    )
+
+    @property
+    def out_trade_no(self) -> str:
+        """The number under which the channel knows the order."""
+        return self.id.hex
+
+
+class Payment(Base):
+    """Money that the channel said has arrived, whether or not the order could take it."""
+
+    __tablename__ = "payments"
+
+    id: Mapped[UUID] = id_column()
+    hospital_id: Mapped[UUID] = hospital_column()
+    order_id: Mapped[UUID] = mapped_column(ForeignKey("orders.id"), index=True)
+    channel: Mapped[Channel] = mapped_column(word(Channel))
+    transaction_id: Mapped[str] = mapped_column(Text)
+    amount_fen: Mapped[int]
+    currency: Mapped[str] = mapped_column(Text)
+    arrival: Mapped[Arrival] = mapped_column(word(Arrival))
+    source: Mapped[str] = mapped_column(Text)
+    paid_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+
+    __table_args__ = (
+        UniqueConstraint("channel", "transaction_id"),
+        # At most one payment pays an order; every other one goes back.
+        Index(
+            "uq_payments_accepted",
+            "order_id",
+            unique=True,
+            postgresql_where=text("arrival = 'accepted'"),
+        ),
+    )
+
+
+class Refund(Base):
+    """The way back of one payment; decided once, sent until the channel has answered.
+
+    The channel knows it by the hexadecimal form of its id. `requested_by` is None for the house.
+    """
+
+    __tablename__ = "refunds"
+
+    id: Mapped[UUID] = id_column()
+    hospital_id: Mapped[UUID] = hospital_column()
+    order_id: Mapped[UUID] = mapped_column(ForeignKey("orders.id"), index=True)
+    payment_id: Mapped[UUID] = mapped_column(ForeignKey("payments.id"), unique=True)
+    amount_fen: Mapped[int]
+    reason: Mapped[str] = mapped_column(Text)
+    reason_text: Mapped[str] = mapped_column(Text)
+    state: Mapped[RefundState] = mapped_column(word(RefundState))
+    channel_refund_id: Mapped[str | None] = mapped_column(Text)
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime | None]
+    last_error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("amount_fen > 0", name="amount"),
+        Index(
+            "ix_refunds_due",
+            "next_attempt_at",
+            postgresql_where=text("state IN ('requested', 'processing')"),
+        ),
+    )
+
+    @property
+    def out_refund_no(self) -> str:
+        """The number under which the channel knows the refund."""
+        return self.id.hex
+
+
+class ChannelCall(Base):
+    """An intent to ask the channel, written before, and what came of it, written after."""
+
+    __tablename__ = "channel_calls"
+
+    id: Mapped[UUID] = id_column()
+    hospital_id: Mapped[UUID] = hospital_column()
+    order_id: Mapped[UUID] = mapped_column(ForeignKey("orders.id"), index=True)
+    refund_id: Mapped[UUID | None] = mapped_column(ForeignKey("refunds.id"))
+    action: Mapped[Action] = mapped_column(word(Action))
+    state: Mapped[CallState] = mapped_column(word(CallState))
+    error: Mapped[str | None] = mapped_column(Text)
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class ChannelNotice(Base):
+    """A verified callback; `times` counts how often it came. No hospital: the account is shared."""
+
+    __tablename__ = "channel_notices"
+
+    notice_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    channel: Mapped[Channel] = mapped_column(word(Channel))
+    kind: Mapped[str] = mapped_column(Text)
+    number: Mapped[str] = mapped_column(Text)
+    times: Mapped[int]
+    first_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+
+
+class DayBill(Base):
+    """A day bill of the merchant account, which all hospitals of the installation share.
+
+    `storage_key` is None when the channel says that there was no transaction.
+    """
+
+    __tablename__ = "day_bills"
+
+    id: Mapped[UUID] = id_column()
+    channel: Mapped[Channel] = mapped_column(word(Channel))
+    bill_date: Mapped[date]
+    storage_key: Mapped[str | None] = mapped_column(Text)
+    sha1: Mapped[str | None] = mapped_column(Text)
+    line_count: Mapped[int]
+    amount_fen: Mapped[int] = mapped_column(BigInteger)
+    refund_fen: Mapped[int] = mapped_column(BigInteger)
+    downloaded_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("channel", "bill_date"),)
