@@ -14,6 +14,7 @@ from media.recording.frames import (
     HEADER,
     MAGIC,
     MANIFEST_NAME,
+    PACKET,
     SUFFIX,
     Damage,
     JournalError,
@@ -57,6 +58,15 @@ class Take:
                 record = decode(kind, body)
                 if record is not None:
                     yield record
+
+    def packets_of(self, number: int) -> Iterator[Packet]:
+        """The packets of one track, in order of arrival."""
+        for path in self.segments:
+            for kind, body in read_records(path.read_bytes(), []):
+                if kind == PACKET and body[0] << 8 | body[1] == number:
+                    record = decode(kind, body)
+                    if isinstance(record, Packet):
+                        yield record
 
 
 def read_take(folder: Path) -> Take:
