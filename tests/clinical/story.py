@@ -46,7 +46,7 @@ class Registry:
         if self.down:
             raise IdentityCheckUnavailable("down")
         verdict = IdentityVerdict.MISMATCH if name in self.liars else IdentityVerdict.MATCH
-        return IdentityCheckResult(verdict=verdict, reference=f"ref-{name}")
+        return IdentityCheckResult(verdict=verdict, reference=f"R{len(self.asked):06d}")
 
 
 class His:
