@@ -27,8 +27,7 @@ const TRANSIENT = new Set([
   "rate_limited",
   "overloaded",
   "token_expired",
-  "internal",
-  "unavailable",
+  "service_unavailable",
 ]);
 
 export function asRealtimeError(error: unknown): RealtimeError {

@@ -287,11 +287,11 @@ export class Room extends Emitter<RoomEvents> {
     const after = this.log.last;
     const answer = await this.connection.request<JoinAnswer>("room:join", {
       room: this.id,
-      after: after ?? 0,
+      after,
     });
     this.setView(answer.room);
     this.readSent = Math.max(this.readSent, answer.room.me.read_seq);
-    if (after === null) await this.openWindow(answer);
+    if (after === null) this.openWindow(answer);
     else if (answer.resync) await this.catchUp();
     else
       this.deliver(
@@ -305,11 +305,8 @@ export class Room extends Emitter<RoomEvents> {
     return this.current ?? answer.room;
   }
 
-  private async openWindow(answer: JoinAnswer): Promise<void> {
-    let page = answer.messages;
-    if (answer.resync) {
-      page = (await this.fetch({ before: answer.room.seq + 1, limit: PAGE })).messages;
-    }
+  private openWindow(answer: JoinAnswer): void {
+    const page = answer.messages;
     const first = page[0]?.seq;
     this.historyEnd = first === undefined || first <= 1;
     this.log.reset(
@@ -345,7 +342,7 @@ export class Room extends Emitter<RoomEvents> {
 
   /** The hole cannot be filled: start over from the newest page. */
   private async openNewest(): Promise<void> {
-    const page = await this.fetch({ before: Number.MAX_SAFE_INTEGER, limit: PAGE });
+    const page = await this.fetch({ limit: PAGE });
     this.historyEnd = !page.has_more;
     this.log.reset(page.messages.map((message) => this.settle(message)));
     this.confirm(this.log.items);

@@ -144,7 +144,10 @@ export class FakeServer {
   private work(event: string, payload: Record<string, unknown>): object {
     switch (event) {
       case "room:join": {
-        const after = payload["after"] as number;
+        const after = payload["after"] as number | null;
+        if (after === null) {
+          return { room: this.view(), messages: this.log.slice(-50), resync: false, call: null };
+        }
         const missed = this.log.filter((message) => message.seq > after);
         return {
           room: this.view(),
