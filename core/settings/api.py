@@ -80,7 +80,7 @@ async def change_setting(ctx: Context, key: str, body: ChangeSetting) -> Setting
     return _view(values, setting, ctx.caller.hospital_id)
 
 
-@routes.delete("/settings/{key}", roles=_EDITORS, summary="Remove a scope's own value")
+@routes.delete("/settings/{key}", roles=_EDITORS, status=204, summary="Remove a scope's own value")
 async def reset_setting(
     ctx: Context, key: str, scope: Scope = Scope.HOSPITAL, scope_id: UUID | None = None
 ) -> None:

@@ -1,0 +1,186 @@
+"""The audit: append-only, tamper-evident, one hospital at a time."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from core import audit
+from core.clock import FakeClock
+from core.ids import new_id
+from core.runtime import Runtime
+from tests.support.cast import Cast
+from tests.support.http import Client
+
+
+async def execute(runtime: Runtime, statement: str, **values: Any) -> None:
+    async with runtime.engine.begin() as connection:
+        await connection.execute(text(statement), values)
+
+
+async def write(runtime: Runtime, cast: Cast, count: int = 3) -> None:
+    async with runtime.unit_of_work() as uow:
+        for number in range(count):
+            await audit.record(
+                uow,
+                cast.doctor.caller,
+                "prescription.revoke",
+                "prescription",
+                f"rx-{number}",
+                patient_id=new_id(),
+                detail={"reason": "重复开具", "at": uow.now, "amounts": [1, 2.5, None]},
+            )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit_entries SET action = 'nothing'",
+        "DELETE FROM audit_entries",
+        "TRUNCATE audit_entries",
+    ],
+)
+@pytest.mark.requirement("S0-N-039")
+async def test_the_database_refuses_to_change_entries(
+    runtime: Runtime, cast: Cast, statement: str
+) -> None:
+    await write(runtime, cast)
+    with pytest.raises(DBAPIError, match="append-only"):
+        await execute(runtime, statement)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "action = 'prescription.look'",
+        "at = at + interval '1 second'",
+        "user_id = NULL",
+        "object_id = 'rx-9'",
+        "patient_id = NULL",
+        "address = '10.9.9.9'",
+        "detail = '\\x00'",
+        "detail = (SELECT detail FROM audit_entries WHERE object_id = 'rx-2')",
+        "mac = 'r1:00'",
+        "mac = (SELECT mac FROM audit_entries WHERE object_id = 'rx-2')",
+    ],
+)
+async def test_an_entry_changed_by_somebody_with_all_rights_is_found(
+    runtime: Runtime, cast: Cast, change: str
+) -> None:
+    async with runtime.unit_of_work() as uow:
+        for number in range(3):
+            detail = {"number": number}
+            await audit.record(
+                uow, cast.doctor.caller, "a.b", "a", f"rx-{number}", new_id(), detail
+            )
+    async with runtime.unit_of_work() as uow:
+        assert await audit.verify(uow) == audit.Verification(3, [])
+    await execute(runtime, "ALTER TABLE audit_entries DISABLE TRIGGER USER")
+    await execute(
+        runtime,
+        f"UPDATE audit_entries SET {change} WHERE object_id = 'rx-1'",
+    )
+    async with runtime.unit_of_work() as uow:
+        found = await audit.verify(uow)
+    assert found.checked == 3
+    assert len(found.changed) == 1
+
+
+async def test_a_forged_entry_is_found(runtime: Runtime, cast: Cast) -> None:
+    await write(runtime, cast, 1)
+    await execute(
+        runtime,
+        "INSERT INTO audit_entries SELECT :id, at, hospital_id, user_id, role, session_id, 'x.y', "
+        "object_type, object_id, patient_id, detail, request_id, address, mac FROM audit_entries",
+        id=new_id(),
+    )
+    async with runtime.unit_of_work() as uow:
+        assert len((await audit.verify(uow)).changed) == 1
+
+
+async def test_an_entry_rolls_back_with_its_change(runtime: Runtime, cast: Cast) -> None:
+    async def fail() -> None:
+        async with runtime.unit_of_work() as uow:
+            await audit.record(uow, cast.doctor.caller, "a.b", "a", "1")
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await fail()
+    async with runtime.unit_of_work() as uow:
+        assert (await audit.verify(uow)).checked == 0
+
+
+async def test_staff_looks_are_recorded_and_a_patients_own_are_not(
+    runtime: Runtime, cast: Cast, client: Client
+) -> None:
+    async with runtime.unit_of_work() as uow:
+        await audit.look(uow, cast.supervisor.caller, "recording", new_id(), new_id())
+        await audit.look(uow, cast.patient.caller, "recording", new_id(), new_id())
+    page = (
+        await client.get(
+            "/audit", token=cast.administrator.token, query={"action": "recording.look"}
+        )
+    ).expect(200)
+    assert [item["user"]["name"] for item in page["items"]] == ["督明远"]
+    assert page["items"][0]["role"] == "supervisor"
+
+
+async def test_the_list_is_filtered_paged_and_itself_audited(
+    runtime: Runtime, cast: Cast, client: Client, clock: FakeClock
+) -> None:
+    began = clock.now()
+    for _ in range(5):
+        await write(runtime, cast, 1)
+        clock.advance(timedelta(minutes=1))
+    token = cast.supervisor.token
+    query: dict[str, Any] = {"object_type": "prescription", "limit": 2}
+    seen: list[str] = []
+    while True:
+        page = (await client.get("/audit", token=token, query=query)).expect(200)
+        seen += [item["id"] for item in page["items"]]
+        if page["next"] is None:
+            break
+        query["cursor"] = page["next"]
+    assert len(seen) == len(set(seen)) == 5
+    window = {
+        "object_type": "prescription",
+        "from": (began + timedelta(minutes=1)).isoformat(),
+        "to": (began + timedelta(minutes=3)).isoformat(),
+    }
+    page = (await client.get("/audit", token=token, query=window)).expect(200)
+    assert len(page["items"]) == 2
+    assert page["items"][0]["detail"]["reason"] == "重复开具"
+    looks = (await client.get("/audit", token=token, query={"action": "audit.look"})).expect(200)
+    assert len(looks["items"]) == 2
+    assert looks["items"][0]["address"] == "127.0.0.1"
+    assert looks["items"][0]["request_id"]
+
+
+async def test_another_hospital_sees_none_of_it(
+    runtime: Runtime, cast: Cast, client: Client
+) -> None:
+    await write(runtime, cast)
+    for person in (cast.foreign_administrator, cast.foreign_supervisor):
+        page = (await client.get("/audit", token=person.token)).expect(200)
+        assert not [item for item in page["items"] if item["object_type"] == "prescription"]
+    for person in (cast.patient, cast.doctor, cast.operator, cast.customer_service):
+        assert (await client.get("/audit", token=person.token)).code == "forbidden"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"cursor": "%%%"},
+        {"cursor": "WzEsMl0"},
+        {"user_id": "x"},
+        {"from": "yesterday"},
+        {"from": "2026-01-01T00:00:00"},
+        {"limit": 0},
+        {"limit": 10_000},
+    ],
+)
+async def test_bad_filters_are_named(cast: Cast, client: Client, query: dict[str, Any]) -> None:
+    answer = await client.get("/audit", token=cast.supervisor.token, query=query)
+    assert (answer.status, answer.code) == (422, "invalid")
