@@ -130,7 +130,7 @@ def relay_and_jobs(runtime: Runtime, modules: Modules) -> list[Background]:
 
 
 def provide_adapters(runtime: Runtime) -> None:
-    """Give every port its adapter. Raises SetupProblem naming the settings that are missing."""
+    """Give every port its adapter, as the configuration says."""
     from clinical.consultation.gateway import HisVisitHistory, VisitHistoryGateway
     from clinical.payments.gateway import PaymentGateway, WechatMerchant, WechatPay
     from clinical.people.gateway import HisVisitCards, VisitCardGateway
@@ -139,9 +139,6 @@ def provide_adapters(runtime: Runtime) -> None:
     from core.identity.sms_http import HttpSmsGateway
 
     config, now = runtime.config, runtime.clock.now
-    missing = missing_adapters(config)
-    if missing:
-        raise SetupProblem("Not configured: " + "; ".join(missing) + ". See zhenjian check.")
     his = (config.his_url or "", config.his_key, _secret(config.his_secret), now)
     runtime.provide(
         SmsGateway,
@@ -214,12 +211,26 @@ def _private_key(path: Path) -> rsa.RSAPrivateKey:
 # --- Processes ------------------------------------------------------------------------------------
 
 
-async def web(config: Config) -> None:
-    """HTTP, Socket.IO and, when alone, the relay and the jobs."""
+async def serving_runtime(config: Config) -> tuple[Modules, Runtime]:
+    """All modules and a runtime with every adapter. Raises SetupProblem for what is missing."""
+    missing = missing_adapters(config)
+    if config.database_url is None:
+        missing.append("database (ZHENJIAN_DATABASE_URL)")
+    if missing:
+        raise SetupProblem("Not configured: " + "; ".join(missing) + ".")
     modules = all_modules(config)
     runtime = build_runtime(config, modules)
     provide_adapters(runtime)
-    require_schema(*await migrate.current(runtime.engine))
+    try:
+        require_schema(*await migrate.current(runtime.engine))
+    except (OSError, SQLAlchemyError, asyncpg.PostgresError) as error:
+        raise SetupProblem(f"The database does not answer: {error}") from error
+    return modules, runtime
+
+
+async def web(config: Config) -> None:
+    """HTTP, Socket.IO and, when alone, the relay and the jobs."""
+    modules, runtime = await serving_runtime(config)
     background = relay_and_jobs(runtime, modules) if config.relay else []
     async with running(runtime, background), gateway_of(runtime, modules) as gateway:
         server = uvicorn.Server(
@@ -254,10 +265,7 @@ async def gateway_of(runtime: Runtime, modules: Modules) -> AsyncIterator[Gatewa
 
 async def worker(config: Config) -> None:
     """The outbox relay and the scheduled jobs, without a socket to the outside."""
-    modules = all_modules(config)
-    runtime = build_runtime(config, modules)
-    provide_adapters(runtime)
-    require_schema(*await migrate.current(runtime.engine))
+    modules, runtime = await serving_runtime(config)
     stop = stop_event()
     async with running(runtime, relay_and_jobs(runtime, modules)):
         await stop.wait()

@@ -148,7 +148,7 @@ class Keyring:
         except FileNotFoundError as error:
             raise KeyringError(
                 f"The key file {path} is missing. Restore it from the backup, or create a new one "
-                "with 'zhenjian keys create' when this installation has no data yet."
+                "with 'zhenjian keys' when this installation has no data yet."
             ) from error
         except OSError as error:
             raise KeyringError(f"The key file {path} cannot be read: {error.strerror}.") from error
