@@ -54,14 +54,14 @@ async def join(ctx: MessageContext, body: JoinRoom) -> Mapping[str, Any]:
     connection = gateway.connection_of(ctx)
     was_listening = body.room in connection.rooms
     gateway.listen(connection, body.room)
+    answer = None
     try:
         answer = await _read_room(ctx, body)
-    except BaseException:
-        if not was_listening:
+    finally:
+        if answer is None and not was_listening:
             gateway.unlisten(connection, body.room)
-        raise
     connection.behind.discard(body.room)
-    await gateway.feeds.start(body.room, answer["room"]["seq"])
+    gateway.feeds.start(body.room, answer["room"]["seq"])
     return answer
 
 
@@ -160,7 +160,7 @@ async def watch(ctx: MessageContext, body: WatchPresence) -> Mapping[str, Any]:
     allowed = await access.watchable(ctx.uow, ctx.caller, body.users)
     states: dict[UUID, Presence] = await presence.states(ctx.uow, sorted(allowed))
     gateway = _gateway(ctx)
-    gateway.watch.watch(gateway.connection_of(ctx), states)
+    gateway.watch.add(gateway.connection_of(ctx), states)
     return {"states": {str(user_id): state for user_id, state in states.items()}}
 
 

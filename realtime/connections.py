@@ -130,7 +130,8 @@ class Connections:
         _discard(self._by_session, connection.caller.session_id, connection)
         for room_id in tuple(connection.rooms):
             self.leave(connection, room_id)
-        self.watch(connection, ())
+        for user_id in connection.watching:
+            _discard(self._by_watched, user_id, connection)
 
     def join(self, connection: Connection, room_id: UUID) -> None:
         connection.rooms.add(room_id)
@@ -142,11 +143,9 @@ class Connections:
         _discard(self._by_room, room_id, connection)
 
     def watch(self, connection: Connection, user_ids: Iterable[UUID]) -> None:
-        """Replace the set of users whose presence this socket hears about."""
-        for user_id in connection.watching:
-            _discard(self._by_watched, user_id, connection)
-        connection.watching = set(user_ids)
-        for user_id in connection.watching:
+        """Add users whose presence this socket hears about."""
+        for user_id in user_ids:
+            connection.watching.add(user_id)
             self._by_watched.setdefault(user_id, set()).add(connection)
 
     def of_user(self, user_id: UUID) -> tuple[Connection, ...]:

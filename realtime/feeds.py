@@ -6,6 +6,7 @@ process delivers every room in the one order of its log, whatever the bus loses,
 round.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -45,7 +46,8 @@ class Feeds:
         self._fetch = fetch
         self._deliver = deliver
         self._feeds: dict[UUID, Feed] = {}
-        self._fetching = False
+        self._lacking: set[UUID] = set()
+        self._fetching: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         return len(self._feeds)
@@ -61,52 +63,66 @@ class Feeds:
             if feed.listeners <= 0:
                 del self._feeds[room_id]
 
-    async def start(self, room_id: UUID, seq: int) -> None:
+    def start(self, room_id: UUID, seq: int) -> None:
         """A listener has read the room up to `seq`; what came meanwhile is delivered now."""
         feed = self._feeds.get(room_id)
         if feed is None:
             return
         if feed.last is None:
             feed.last = seq
-        feed.head = max(feed.head, seq)
-        await self.catch_up()
+        self._raise_head(room_id, feed, seq)
+        self._catch_up()
 
-    async def offer(self, messages: Sequence[MessageView]) -> None:
+    def offer(self, messages: Sequence[MessageView]) -> None:
         """Entries just committed here: deliver those that follow directly, fetch otherwise."""
         for message in messages:
             feed = self._feeds.get(message.room)
             if feed is None:
                 continue
-            feed.head = max(feed.head, message.seq)
             if feed.last is not None and message.seq == feed.last + 1:
                 feed.last = message.seq
                 self._deliver(message)
-        await self.catch_up()
+            self._raise_head(message.room, feed, message.seq)
+        self._catch_up()
 
-    async def hint(self, heads: Mapping[UUID, int]) -> None:
+    def hint(self, heads: Mapping[UUID, int]) -> None:
         """These rooms have come to these `seq`, somewhere."""
         for room_id, seq in heads.items():
             feed = self._feeds.get(room_id)
             if feed is not None:
-                feed.head = max(feed.head, seq)
-        await self.catch_up()
+                self._raise_head(room_id, feed, seq)
+        self._catch_up()
 
     def rooms(self) -> list[UUID]:
         return list(self._feeds)
 
-    async def catch_up(self) -> None:
-        """Fetch and deliver what any feed lacks; one fetch at a time, so that order is kept."""
-        if self._fetching:
-            return
-        self._fetching = True
+    def _raise_head(self, room_id: UUID, feed: Feed, seq: int) -> None:
+        feed.head = max(feed.head, seq)
+        if feed.lacks:
+            self._lacking.add(room_id)
+
+    def _catch_up(self) -> None:
+        """Fetch what feeds lack; one fetch at a time, so that order is kept."""
+        if self._lacking and (self._fetching is None or self._fetching.done()):
+            self._fetching = asyncio.create_task(self._fetch_all())
+
+    async def _fetch_all(self) -> None:
         try:
-            while lacking := {r: f.last or 0 for r, f in self._feeds.items() if f.lacks}:
-                await self._fetch_for(lacking)
+            while cursors := self._cursors():
+                await self._fetch_for(cursors)
         except (SQLAlchemyError, OSError) as error:
-            # Whoever called has done his part; the next hint or sweep tries again.
+            # The next hint or sweep tries again.
             log.warning("feed_fetch_failed", error=repr(error))
-        finally:
-            self._fetching = False
+
+    def _cursors(self) -> dict[UUID, int]:
+        found = {}
+        for room_id in tuple(self._lacking):
+            feed = self._feeds.get(room_id)
+            if feed is not None and feed.last is not None and feed.lacks:
+                found[room_id] = feed.last
+            else:
+                self._lacking.discard(room_id)
+        return found
 
     async def _fetch_for(self, lacking: dict[UUID, int]) -> None:
         found = await self._fetch(lacking, FETCH_LIMIT)

@@ -40,7 +40,7 @@ from realtime import access, entries
 from realtime.connections import Connection, Connections
 from realtime.errors import Overloaded, PayloadTooLarge, UnknownEvent
 from realtime.feeds import Feeds
-from realtime.hub import PRESENCE_CHANNEL, ROOMS_CHANNEL, SEND_CHANNEL, Hub, install
+from realtime.hub import PRESENCE_CHANNEL, ROOMS_CHANNEL, SEND_CHANNEL, Hub
 from realtime.limits import RateLimits
 from realtime.messages import MessageWriter
 from realtime.rules import MessageKind
@@ -87,6 +87,8 @@ class Gateway:
         self._max_connections = max_connections
         self._limits = RateLimits(time.monotonic)
         self._arriving: dict[str, Connection] = {}
+        self._heads: dict[UUID, int] = {}
+        self._heads_changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._unsubscribe: list[Any] = []
         listener = Listener(
@@ -100,7 +102,6 @@ class Gateway:
         # page gains nothing; mini-programs send origins of their own.
         self.server = RoomServer(listener, cors_allowed_origins="*")
         runtime.provide(Gateway, self)
-        install(runtime, self.hub)
 
     def wrap(self, application: ASGIApp) -> ASGIApp:
         """Sockets below `/socket.io`, everything else to `application`."""
@@ -119,6 +120,7 @@ class Gateway:
         await self.watch.start()
         self.writer.start()
         self._spawn(self._sweep())
+        self._spawn(self._tell_heads())
 
     async def stop(self) -> None:
         """End all sockets; clients reconnect, elsewhere or here, and resume by their cursors."""
@@ -275,10 +277,19 @@ class Gateway:
         async with self.runtime.unit_of_work() as uow:
             return await access.entries_above(uow, cursors, limit)
 
-    async def _delivered(self, messages: Sequence[MessageView]) -> None:
+    def _delivered(self, messages: Sequence[MessageView]) -> None:
         """Messages of this process are committed: own sockets get them, other processes a hint."""
-        await self.feeds.offer(messages)
-        await self.hub.rooms_changed({message.room: message.seq for message in messages})
+        self.feeds.offer(messages)
+        self._heads.update({message.room: message.seq for message in messages})
+        self._heads_changed.set()
+
+    async def _tell_heads(self) -> None:
+        """Hint what was committed here; while one hint is under way the next ones gather."""
+        while True:
+            await self._heads_changed.wait()
+            self._heads_changed.clear()
+            heads, self._heads = self._heads, {}
+            await self.hub.rooms_changed(heads)
 
     def _deliver(self, message: MessageView) -> None:
         listeners = self.connections.in_room(message.room)
@@ -299,7 +310,11 @@ class Gateway:
             case entries.MEMBER_JOINED:
                 self._spawn(self._tell_member(message.room, UUID(body["member"]["user_id"])))
             case entries.MEMBER_LEFT:
-                self._spawn(self._tell_member(message.room, UUID(body["user_id"]), left=True))
+                user_id = UUID(body["user_id"])
+                for connection in listeners:
+                    if connection.caller.user_id == user_id:
+                        self.unlisten(connection, message.room)
+                self._spawn(self._tell_member(message.room, user_id))
 
     def _tell_state(
         self,
@@ -318,7 +333,7 @@ class Gateway:
         for connection in listeners:
             connection.send(frame)
 
-    async def _tell_member(self, room_id: UUID, user_id: UUID, *, left: bool = False) -> None:
+    async def _tell_member(self, room_id: UUID, user_id: UUID) -> None:
         try:
             async with self.runtime.unit_of_work() as uow:
                 view = await access.member_now(uow, room_id, user_id)
@@ -331,13 +346,11 @@ class Gateway:
         frame = event_frame("room:member", orjson.dumps(payload))
         for connection in self.connections.in_room(room_id):
             connection.send(frame)
-            if left and view.state == "left" and connection.caller.user_id == user_id:
-                self.unlisten(connection, room_id)
 
     # ---- the bus -----------------------------------------------------------------------------
 
     async def _on_rooms(self, payload: dict[str, Any]) -> None:
-        await self.feeds.hint({UUID(room_id): seq for room_id, seq in payload["rooms"].items()})
+        self.feeds.hint({UUID(room_id): seq for room_id, seq in payload["rooms"].items()})
 
     async def _on_send(self, payload: dict[str, Any]) -> None:
         targets = self._targets(payload)
@@ -386,7 +399,7 @@ class Gateway:
             try:
                 async with self.runtime.unit_of_work() as uow:
                     heads = await access.heads_of(uow, self.feeds.rooms())
-                await self.feeds.hint(heads)
+                self.feeds.hint(heads)
             except (SQLAlchemyError, OSError) as error:
                 log.warning("sweep_failed", error=repr(error))
 

@@ -64,9 +64,3 @@ class Hub:
     async def _send(self, target: dict[str, Any], event: str, payload: Payload) -> None:
         data = payload.model_dump(mode="json") if isinstance(payload, BaseModel) else dict(payload)
         await self._runtime.bus.publish(SEND_CHANNEL, {**target, "event": event, "payload": data})
-
-
-def install(runtime: Runtime, hub: Hub | None = None) -> None:
-    """Make `runtime.realtime` work in this process, with sockets or without."""
-    # The port has a name instead of a type, because core may not import this package.
-    runtime.ports["realtime"] = hub or Hub(runtime)  # type: ignore[index]

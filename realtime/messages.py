@@ -8,7 +8,7 @@ A message is acknowledged after the commit that holds it, never before.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
@@ -28,14 +28,14 @@ MAX_ATTEMPTS = 3
 #: SQLSTATE of a deadlock and of a serialization failure: the transaction may simply run again.
 _AGAIN = frozenset({"40P01", "40001"})
 
-Delivered = Callable[[Sequence[MessageView]], Awaitable[None]]
+Delivered = Callable[[Sequence[MessageView]], None]
 _Waiting = tuple[Send, asyncio.Future[Sent]]
 
 
 class MessageWriter:
     """Takes messages one by one and commits them in groups.
 
-    `delivered` hears every message once it is committed, in order, before its acknowledgement.
+    `delivered` hears every message once it is committed, in order, after its acknowledgement.
     """
 
     def __init__(self, runtime: Runtime, delivered: Delivered) -> None:
@@ -44,6 +44,7 @@ class MessageWriter:
         self._waiting: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._finishing: asyncio.Task[None] | None = None
         self.batches = 0
 
     def start(self) -> None:
@@ -54,6 +55,8 @@ class MessageWriter:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        if self._finishing is not None:
+            await self._finishing
         while self._waiting:
             _, future = self._waiting.popleft()
             if not future.done():
@@ -76,21 +79,20 @@ class MessageWriter:
                 count = min(len(self._waiting), MAX_BATCH)
                 batch = [self._waiting.popleft() for _ in range(count)]
                 # A stop must not cut a batch between its commit and its acknowledgements.
-                await asyncio.shield(self._finish(batch))
+                self._finishing = asyncio.create_task(self._finish(batch))
+                await asyncio.shield(self._finishing)
 
     async def _finish(self, batch: list[_Waiting]) -> None:
-        outcomes = await self._commit([send for send, _ in batch])
+        try:
+            outcomes = await self._commit([send for send, _ in batch])
+        # Whatever goes wrong with one batch, the rooms of everybody else must go on.
+        except Exception as error:
+            log.error("message_batch_failed", error=repr(error), exc_info=True)
+            outcomes = [ServiceUnavailable(retry_after=1) for _ in batch]
+        _acknowledge(batch, outcomes)
         fresh = [o.message for o in outcomes if isinstance(o, Sent) and o.message is not None]
         if fresh:
-            await self._delivered(fresh)
-        for (_, future), outcome in zip(batch, outcomes, strict=True):
-            if future.done():
-                # The client has gone; its message is stored all the same.
-                continue
-            if isinstance(outcome, ProblemError):
-                future.set_exception(outcome)
-            else:
-                future.set_result(outcome)
+            self._delivered(fresh)
 
     async def _commit(self, sends: list[Send]) -> list[Outcome]:
         for attempt in range(MAX_ATTEMPTS):
@@ -122,3 +124,14 @@ class MessageWriter:
         for send in sends:
             outcomes += await self._commit([send])
         return outcomes
+
+
+def _acknowledge(batch: list[_Waiting], outcomes: list[Outcome]) -> None:
+    for (_, future), outcome in zip(batch, outcomes, strict=True):
+        if future.done():
+            # The client has gone; its message is stored all the same.
+            continue
+        if isinstance(outcome, ProblemError):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)

@@ -11,6 +11,7 @@ import orjson
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from core.errors import InvalidRequest
 from core.runtime import Runtime
 from realtime import presence, rules
 from realtime.connections import Connection, Connections
@@ -20,6 +21,9 @@ from realtime.schemas import Presence
 from realtime.transport import event_frame
 
 log = structlog.get_logger(__name__)
+
+#: Users whose presence one socket may watch.
+MAX_WATCHED = 2_000
 
 
 class PresenceWatch:
@@ -76,8 +80,13 @@ class PresenceWatch:
         """Take a socket out after the delay, and tell whoever watches its user."""
         self._spawn(self._take_out(connection))
 
-    def watch(self, connection: Connection, states: dict[UUID, Presence]) -> None:
-        """Let a socket hear about these users from now on; it has just been told these states."""
+    def add(self, connection: Connection, states: dict[UUID, Presence]) -> None:
+        """Let a socket hear about these users too; it has just been told these states.
+
+        Raises `invalid` when it would watch too many.
+        """
+        if len(connection.watching | states.keys()) > MAX_WATCHED:
+            raise InvalidRequest("关注的用户过多")
         self._connections.watch(connection, states)
         self._shown.update(states)
 
