@@ -17,3 +17,13 @@ export function patientPage(one: Consultation): { path: string; query: Record<st
       return { path: '/pages/consultation/index', query: { id: one.id } }
   }
 }
+
+/** The page where a consultation goes on, for the clinician. */
+export function clinicianPage(one: Consultation): {
+  path: string
+  query: Record<string, string>
+} {
+  return one.state === 'active'
+    ? { path: '/pages/room/index', query: { id: one.id } }
+    : { path: '/clinician/consultation/index', query: { id: one.id } }
+}

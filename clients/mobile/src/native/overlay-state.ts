@@ -12,5 +12,7 @@ export interface Question {
 /** What lies over every page: the question being asked and the last short notice. */
 export const overlay = reactive({
   question: null as Question | null,
+  /** Pictures shown in full. */
+  viewer: null as { urls: string[]; index: number } | null,
   toast: null as { text: string; bad: boolean; key: number } | null,
 })
