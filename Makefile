@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
+# Compiled modules are kept: a start takes half the time.
+unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -35,7 +37,7 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml
 	@scripts/tools.sh python
 	@echo "Python environment …"
 	@scripts/uv.sh $(UV_VERSION) venv -q --allow-existing --python "$$(scripts/tools.sh which-python)" $(VENV)
-	@scripts/uv.sh $(UV_VERSION) pip sync -q --python $(PYTHON) requirements/dev.txt
+	@scripts/uv.sh $(UV_VERSION) pip sync -q --compile-bytecode --python $(PYTHON) requirements/dev.txt
 	@scripts/uv.sh $(UV_VERSION) pip install -q --python $(PYTHON) --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from core.db import create_engine
 from core.http import dispatch, site
 from core.http.middleware import RequestMiddleware
 from core.jobs import JobRunner
-from core.modules import Modules, load_modules
+from core.modules import Modules, UnknownModules, load_modules
 from core.runtime import Runtime
 from core.storage import Storage, StorageError
 from core.supervisor import Child, ProcessFailed, Supervisor, python_command, stop_event
@@ -221,11 +221,18 @@ async def serving_runtime(config: Config) -> tuple[Modules, Runtime]:
     modules = all_modules(config)
     runtime = build_runtime(config, modules)
     provide_adapters(runtime)
-    try:
+    with database_answers():
         require_schema(*await migrate.current(runtime.engine))
+    return modules, runtime
+
+
+@contextlib.contextmanager
+def database_answers() -> Iterator[None]:
+    """Turn the failure to reach the database into a SetupProblem."""
+    try:
+        yield
     except (OSError, SQLAlchemyError, asyncpg.PostgresError) as error:
         raise SetupProblem(f"The database does not answer: {error}") from error
-    return modules, runtime
 
 
 async def web(config: Config) -> None:
@@ -301,7 +308,8 @@ async def migrate_database(config: Config) -> None:
     """Bring the schema to the newest version."""
     engine = create_engine(config.require_database(), pool_size=2)
     try:
-        await migrate.upgrade(engine)
+        with database_answers():
+            await migrate.upgrade(engine)
         print("The schema is at version", (await migrate.current(engine))[0])
     finally:
         await engine.dispose()
@@ -310,7 +318,6 @@ async def migrate_database(config: Config) -> None:
 async def demo(config: Config) -> None:
     """Everything on this machine with a demo hospital."""
     from admin.demo.accounts import DEMO_ACCOUNTS
-
     from admin.demo.launch import Demo
 
     await Demo(config).run(seed_demo, DEMO_ACCOUNTS)
@@ -380,10 +387,9 @@ async def _foundation_problems(config: Config) -> list[str]:
         return [*problems, "Database: ZHENJIAN_DATABASE_URL is not set."]
     engine = create_engine(config.require_database(), pool_size=2)
     try:
-        require_schema(*await migrate.current(engine))
+        with database_answers():
+            require_schema(*await migrate.current(engine))
     except SetupProblem as error:
-        problems.append(f"Database: {error}")
-    except (OSError, SQLAlchemyError, asyncpg.PostgresError) as error:
         problems.append(f"Database: {error}")
     finally:
         await engine.dispose()
@@ -445,7 +451,14 @@ def one_line_problems() -> tuple[type[Exception], ...]:
     from admin.demo.launch import DemoProblem
     from core.postgres import PostgresFailed
 
-    return (SetupProblem, DemoProblem, PostgresFailed, ProcessFailed, KeyringError)
+    return (
+        SetupProblem,
+        DemoProblem,
+        PostgresFailed,
+        ProcessFailed,
+        KeyringError,
+        UnknownModules,
+    )
 
 
 if __name__ == "__main__":

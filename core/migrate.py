@@ -1,24 +1,28 @@
-"""Schema migrations with alembic, run by ``zhenjian migrate`` and by the demo at its start."""
+"""Schema migrations with alembic, run by ``zhenjian migrate`` and by the demo at its start.
+
+Revisions are numbered ``0001_…``, ``0002_…`` in one line, so the newest is the last file. Alembic itself is
+imported only when something has to be done: asking for the version happens at every start.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config as AlembicConfig
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.db import Base
 
+if TYPE_CHECKING:
+    from alembic.config import Config as AlembicConfig
+
 FOLDER = Path(__file__).parent / "migrations"
 
 
-def _config(connection: Connection | None = None) -> AlembicConfig:
+def _config(connection: Connection) -> AlembicConfig:
+    from alembic.config import Config as AlembicConfig
+
     config = AlembicConfig()
     config.set_main_option("script_location", str(FOLDER))
     config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
@@ -28,6 +32,8 @@ def _config(connection: Connection | None = None) -> AlembicConfig:
 
 async def upgrade(engine: AsyncEngine) -> None:
     """Bring the schema to the newest version; does nothing when it is there already."""
+    from alembic import command
+
     async with engine.begin() as connection:
         await connection.run_sync(lambda sync: command.upgrade(_config(sync), "head"))
 
@@ -35,10 +41,20 @@ async def upgrade(engine: AsyncEngine) -> None:
 async def current(engine: AsyncEngine) -> tuple[str | None, str | None]:
     """The version in the database and the newest one."""
     async with engine.connect() as connection:
-        present = await connection.run_sync(
-            lambda sync: MigrationContext.configure(sync).get_current_revision()
-        )
-    return present, ScriptDirectory.from_config(_config()).get_current_head()
+        return await connection.run_sync(_version), newest()
+
+
+def newest() -> str | None:
+    """The number of the last migration."""
+    files = sorted(FOLDER.glob("versions/[0-9]*.py"))
+    return files[-1].name.partition("_")[0] if files else None
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return version
 
 
 async def differences(engine: AsyncEngine) -> list[Any]:
@@ -48,17 +64,19 @@ async def differences(engine: AsyncEngine) -> list[Any]:
 
 
 def _compare(connection: Connection) -> list[Any]:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
     context = MigrationContext.configure(connection, opts={"compare_type": True})
     return list(compare_metadata(context, Base.metadata))
 
 
 async def draft(engine: AsyncEngine, message: str, revision: str) -> None:
     """Write a new migration from the difference between schema and models, to be read and edited."""
+    from alembic import command
 
     def write(connection: Connection) -> None:
-        command.revision(
-            _config(connection), message, autogenerate=True, rev_id=revision, sql=False
-        )
+        command.revision(_config(connection), message, autogenerate=True, rev_id=revision)
 
     async with engine.begin() as connection:
         await connection.run_sync(write)

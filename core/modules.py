@@ -14,6 +14,10 @@ from core.http.routes import Route
 from core.jobs import Job
 
 
+class UnknownModules(ValueError):
+    """The configuration names modules that do not exist."""
+
+
 @dataclass(frozen=True)
 class Module:
     """One package and what it brings: routes, room messages, reactions, jobs."""
@@ -39,7 +43,7 @@ class Modules:
 
     @property
     def handlers(self) -> Handlers:
-        """The reactions of every module, always whole: leaving routes out never skips a reaction."""
+        """The reactions of every module, always whole: routes left out never skip one."""
         return Handlers.merge(
             [module.with_commit for module in self.all],
             [module.after_commit for module in self.all],
@@ -62,13 +66,15 @@ def load_modules(names: Sequence[str], served: frozenset[str]) -> Modules:
     """Import modules and collect what they offer.
 
     ``served`` names those whose routes, messages and jobs this process serves; empty means all.
-    Raises ValueError for a name that is no module.
+    Raises UnknownModules for a name that is no module.
     """
     modules = tuple(_load(name) for name in names)
     known = {module.short_name for module in modules}
     unknown = served - known
     if unknown:
-        raise ValueError(f"ZHENJIAN_MODULES names unknown modules: {', '.join(sorted(unknown))}.")
+        raise UnknownModules(
+            f"ZHENJIAN_MODULES names unknown modules: {', '.join(sorted(unknown))}."
+        )
     chosen = tuple(m for m in modules if not served or m.short_name in served)
     return Modules(modules, chosen)
 

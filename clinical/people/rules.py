@@ -8,8 +8,6 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
-from pypinyin import Style, lazy_pinyin
-
 from clinical.people import errors
 from clinical.people.models import IdType, PatientKind, Relation
 from core.errors import FieldProblem, InvalidRequest
@@ -161,6 +159,9 @@ def title_rank(title: str) -> int:
 
 def pinyin_of(name: str) -> tuple[str, str]:
     """A name as typed on a keyboard: (`zhangmingyuan`, `zmy`)."""
+    # Its dictionary takes half a second to load; only who writes a name needs it.
+    from pypinyin import Style, lazy_pinyin
+
     syllables = lazy_pinyin(name, style=Style.NORMAL)
     initials = lazy_pinyin(name, style=Style.FIRST_LETTER)
     return "".join(syllables).lower(), "".join(initials).lower()
