@@ -45,6 +45,6 @@ def configure(level: str, form: Literal["json", "console"], process: str) -> Non
     root.setLevel(level.upper())
     # Request lines are ours (with ids); uvicorn's would repeat them with query strings.
     logging.getLogger("uvicorn.access").disabled = True
-    for noisy in ("uvicorn.error", "aioice", "aiortc", "engineio", "socketio"):
+    for noisy in ("alembic", "uvicorn.error", "aioice", "aiortc", "engineio", "socketio"):
         logging.getLogger(noisy).setLevel("WARNING")
     structlog.contextvars.bind_contextvars(process=process)
