@@ -19,7 +19,7 @@ from clinical.consultation.notices import refresh_lists, tell
 from clinical.consultation.rules import Change
 from clinical.consultation.states import MODE_TEXT, CloseReason, State
 from clinical.people import access as people
-from clinical.people.models import PatientRelation, Relation
+from clinical.people.models import Relation
 from core import settings as core_settings
 from core.identity.roles import Role
 from core.uow import UnitOfWork
@@ -48,7 +48,7 @@ async def enter_queue(uow: UnitOfWork, row: Consultation) -> None:
         hospital_id=row.hospital_id,
         title=f"{MODE_TEXT[row.mode]} · {relation.patient.name}",
         members=[
-            rooms.NewMember(row.payer_id, Role.PATIENT, name=room_name(relation)),
+            rooms.NewMember(row.payer_id, Role.PATIENT, name=room_name(relation.patient.name, relation.relation)),
             rooms.NewMember(row.doctor_id, Role.DOCTOR),
         ],
         ref_type="consultation",
@@ -85,10 +85,9 @@ async def enter_queue(uow: UnitOfWork, row: Consultation) -> None:
     refresh_lists(uow, row)
 
 
-def room_name(relation: PatientRelation) -> str:
+def room_name(patient_name: str, relation: Relation) -> str:
     """How the account holder is called in the room: the patient, or whose family it is."""
-    name = relation.patient.name
-    return name if relation.relation is Relation.SELF else f"{name}（家属）"
+    return patient_name if relation is Relation.SELF else f"{patient_name}（家属）"
 
 
 async def finish(

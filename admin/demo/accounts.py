@@ -1,0 +1,57 @@
+"""The accounts that a visitor of the demo can use."""
+
+from dataclasses import dataclass
+
+from admin.demo.launch import Account
+from core.identity.roles import Role
+
+# Told to everybody who starts the demo; it opens nothing else.
+PASSWORD = "Renhe-2026"  # noqa: S105
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Somebody with a part in the demo: a role, a fixed number, a name and something to do."""
+
+    role: Role
+    login: str
+    phone: str
+    name: str
+    note: str
+
+
+PATIENT = Figure(
+    Role.PATIENT,
+    "patient",
+    "13800000001",
+    "林小满",
+    "进行中的问诊、草稿、待评价；短信验证码见模拟器",
+)
+DOCTOR = Figure(Role.DOCTOR, "doctor", "13800000002", "陈安和", "三位患者待接诊，一位问诊中")
+OTHER_DOCTOR = Figure(Role.DOCTOR, "doctor2", "13800000003", "沈若水", "儿科：一位患儿待接诊")
+PHARMACIST = Figure(Role.PHARMACIST, "pharmacist", "13800000004", "方知白", "药师账号")
+NURSE = Figure(Role.NURSE, "nurse", "13800000005", "何清和", "护士账号")
+ADMINISTRATOR = Figure(
+    Role.ADMINISTRATOR, "admin", "13800000006", "管一成", "设置、人员、审计、问诊导出"
+)
+SUPERVISOR = Figure(
+    Role.SUPERVISOR, "supervisor", "13800000007", "督明远", "查看已结束的问诊和录制"
+)
+OPERATOR = Figure(Role.OPERATOR, "operator", "13800000008", "运长青", "系统状态与事件重试")
+CUSTOMER_SERVICE = Figure(Role.CUSTOMER_SERVICE, "service", "13800000009", "客小暖", "客服账号")
+
+FIGURES: tuple[Figure, ...] = (
+    PATIENT,
+    DOCTOR,
+    OTHER_DOCTOR,
+    PHARMACIST,
+    NURSE,
+    ADMINISTRATOR,
+    SUPERVISOR,
+    OPERATOR,
+    CUSTOMER_SERVICE,
+)
+
+DEMO_ACCOUNTS: list[Account] = [
+    Account(figure.role.label, figure.phone, PASSWORD, figure.note) for figure in FIGURES
+]

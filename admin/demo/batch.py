@@ -1,0 +1,30 @@
+"""Rows for many tables, written with few statements."""
+
+from collections import defaultdict
+from typing import Any
+
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.db import Base
+
+
+class Batch:
+    """Collects rows by table and writes them in the order in which the tables depend."""
+
+    def __init__(self) -> None:
+        self._rows: dict[type[Base], list[dict[str, Any]]] = defaultdict(list)
+
+    def add(self, model: type[Base], **values: Any) -> None:
+        """Remember one row; all rows of a table must name the same columns."""
+        self._rows[model].append(values)
+
+    def count(self, model: type[Base]) -> int:
+        return len(self._rows[model])
+
+    async def write(self, session: AsyncSession) -> None:
+        """Write everything that was collected and forget it."""
+        order = {table: place for place, table in enumerate(Base.metadata.sorted_tables)}
+        for model in sorted(self._rows, key=lambda each: order[each.__table__]):  # type: ignore[index]
+            await session.execute(insert(model), self._rows[model])
+        self._rows.clear()

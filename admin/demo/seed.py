@@ -1,0 +1,101 @@
+"""Fills an empty database with the demo hospital; does nothing when it is there already."""
+
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+from sqlalchemy import select
+
+from admin.demo.accounts import ADMINISTRATOR
+from admin.demo.batch import Batch
+from admin.demo.dice import Dice
+from admin.demo.past import History
+from admin.demo.people import HOSPITAL, Founder, Town, demo_password_hash
+from admin.demo.present import Today
+from admin.demo.texts import SPECIALITIES
+from core.identity.models import Hospital
+from core.identity.roles import Role
+from core.runtime import Runtime
+from core.settings.registry import Scope
+from core.settings.service import set_value
+
+
+async def seed(runtime: Runtime, sandbox_url: str | None) -> None:
+    """Make the two demo hospitals with past and present, and tell the simulators who lives there.
+
+    With a `PaymentGateway` on the runtime today's payments go through the simulator's cashier.
+    """
+    async with runtime.unit_of_work() as uow:
+        if await uow.session.scalar(select(Hospital.id).where(Hospital.code == HOSPITAL)):
+            return
+    dice, batch = Dice(runtime.clock.now()), Batch()
+    founder = Founder(dice, batch, runtime.keyring, await demo_password_hash())
+    town = founder.main_hospital()
+    founder.second_hospital()
+    founder.patients(town)
+    History(dice, batch, runtime.keyring, town).write()
+    if sandbox_url is not None:
+        await _tell_simulators(sandbox_url, his_people(dice, town))
+    async with runtime.unit_of_work() as uow:
+        await batch.write(uow.session)
+    today = Today(runtime, dice, town)
+    await _change_settings(runtime, today, town)
+    await today.play()
+
+
+async def _change_settings(runtime: Runtime, today: Today, town: Town) -> None:
+    """One setting with a history, so that the settings page has something to tell."""
+    caller = today.caller(town.figures[ADMINISTRATOR.login], Role.ADMINISTRATOR)
+    async with runtime.unit_of_work() as uow:
+        await set_value(
+            uow,
+            caller,
+            "consultation.accept_minutes",
+            720,
+            Scope.HOSPITAL,
+            None,
+            "白天门诊较忙，统一为12小时",
+        )
+
+
+def his_people(dice: Dice, town: Town) -> list[dict[str, Any]]:
+    """The persons of the town as the hospital's own system knows them, with recent visits.
+
+    The shape is that of the simulator's `PUT /_sandbox/people`. A child without a card is filed
+    under the guardian's number together with the child's name.
+    """
+    people: list[dict[str, Any]] = []
+    for place, person in enumerate(town.persons):
+        visits = []
+        # Every sixth person has not been seen for long, so that the way by proof can be shown.
+        if place % 6 != 5:
+            for _ in range(dice.between(1, 3)):
+                speciality = dice.choice(SPECIALITIES)
+                day = dice.today - timedelta(days=dice.between(10, 160))
+                visits.append(
+                    {
+                        "visit_date": day.isoformat(),
+                        "department": speciality.name,
+                        "diagnosis": dice.choice(speciality.illnesses).diagnosis,
+                        "doctor": "",
+                    }
+                )
+        people.append(
+            {
+                "name": person.name,
+                "id_number": person.id_number or f"{person.patient_id.hex[-8:]}/{person.name}",
+                "card_number": f"8{place + 1:011d}",
+                "visits": visits,
+            }
+        )
+    return people
+
+
+async def _tell_simulators(url: str, people: list[dict[str, Any]]) -> None:
+    timeout = aiohttp.ClientTimeout(total=20)
+    async with (
+        aiohttp.ClientSession(timeout=timeout, trust_env=False) as http,
+        http.put(f"{url}/_sandbox/people", json={"people": people}) as answer,
+    ):
+        if answer.status != 200:
+            raise RuntimeError(f"The simulators refused the demo's people: {answer.status}.")

@@ -1,0 +1,115 @@
+"""The demo hospital: whole, plausible and made once."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from admin.demo.accounts import DEMO_ACCOUNTS, PASSWORD
+from admin.demo.seed import seed
+from clinical.consultation import service
+from clinical.consultation.models import Consultation
+from clinical.consultation.states import State
+from clinical.people.models import Clinician, Patient
+from core.clock import FakeClock
+from core.db import Base
+from core.identity.id_numbers import parse_id_number
+from core.runtime import Runtime
+from realtime import entries
+from realtime.models import MessageRow, RoomRow
+from tests.support.http import Client
+
+DEVICE = {"id": "demo-device-1", "name": "测试", "platform": "pc"}
+
+
+@pytest.fixture
+async def hospital(runtime: Runtime) -> Runtime:
+    await seed(runtime, None)
+    return runtime
+
+
+async def login(client: Client, phone: str) -> dict[str, Any]:
+    body = {"login": phone, "password": PASSWORD, "device": DEVICE}
+    tokens: dict[str, Any] = (await client.post("/auth/login/password", json=body)).expect(200)
+    return tokens
+
+
+async def count(runtime: Runtime, model: type[Base]) -> int:
+    async with runtime.unit_of_work() as uow:
+        return await uow.session.scalar(select(func.count()).select_from(model)) or 0
+
+
+async def test_every_demo_account_can_log_in_and_has_something_to_do(
+    hospital: Runtime, client: Client
+) -> None:
+    for account in DEMO_ACCOUNTS:
+        tokens = await login(client, account.login)
+        assert tokens["hospital"]["name"] == "仁和示范互联网医院"
+        token = tokens["access_token"]
+        if tokens["role"] == "doctor":
+            counts = (await client.get("/consultations/counts", token=token)).expect(200)
+            assert counts["waiting"] >= 1
+            assert counts["ended"] >= 3
+        if tokens["role"] == "patient":
+            counts = (await client.get("/consultations/counts", token=token)).expect(200)
+            assert counts["draft"] == 1
+            assert counts["active"] == 1
+            rows = (await client.get("/consultations?state=ended&limit=100", token=token)).expect(
+                200
+            )["items"]
+            assert any(row["rating"] is None for row in rows)
+            assert any(row["closing_note"]["intact"] for row in rows if row["closing_note"])
+
+
+async def test_the_hospital_has_the_promised_size_and_a_lively_present(hospital: Runtime) -> None:
+    assert await count(hospital, Clinician) >= 60
+    assert await count(hospital, Patient) >= 40
+    async with hospital.unit_of_work() as uow:
+        rows = (await uow.session.scalars(select(Consultation))).all()
+        states = Counter(row.state for row in rows)
+        assert len(rows) >= 400
+        assert (states[State.WAITING], states[State.ACTIVE], states[State.DRAFT]) == (4, 1, 1)
+        newest = max(row.created_at for row in rows if row.state in (State.ENDED, State.CANCELLED))
+        assert newest.date() < uow.now.date()
+        assert all(service.note_intact(row) for row in rows if row.note_final_at)
+        assert len({(row.hospital_id, row.number) for row in rows}) == len(rows)
+        assert any(row.red_flag for row in rows)
+
+
+async def test_every_room_of_the_past_replays_to_its_row(hospital: Runtime) -> None:
+    async with hospital.unit_of_work() as uow:
+        rooms = (await uow.session.scalars(select(RoomRow))).all()
+        log: dict[Any, list[Any]] = {room.id: [] for room in rooms}
+        for entry in await uow.session.scalars(
+            select(MessageRow).order_by(MessageRow.room_id, MessageRow.seq)
+        ):
+            body = entry.body if entry.kind == "system" else None
+            log[entry.room_id].append((entry.seq, body))
+        for room in rooms:
+            replayed = entries.replay(room.id, room.hospital_id, log[room.id])
+            assert (replayed.state, replayed.seq) == (room.state, room.seq)
+
+
+async def test_nobody_in_the_demo_can_exist(hospital: Runtime) -> None:
+    async with hospital.unit_of_work() as uow:
+        patients = (await uow.session.scalars(select(Patient))).all()
+        numbers = [patient.id_number for patient in patients if patient.id_number]
+        for number in numbers:
+            parsed = parse_id_number(number, uow.now.date())
+            assert parsed.region_code == "119999"
+        assert len(set(numbers)) == len(numbers)
+
+
+async def test_a_second_start_changes_nothing(hospital: Runtime) -> None:
+    before = await count(hospital, Consultation)
+    await seed(hospital, None)
+    assert await count(hospital, Consultation) == before
+
+
+async def test_the_demo_can_be_made_at_any_time_of_the_day(
+    runtime: Runtime, clock: FakeClock
+) -> None:
+    clock.advance(15 * 3600 + 59 * 60)
+    await seed(runtime, None)
+    assert await count(runtime, Consultation) >= 400
