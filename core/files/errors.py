@@ -29,11 +29,3 @@ class FileNotAttachable(NotFound):
     """Unknown, somebody else's, or attached to something else already; never says which."""
 
     code, status, title = "file_not_found", 404, "附件不存在或已被使用"
-
-
-class TicketInvalid(ProblemError):
-    code, status, title = "ticket_invalid", 403, "链接已失效，请重新打开"
-
-
-class RangeNotSatisfiable(ProblemError):
-    code, status, title = "range_not_satisfiable", 416, "请求的范围无效"

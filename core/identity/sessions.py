@@ -31,7 +31,16 @@ async def authenticate(runtime: "Runtime", token: str) -> Caller:
     Raises `TokenExpired`, `Unauthenticated`, `SessionIsRevoked` or `AccountDisabled`. The name and
     the departments come from the database, so a change of duties counts within seconds.
     """
-    claimed = tokens.authenticate(token, runtime.clock.now(), runtime.keyring)
+    return await live_caller(
+        runtime, tokens.authenticate(token, runtime.clock.now(), runtime.keyring)
+    )
+
+
+async def live_caller(runtime: "Runtime", claimed: Caller) -> Caller:
+    """The caller behind a genuine claim (access token, ticket) whose session still lives.
+
+    Raises `Unauthenticated`, `SessionIsRevoked` or `AccountDisabled`.
+    """
     cache = SessionCache.of(runtime)
     key = (claimed.session_id, claimed.hospital_id, claimed.role)
     live = cache.get(key)

@@ -1,0 +1,151 @@
+"""Running the converter: a process for each upload, few at a time, ended when it takes too long."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import orjson
+import structlog
+
+from core.errors import ServiceUnavailable
+from core.files.errors import FileContentMismatch, FileTooLarge, FileTypeNotAllowed
+from core.files.recognise import Recognised
+from core.files.schemas import FileKind
+
+if TYPE_CHECKING:
+    from core.runtime import Runtime
+
+log = structlog.get_logger(__name__)
+
+CONVERTER = Path(__file__).with_name("converter.py")
+AT_ONCE = 2
+IMAGE_SECONDS = 30.0
+MEDIA_SECONDS = 240.0
+QUEUE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Converted:
+    """The files to store and what is known of them."""
+
+    kind: FileKind
+    content_type: str
+    file: Path
+    thumbnail: Path | None = None
+    thumbnail_type: str | None = None
+    width: int | None = None
+    height: int | None = None
+    duration_ms: int | None = None
+    waveform: list[int] | None = None
+
+
+class Converter:
+    """The converters of one process."""
+
+    def __init__(self) -> None:
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    @classmethod
+    def of(cls, runtime: "Runtime") -> Self:
+        """The one of this process, made on first use."""
+        converter = runtime.ports.get(cls)
+        if converter is None:
+            converter = runtime.ports[cls] = cls()
+        return converter
+
+    async def convert(
+        self,
+        source: Path,
+        recognised: Recognised,
+        folder: Path,
+        *,
+        square: bool,
+        max_seconds: int,
+    ) -> Converted:
+        """Decode and rewrite a picture, sound or video into `folder`.
+
+        Raises FileContentMismatch, FileTooLarge, FileTypeNotAllowed, or ServiceUnavailable when
+        too many uploads wait.
+        """
+        image = recognised.kind is FileKind.IMAGE
+        request = {
+            "kind": "image" if image else "media",
+            "source": str(source),
+            "folder": str(folder),
+            "demuxer": recognised.demuxer,
+            "square": square,
+            "max_seconds": max_seconds,
+        }
+        try:
+            async with asyncio.timeout(QUEUE_SECONDS):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            raise ServiceUnavailable("正在处理的文件较多，请稍后再试", retry_after=30) from error
+        try:
+            answer = await _run(request, IMAGE_SECONDS if image else MEDIA_SECONDS)
+        finally:
+            self._slots.release()
+        return _read_answer(answer)
+
+
+async def _run(request: dict[str, Any], seconds: float) -> dict[str, Any]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-I",
+        str(CONVERTER),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        # Nothing of the environment (keys, database address) reaches the decoders.
+        env={
+            "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+            "LC_ALL": "C.UTF-8",
+            "MALLOC_ARENA_MAX": "2",
+        },
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(seconds):
+            output, _ = await process.communicate(orjson.dumps(request))
+    except TimeoutError as error:
+        log.warning("conversion_timed_out", kind=request["kind"])
+        raise FileTooLarge("处理该文件用时过长") from error
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    try:
+        answer: dict[str, Any] = orjson.loads(output)
+    except orjson.JSONDecodeError:
+        # The decoder crashed on the content: that is a property of the file, not of the house.
+        log.warning("conversion_crashed", kind=request["kind"], status=process.returncode)
+        answer = {"ok": False, "reason": "damaged"}
+    return answer
+
+
+def _read_answer(answer: dict[str, Any]) -> Converted:
+    if not answer["ok"]:
+        match answer["reason"]:
+            case "too_large":
+                raise FileTooLarge()
+            case "unsupported":
+                raise FileTypeNotAllowed()
+        raise FileContentMismatch()
+    thumbnail = answer.get("thumbnail")
+    return Converted(
+        kind=FileKind(answer["kind"]),
+        content_type=answer["content_type"],
+        file=Path(answer["file"]),
+        thumbnail=Path(thumbnail) if thumbnail else None,
+        thumbnail_type=answer.get("thumbnail_type"),
+        width=answer.get("width"),
+        height=answer.get("height"),
+        duration_ms=answer.get("duration_ms"),
+        waveform=answer.get("waveform"),
+    )

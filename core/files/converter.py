@@ -1,0 +1,367 @@
+"""Decodes what strangers upload and writes it anew. Runs as a process of its own, by path.
+
+Decoders for pictures and sound are the most attacked code there is: this file imports nothing of
+the house, holds no keys and no connections, and runs with bounded memory and time. One JSON
+request on standard input, one JSON answer on standard output:
+
+`{"kind": "image"|"media", "source": path, "folder": path, "demuxer": name, "square": bool,
+"max_seconds": n}` → `{"ok": true, "kind", "content_type", "file", "thumbnail"?,
+"thumbnail_type"?, "width"?, "height"?, "duration_ms"?, "waveform"?}` or
+`{"ok": false, "reason": "damaged"|"too_large"|"unsupported"}`.
+
+Pictures come out as JPEG (PNG where they have transparency), upright, in sRGB, without metadata.
+Voice comes out as MP3, mono: the one format that every browser and mini-program plays, also those
+without licensed codecs. Video with H.264 is copied into MP4 and VP8, VP9 or AV1 into WebM, without
+metadata; anything else is encoded to H.264 and AAC.
+"""
+
+import io
+import json
+import math
+import os
+import resource
+import sys
+import warnings
+from array import array
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+BARS = 64
+LONGEST_SIDE = 4096
+THUMBNAIL_SIDE = 480
+AVATAR_SIDE = 640
+MOST_PIXELS = 64_000_000
+MOST_VIDEO_PIXELS = 4096 * 2304
+VIDEO_SIDE = 1280
+MEMORY_BYTES = 3 * 1024**3
+SILENCE = 200
+IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+MP4_VIDEO, MP4_AUDIO = ("h264",), ("aac", "mp3")
+WEBM_VIDEO, WEBM_AUDIO = ("vp8", "vp9", "av1"), ("opus", "vorbis")
+
+
+class Refused(Exception):
+    """The source is not taken; `reason` goes into the answer."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def convert(request: dict[str, Any]) -> dict[str, Any]:
+    """Carry one request out; raises `Refused`."""
+    source, folder = Path(request["source"]), Path(request["folder"])
+    if request["kind"] == "image":
+        return convert_image(source, folder, square=bool(request.get("square")))
+    return convert_media(source, folder, request["demuxer"], int(request["max_seconds"]))
+
+
+def convert_image(source: Path, folder: Path, *, square: bool = False) -> dict[str, Any]:
+    """Decode a picture completely and write it anew with a thumbnail."""
+    from PIL import Image, ImageOps
+
+    Image.MAX_IMAGE_PIXELS = MOST_PIXELS
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    try:
+        with Image.open(source, formats=IMAGE_FORMATS) as opened:
+            if opened.width * opened.height > MOST_PIXELS:
+                raise Refused("too_large")
+            opened.load()
+            picture = ImageOps.exif_transpose(opened)
+            picture = _plain_colours(picture)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise Refused("too_large") from error
+    # Pillow's plugins raise all of these for broken files.
+    except (OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, KeyError) as error:
+        raise Refused("damaged") from error
+    if square:
+        picture = ImageOps.fit(picture, (AVATAR_SIDE, AVATAR_SIDE))
+    else:
+        picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    transparent = picture.mode == "RGBA"
+    file = folder / "original"
+    if transparent:
+        picture.save(file, "PNG")
+    else:
+        picture.save(file, "JPEG", quality=88)
+    _save_thumbnail(picture, folder / "thumbnail")
+    return {
+        "ok": True,
+        "kind": "image",
+        "content_type": "image/png" if transparent else "image/jpeg",
+        "file": str(file),
+        "width": picture.width,
+        "height": picture.height,
+        "thumbnail": str(folder / "thumbnail"),
+        "thumbnail_type": "image/jpeg",
+    }
+
+
+def _plain_colours(picture: Any) -> Any:
+    """RGB or RGBA in sRGB, as an object that carries no metadata of the source."""
+    from PIL import Image, ImageCms
+
+    transparent = picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
+    profile = picture.info.get("icc_profile")
+    plain = picture.convert("RGBA" if transparent else "RGB")
+    if profile and picture.mode in ("RGB", "RGBA"):
+        try:
+            colours = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            ImageCms.profileToProfile(plain, colours, ImageCms.createProfile("sRGB"), inPlace=True)
+        except (ImageCms.PyCMSError, OSError):
+            # A broken profile only means colours that are a little off.
+            plain = plain.copy()
+    if transparent and plain.getextrema()[3] == (255, 255):
+        plain = plain.convert("RGB")
+    clean = Image.new(plain.mode, plain.size)
+    clean.paste(plain)
+    return clean
+
+
+def _save_thumbnail(picture: Any, path: Path) -> None:
+    from PIL import Image
+
+    small = picture.copy()
+    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    if small.mode == "RGBA":
+        ground = Image.new("RGB", small.size, "white")
+        ground.paste(small, mask=small.getchannel("A"))
+        small = ground
+    small.save(path, "JPEG", quality=80)
+
+
+def convert_media(source: Path, folder: Path, demuxer: str, max_seconds: int) -> dict[str, Any]:
+    """Tell voice from video by the streams, and write it anew."""
+    import av
+
+    try:
+        # The demuxer is named, never probed: probing would follow playlists to files and networks.
+        with av.open(str(source), format=demuxer) as container:
+            if container.duration and container.duration / av.time_base > max_seconds + 1:
+                raise Refused("too_large")
+            video = [s for s in container.streams.video if not _is_cover(s)]
+            if video:
+                return _convert_video(source, container, video[0], folder, demuxer, max_seconds)
+            if not container.streams.audio:
+                raise Refused("unsupported")
+            return _convert_voice(container, folder, max_seconds)
+    except av.FFmpegError as error:
+        raise Refused("damaged") from error
+
+
+def _is_cover(stream: Any) -> bool:
+    return bool(stream.disposition.value & 0x400) or stream.codec_context.name in ("mjpeg", "png")
+
+
+def _convert_voice(container: Any, folder: Path, max_seconds: int) -> dict[str, Any]:
+    import av
+
+    file = folder / "original"
+    samples = array("h")
+    to_mp3 = av.AudioResampler("s16p", "mono", 32000)
+    to_bars = av.AudioResampler("s16", "mono", 8000)
+    with av.open(str(file), "w", format="mp3", options={"write_xing": "1"}) as output:
+        stream = output.add_stream("libmp3lame", rate=32000)
+        stream.codec_context.layout = "mono"
+        stream.bit_rate = 64000
+        for frame in _decoded(container, container.streams.audio[0]):
+            frame.pts = None
+            for part in to_mp3.resample(frame):
+                output.mux(stream.encode(part))
+            for part in to_bars.resample(frame):
+                samples.frombytes(bytes(part.planes[0])[: part.samples * 2])
+            if len(samples) > (max_seconds + 1) * 8000:
+                raise Refused("too_large")
+        if not samples:
+            raise Refused("damaged")
+        for part in to_mp3.resample(None):
+            output.mux(stream.encode(part))
+        output.mux(stream.encode(None))
+    return {
+        "ok": True,
+        "kind": "voice",
+        "content_type": "audio/mpeg",
+        "file": str(file),
+        "duration_ms": len(samples) * 1000 // 8000,
+        "waveform": waveform(samples),
+    }
+
+
+def _decoded(container: Any, stream: Any) -> Any:
+    """Frames of a stream. A torn tail is tolerated after sound, as recordings end abruptly."""
+    import av
+
+    decoded = 0
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+            if packet is None:
+                return
+            frames = packet.decode()
+        except av.FFmpegError:
+            if decoded == 0:
+                raise
+            return
+        for frame in frames:
+            decoded += 1
+            yield frame
+
+
+def waveform(samples: "array[int]", bars: int = BARS) -> list[int]:
+    """Loudness of equal parts from 0 to 100, relative to the loudest part; silence stays flat."""
+    edges = [len(samples) * place // bars for place in range(bars + 1)]
+    loudness = []
+    for start, end in pairwise(edges):
+        part = samples[start:end]
+        loudness.append(math.sqrt(sum(each * each for each in part) / len(part)) if part else 0.0)
+    loudest = max(loudness, default=0.0)
+    if loudest < SILENCE:
+        return [0] * bars
+    return [round(100 * each / loudest) for each in loudness]
+
+
+def _convert_video(
+    source: Path, container: Any, video: Any, folder: Path, demuxer: str, max_seconds: int
+) -> dict[str, Any]:
+    if not 0 < video.codec_context.width * video.codec_context.height <= MOST_VIDEO_PIXELS:
+        raise Refused("too_large")
+    poster, width, height = _poster(container, video, folder)
+    container.seek(0)
+    audio = next(iter(container.streams.audio), None)
+    codec, sound = video.codec_context.name, audio.codec_context.name if audio else None
+    file = folder / "original"
+    if codec in MP4_VIDEO and sound in (None, *MP4_AUDIO):
+        form, content_type = "mp4", "video/mp4"
+    elif codec in WEBM_VIDEO and sound in (None, *WEBM_AUDIO):
+        form, content_type = "webm", "video/webm"
+    else:
+        form, content_type = "", "video/mp4"
+    if form:
+        duration = _copy_streams(source, demuxer, file, form, max_seconds)
+    else:
+        duration = _encode_streams(source, demuxer, file, max_seconds)
+    return {
+        "ok": True,
+        "kind": "video",
+        "content_type": content_type,
+        "file": str(file),
+        "width": width,
+        "height": height,
+        "duration_ms": duration,
+        "thumbnail": str(poster),
+        "thumbnail_type": "image/jpeg",
+    }
+
+
+def _poster(container: Any, video: Any, folder: Path) -> tuple[Path, int, int]:
+    """The first picture, upright; proves that the video decodes at all."""
+    frame = next(_decoded(container, video), None)
+    if frame is None:
+        raise Refused("damaged")
+    picture = frame.to_image()
+    turn = round(getattr(frame, "rotation", 0) or 0) % 360
+    if turn:
+        picture = picture.rotate(turn, expand=True)
+    _save_thumbnail(picture, folder / "thumbnail")
+    return folder / "thumbnail", picture.width, picture.height
+
+
+def _copy_streams(source: Path, demuxer: str, file: Path, form: str, max_seconds: int) -> int:
+    """Copy the first picture and sound streams into a fresh container; returns milliseconds."""
+    import av
+
+    options = {"movflags": "+faststart"} if form == "mp4" else {}
+    end = Fraction(0)
+    with (
+        av.open(str(source), format=demuxer) as container,
+        av.open(str(file), "w", format=form, options=options) as output,
+    ):
+        chosen: list[Any] = [s for s in container.streams.video if not _is_cover(s)][:1]
+        chosen.extend(container.streams.audio[:1])
+        copies = {s.index: output.add_stream_from_template(s) for s in chosen}
+        for copy in copies.values():
+            copy.metadata.clear()
+        for packet in container.demux(chosen):
+            if packet.dts is None:
+                continue
+            packet_end = ((packet.pts or packet.dts) + (packet.duration or 0)) * packet.time_base
+            end = max(end, packet_end)
+            if end > max_seconds + 1:
+                raise Refused("too_large")
+            packet.stream = copies[packet.stream.index]
+            output.mux(packet)
+    return int(end * 1000)
+
+
+def _encode_streams(source: Path, demuxer: str, file: Path, max_seconds: int) -> int:
+    """Encode to H.264 and AAC, at most 1280 pixels on the longer side; returns milliseconds."""
+    import av
+
+    end = Fraction(0)
+    with (
+        av.open(str(source), format=demuxer) as container,
+        av.open(str(file), "w", format="mp4", options={"movflags": "+faststart"}) as output,
+    ):
+        video = next(s for s in container.streams.video if not _is_cover(s))
+        audio = next(iter(container.streams.audio), None)
+        picture = _picture_stream(output, video)
+        sound = output.add_stream("aac", rate=48000) if audio else None
+        if sound is not None:
+            sound.codec_context.layout = "stereo"
+        resampler = av.AudioResampler("fltp", "stereo", 48000)
+        for packet in container.demux([s for s in (video, audio) if s is not None]):
+            for frame in packet.decode():
+                if not isinstance(frame, av.VideoFrame | av.AudioFrame):
+                    continue
+                if frame.pts is None or frame.time_base is None:
+                    continue
+                end = max(end, Fraction(frame.pts * frame.time_base))
+                if end > max_seconds + 1:
+                    raise Refused("too_large")
+                if isinstance(frame, av.VideoFrame):
+                    small = frame.reformat(picture.width, picture.height, "yuv420p")
+                    output.mux(picture.encode(small))
+                elif sound is not None:
+                    for part in resampler.resample(frame):
+                        output.mux(sound.encode(part))
+        output.mux(picture.encode(None))
+        if sound is not None:
+            output.mux(sound.encode(None))
+    return int(end * 1000)
+
+
+def _picture_stream(output: Any, video: Any) -> Any:
+    context = video.codec_context
+    scale = min(1.0, VIDEO_SIDE / max(context.width, context.height))
+    rate = video.average_rate or Fraction(25)
+    stream = output.add_stream("libx264", rate=min(rate, Fraction(30)))
+    stream.width, stream.height = (
+        max(2, round(context.width * scale) // 2 * 2),
+        max(2, round(context.height * scale) // 2 * 2),
+    )
+    stream.pix_fmt = "yuv420p"
+    stream.codec_context.time_base = Fraction(1, 90000)
+    stream.options = {"preset": "veryfast", "crf": "26"}
+    return stream
+
+
+def main() -> None:
+    """Read the request, answer, leave."""
+    os.nice(10)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    request = json.loads(sys.stdin.read())
+    try:
+        answer = convert(request)
+    except Refused as error:
+        answer = {"ok": False, "reason": error.reason}
+    except MemoryError:
+        answer = {"ok": False, "reason": "too_large"}
+    sys.stdout.write(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()

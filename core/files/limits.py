@@ -1,0 +1,90 @@
+"""How large an upload may be, by purpose and kind; the numbers are settings."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core import settings
+from core.files.models import Purpose
+from core.files.schemas import FileKind
+from core.settings.registry import declare
+
+if TYPE_CHECKING:
+    from core.identity.caller import Caller
+    from core.uow import UnitOfWork
+
+MIB = 1024 * 1024
+
+IMAGE_MEGABYTES = declare(
+    "files.image_megabytes", int, 20, "图片大小上限", "", "MB", minimum=1, maximum=100
+)
+VOICE_MEGABYTES = declare(
+    "files.voice_megabytes", int, 15, "语音大小上限", "", "MB", minimum=1, maximum=100
+)
+VIDEO_MEGABYTES = declare(
+    "files.video_megabytes", int, 200, "视频大小上限", "", "MB", minimum=1, maximum=2000
+)
+FILE_MEGABYTES = declare(
+    "files.file_megabytes", int, 50, "文件大小上限", "", "MB", minimum=1, maximum=500
+)
+MEDIA_MINUTES = declare(
+    "files.media_minutes", int, 15, "语音和视频时长上限", "", "分钟", minimum=1, maximum=120
+)
+UNUSED_FILES = declare(
+    "files.unused_per_person",
+    int,
+    100,
+    "每人未使用附件上限",
+    "已上传但尚未发送或提交的附件数量，超过后须等待系统清理。",
+    "个",
+    minimum=5,
+    maximum=10_000,
+)
+
+_KINDS: dict[Purpose, tuple[FileKind, ...]] = {
+    Purpose.MESSAGE: (FileKind.IMAGE, FileKind.VOICE, FileKind.VIDEO, FileKind.FILE),
+    Purpose.INTAKE: (FileKind.IMAGE, FileKind.VOICE, FileKind.VIDEO, FileKind.FILE),
+    Purpose.PROOF: (FileKind.IMAGE, FileKind.FILE),
+    Purpose.AVATAR: (FileKind.IMAGE,),
+    Purpose.CERTIFICATE: (FileKind.IMAGE, FileKind.FILE),
+}
+#: A purpose may be stricter than the kind.
+_CAPS: dict[Purpose, int] = {
+    Purpose.PROOF: 20 * MIB,
+    Purpose.AVATAR: 5 * MIB,
+    Purpose.CERTIFICATE: 20 * MIB,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Byte limits by kind, the longest sound or video, and how many unused uploads are kept."""
+
+    by_kind: dict[FileKind, int]
+    media_seconds: int
+    unused_files: int
+
+    def allowed(self, purpose: Purpose, kind: FileKind) -> int | None:
+        """The limit in bytes, or None when the purpose does not take the kind."""
+        if kind not in _KINDS[purpose]:
+            return None
+        return min(self.by_kind[kind], _CAPS.get(purpose, self.by_kind[kind]))
+
+    def largest(self, purpose: Purpose | None) -> int:
+        """The most bytes worth receiving before the kind is known."""
+        purposes = list(Purpose) if purpose is None else [purpose]
+        return max(self.allowed(each, kind) or 0 for each in purposes for kind in _KINDS[each])
+
+
+async def limits_for(uow: "UnitOfWork", caller: "Caller") -> Limits:
+    """The limits of the caller's hospital."""
+    here = {"hospital_id": caller.hospital_id}
+    return Limits(
+        {
+            FileKind.IMAGE: MIB * await settings.get(uow, IMAGE_MEGABYTES, **here),
+            FileKind.VOICE: MIB * await settings.get(uow, VOICE_MEGABYTES, **here),
+            FileKind.VIDEO: MIB * await settings.get(uow, VIDEO_MEGABYTES, **here),
+            FileKind.FILE: MIB * await settings.get(uow, FILE_MEGABYTES, **here),
+        },
+        60 * await settings.get(uow, MEDIA_MINUTES, **here),
+        await settings.get(uow, UNUSED_FILES, **here),
+    )
