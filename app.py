@@ -334,9 +334,11 @@ async def seed_demo(config: Config, sandbox_url: str) -> None:
     from admin.demo.seed import seed
 
     runtime = build_runtime(config, all_modules(config), bus=LocalBus())
+    provide_adapters(runtime)
     try:
         await seed(runtime, sandbox_url)
     finally:
+        await close_adapters(runtime)
         await runtime.engine.dispose()
 
 
