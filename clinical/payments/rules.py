@@ -116,14 +116,21 @@ def after_refund(state: OrderState, arrival: Arrival, refund: RefundState) -> Or
     }[refund]
 
 
+_FOLLOWERS: dict[RefundState, set[RefundState]] = {
+    RefundState.REQUESTED: {RefundState.PROCESSING, RefundState.SUCCEEDED, RefundState.FAILED},
+    RefundState.PROCESSING: {RefundState.SUCCEEDED, RefundState.FAILED},
+    RefundState.FAILED: {RefundState.SUCCEEDED},
+    RefundState.SUCCEEDED: set(),
+}
+
+
 def may_follow(old: RefundState, new: RefundState) -> bool:
     """Whether a refund may go from one state to another: success is final, nothing repeats.
 
-    A failed one may still succeed: staff mend it at the channel or try again.
+    A failed one may still succeed, when staff mend it at the channel; that it is being processed is
+    then an answer that was overtaken by the callback.
     """
-    if old is new or old is RefundState.SUCCEEDED:
-        return False
-    return not (old is RefundState.PROCESSING and new is RefundState.REQUESTED)
+    return new in _FOLLOWERS[old]
 
 
 def next_query(now: datetime, queries: int, expires_at: datetime) -> datetime | None:

@@ -61,6 +61,7 @@ SWITCHES: dict[str, Switch] = {
     "bill": Switch(
         "对账单",
         {
+            **_DOWN,
             "not_ready": "尚未生成",
             "missing": "少一笔",
             "extra": "多一笔",

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
+import pytest
 
 from clinical.payments import wechat
 from clinical.payments.gateway import WechatMerchant, WechatPay
 from clinical.sandbox import keys
 from clinical.sandbox.config import SandboxConfig
 from clinical.sandbox.server import SandboxServer
+from core.clock import FakeClock
 
 
 def sandbox_config(
@@ -104,3 +106,35 @@ class Payer:
     async def put(self, path: str, body: Any) -> Any:
         async with self._http.put(self.server.url + path, json=body) as answer:
             return await answer.json()
+
+
+@pytest.fixture(scope="session")
+def made_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keys of the simulated world, made once."""
+    folder = tmp_path_factory.mktemp("sandbox-keys")
+    keys.load(folder / "sandbox")
+    return folder
+
+
+@pytest.fixture
+async def sandbox(
+    tmp_path: Path, made_keys: Path, clock: FakeClock
+) -> AsyncIterator[SandboxServer]:
+    """The simulators on a free port, by the test's clock."""
+    async with SandboxServer(sandbox_config(tmp_path, made_keys, clock.now)) as server:
+        yield server
+
+
+@pytest.fixture
+async def payer(sandbox: SandboxServer) -> AsyncIterator[Payer]:
+    person = Payer(sandbox)
+    yield person
+    await person.close()
+
+
+@pytest.fixture
+async def wechat_pay(sandbox: SandboxServer, clock: FakeClock) -> AsyncIterator[WechatPay]:
+    """The real client of WeChat Pay, pointed at the simulators."""
+    gateway = wechat_gateway(sandbox, clock.now, timeout=5)
+    yield gateway
+    await gateway.aclose()
