@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 _HEARTBEAT: Final = 5.0
 _STATUS_SECONDS: Final = 2.0
 _FIRST_PAUSE: Final = 0.1
-_LONGEST_PAUSE: Final = 3.0
+_LONGEST_PAUSE: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)

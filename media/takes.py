@@ -7,6 +7,7 @@ at the next start, so nothing is lost by a broken store or a killed worker.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 FLUSH_SECONDS = 0.1
 RETRY_SECONDS = 60.0
+REMEMBERED = 500
 
 
 class Takes:
@@ -38,6 +40,7 @@ class Takes:
         self._uploads: dict[str, set[asyncio.Task[None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: list[asyncio.Task[None]] = []
+        self._done: deque[dict[str, Any]] = deque(maxlen=REMEMBERED)
 
     def start(self) -> None:
         """Begin to flush, and to look after takes that an earlier life left behind."""
@@ -60,6 +63,10 @@ class Takes:
 
     def is_open(self, call: str) -> bool:
         return call in self._open
+
+    def sealed(self) -> list[dict[str, Any]]:
+        """The latest ``recording.sealed`` events, for a controller that was away meanwhile."""
+        return list(self._done)
 
     @property
     def dropped(self) -> int:
@@ -138,7 +145,9 @@ class Takes:
             await asyncio.sleep(RETRY_SECONDS)
 
     def _sealed(self, call: str, take: str, key: str) -> None:
-        self._emit({"event": "recording.sealed", "call": call, "take": take, "manifest_key": key})
+        event = {"event": "recording.sealed", "call": call, "take": take, "manifest_key": key}
+        self._done.append(event)
+        self._emit(event)
 
     def _spawn(self, work: Coroutine[Any, Any, None], group: set[asyncio.Task[None]]) -> None:
         task = asyncio.get_running_loop().create_task(work)

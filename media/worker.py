@@ -3,8 +3,9 @@
 No database and no rooms: a controller (the web process) connects to
 ``ws://host:port/control`` with ``Authorization: Bearer <secret>`` and sends requests
 ``{id, op, ...}``; it gets replies ``{id, ok, ...}`` and every event of the worker. Replies and
-events reach a controller in the order in which things happened. ``/metrics`` and ``/healthz`` are
-open, for they show numbers only.
+events reach a controller in the order in which things happened. Who attaches hears the latest
+``recording.sealed`` events again: a take may have been sealed while nobody was listening.
+``/metrics`` and ``/healthz`` are open, for they show numbers only.
 """
 
 from __future__ import annotations
@@ -203,6 +204,8 @@ class Worker:
         await socket.prepare(request)
         controller = Controller(socket)
         self._controllers.add(controller)
+        for event in self.takes.sealed():
+            controller.send(orjson.dumps(event))
         try:
             async for message in socket:
                 if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):

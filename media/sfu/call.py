@@ -82,24 +82,24 @@ class Call:
         if opened or closed:
             self._mark("unmute" if opened else "mute", peer, now)
 
-    def weakest_viewer(self, peer: Peer) -> tuple[float, int | None]:
-        """The worst loss and the lowest video estimate (bit/s) of a publisher's viewers.
+    def weakest_viewer(self, peer: Peer) -> tuple[float, float | None]:
+        """The worst loss (0..1) and the least room (see ``Peer.room``) of a publisher's viewers.
 
         Hidden viewers do not count: nobody may notice them, not even by a lower bitrate.
         """
-        loss, estimate = 0.0, None
+        loss, rooms = 0.0, []
         for viewer in self.others(peer):
-            if viewer.spec.hidden:
+            watched = [
+                subscription.loss
+                for subscription in viewer.sent.values()
+                if subscription.live and subscription.track is peer.tracks.get("video")
+            ]
+            if viewer.spec.hidden or not watched:
                 continue
-            videos = [s for s in viewer.sent.values() if s.live and s.track.kind == "video"]
-            for subscription in videos:
-                if subscription.track.user != peer.spec.user:
-                    continue
-                loss = max(loss, subscription.loss)
-                if viewer.estimate is not None:
-                    share = viewer.estimate // len(videos)
-                    estimate = share if estimate is None else min(estimate, share)
-        return loss, estimate
+            loss = max(loss, *watched)
+            if (room := viewer.room) is not None:
+                rooms.append(room)
+        return loss, min(rooms, default=None)
 
 
 def _connect(viewer: Peer, publisher: Peer) -> None:

@@ -318,6 +318,8 @@ class Engine:
         video = peer.tracks.get("video")
         if video is not None and video.key_frames.wanted:
             peer.tend(video, now)
+        if now >= peer.ask_again:
+            peer.ask_for_pictures(now)
         if now - peer.reported >= _REPORT:
             peer.report(*call.weakest_viewer(peer), now)
         if now - peer.judged >= _JUDGE:

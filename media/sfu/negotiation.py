@@ -37,12 +37,15 @@ class Slot:
         if self.audio is None or self.video is None:
             return [Line(audio, "audio", "inactive"), Line(video, "video", "inactive")]
         return [
-            _sending(audio, self.audio, f"a_{self.user}"),
-            _sending(video, self.video, f"v_{self.user}"),
+            _sending(audio, self.audio),
+            _sending(video, self.video),
         ]
 
 
-def _sending(mid: str, subscription: Subscription, track: str) -> Line:
+def _sending(mid: str, subscription: Subscription) -> Line:
+    # Browsers keep the first track id that a line had: one made of the user would come up again
+    # on another line, when the user comes back there.
+    track = f"{subscription.track.kind}-{subscription.ssrc}"
     return Line(
         mid,
         subscription.track.kind,

@@ -19,6 +19,9 @@ from media.sfu.track import Track
 
 _SSRC = struct.Struct("!I")
 _DEFAULT_ROUND_TRIP: Final = 0.1
+# A client's first moments lose packets: its keys, its receivers and its decoder come up one after
+# the other, and not every client asks for what it lost. So a new viewer gets two key frames.
+_ASK_AGAIN: Final = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class Peer:
         self.heard = now
         self.reported = now
         self.judged = now
+        self.ask_again = float("inf")
         self.estimate: int | None = None
         self.sent: dict[int, Subscription] = {}
         self.tracks: dict[str, Track] = {}
@@ -159,7 +163,8 @@ class Peer:
         fresh = line.receives and not subscription.live
         subscription.live = line.receives
         if fresh and self.dtls.connected:
-            subscription.track.want_key_frame(now)
+            self.ask_for_pictures(now)
+            self.ask_again = now + _ASK_AGAIN
 
     def subscribe(self, track: Track) -> Subscription:
         """A new subscription of this peer to a track; it needs a line and an answer to be live."""
@@ -177,6 +182,12 @@ class Peer:
 
     def connected(self, now: float) -> None:
         """The keys are there: pictures may come."""
+        self.ask_for_pictures(now)
+        self.ask_again = now + _ASK_AGAIN
+
+    def ask_for_pictures(self, now: float) -> None:
+        """Ask the publishers of everything that this peer watches for a key frame."""
+        self.ask_again = float("inf")
         for subscription in self.sent.values():
             if subscription.live:
                 subscription.track.want_key_frame(now)
@@ -292,16 +303,25 @@ class Peer:
         """See ``Track.tend``."""
         return track.tend(now, self.round_trip or _DEFAULT_ROUND_TRIP)
 
-    def report(self, loss: float, estimate: int | None, now: float) -> None:
-        """Send the receiver report; the worst loss and estimate of viewers shape its REMB."""
+    @property
+    def room(self) -> float | None:
+        """This viewer's own estimate of its bandwidth as a share of what it is sent."""
+        flow = sum(s.track.flow for s in self.sent.values() if s.live and s.track.enabled)
+        return self.estimate / flow if self.estimate is not None and flow else None
+
+    def report(self, loss: float, room: float | None, now: float) -> None:
+        """Send the receiver report; the viewers' worst loss and least room shape its REMB."""
+        passed = max(now - self.reported, 0.001)
         self.reported = now
         blocks = [block for track in self.tracks.values() if (block := track.report(now))]
         if not blocks:
             return
         video = self.tracks["video"]
         remb = None
+        for track in self.tracks.values():
+            track.measure(passed)
         if video.ssrc:
-            remb = (self._cap.update(loss, estimate), [video.ssrc])
+            remb = (self._cap.update(loss, room, video.flow), [video.ssrc])
         self.send_rtcp(
             rtcp.write_receiver_report(self._local_ssrc, blocks, remb, f"w_{self._local_ssrc:x}")
         )

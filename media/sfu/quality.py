@@ -25,27 +25,36 @@ def level(loss: float, round_trip: float | None, silent: float) -> int:
 
 
 class BitrateCap:
-    """The bitrate that a publisher is told by REMB: additive care, from its viewers' reports.
+    """The bitrate that a publisher is told by REMB, from its viewers' reports.
 
-    Falls by what viewers lose, rises by 8 % a second while they lose little, and never exceeds
-    what the weakest viewer estimates for itself. With one stream for everybody that is the
-    honest choice; viewers with their own layers need simulcast.
+    Falls by what viewers lose; falls to what the most crowded viewer has room for; rises by 8 % a
+    second otherwise. Only a lack of room counts: receivers never estimate much more than they
+    get, so that a still picture would starve the next lively one. One low estimate may be noise,
+    the second in a row counts, and below ``PATIENT`` only loss is believed. With one stream for
+    everybody the weakest viewer decides; viewers with layers of their own need simulcast.
     """
 
     LOWEST: Final = 150_000
+    PATIENT: Final = 300_000
     START: Final = 800_000
 
     def __init__(self, highest: int) -> None:
         self.highest = highest
         self.bitrate = min(self.START, highest)
+        self._crowded = 0
 
-    def update(self, loss: float, estimate: int | None) -> int:
-        """Once a second: the worst loss of a viewer (0..1), the lowest estimate (bit/s)."""
+    def update(self, loss: float, room: float | None, flow: int) -> int:
+        """Once a second: what to ask for in bit/s.
+
+        ``loss`` is a viewer's worst (0..1), ``room`` the lowest ratio of a viewer's estimate to
+        what it is sent, ``flow`` what the publisher sends in bit/s.
+        """
+        self._crowded = self._crowded + 1 if room is not None and room < 0.95 else 0
         if loss > 0.10:
             self.bitrate = int(self.bitrate * (1 - loss / 2))
-        elif loss < 0.02:
+        elif self._crowded >= 2 and room is not None:
+            self.bitrate = min(self.bitrate, max(int(flow * room), self.PATIENT))
+        elif loss < 0.02 and not self._crowded:
             self.bitrate = int(self.bitrate * 1.08)
         self.bitrate = max(self.LOWEST, min(self.bitrate, self.highest))
-        if estimate is None:
-            return self.bitrate
-        return max(self.LOWEST, min(self.bitrate, estimate))
+        return self.bitrate

@@ -97,6 +97,7 @@ class Track:
         self.rtx_ssrc = 0
         self.now = 0.0
         self.octets = 0
+        self.flow = 0
         self.loss = 0.0
         self.codec: Codec | None = None
         self.cache = PacketCache(self.CACHE if kind == "video" else 1)
@@ -109,6 +110,7 @@ class Track:
         self._counters = counters
         self._local_ssrc = local_ssrc
         self._heard = float("-inf")
+        self._measured = 0
 
     def announce(self, ssrc: int, rtx_ssrc: int) -> None:
         """The publisher's answer names its streams (0: it did not)."""
@@ -238,6 +240,11 @@ class Track:
         if self.ssrc:
             self._counters.key_frames_requested += 1
             self._feedback(rtcp.write_pli(self._local_ssrc, self.ssrc))
+
+    def measure(self, passed: float) -> None:
+        """Set ``flow``, the bit/s received in the last ``passed`` seconds."""
+        self.flow = int((self.octets - self._measured) * 8 / passed)
+        self._measured = self.octets
 
     def report(self, now: float) -> RtcpReceiverInfo | None:
         """The block for the publisher's next receiver report; None before the first packet."""

@@ -102,6 +102,10 @@ class Controls:
         async with asyncio.timeout(timeout), self._changed:
             await self._changed.wait_for(met)
 
+    def having(self, name: str) -> Callable[[], list[dict[str, Any]]]:
+        """Looks up all events of a name so far."""
+        return lambda: [event for event in self.events if event["event"] == name]
+
     async def event(self, name: str, timeout: float = 20, **fields: Any) -> dict[str, Any]:
         def matching() -> list[dict[str, Any]]:
             wanted = {"event": name} | fields

@@ -1,0 +1,287 @@
+"""Headless Chromium pairs, with fake cameras, through a worker process."""
+
+import asyncio
+import os
+import random
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+from media.recording.journal import read_take
+from tests.media.sfu.support import CALL, ROOM, Controls, PageServer, WorkerProcess
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--allow-loopback-in-peer-connection",
+    "--autoplay-policy=no-user-gesture-required",
+]
+Report = dict[str, Any]
+
+
+@pytest.fixture
+async def process(tmp_path: Path) -> AsyncIterator[WorkerProcess]:
+    process = WorkerProcess(tmp_path)
+    await process.start()
+    yield process
+    assert await process.stop() == 0
+
+
+@pytest.fixture
+async def controls(process: WorkerProcess) -> AsyncIterator[Controls]:
+    controls = Controls(process.url)
+    await controls.start()
+    await controls.link.open_call(CALL, ROOM, record=True)
+    yield controls
+    await controls.workers.close()
+
+
+@pytest.fixture
+async def server(controls: Controls) -> AsyncIterator[PageServer]:
+    server = PageServer(controls)
+    await server.start()
+    yield server
+    await server.close()
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=FLAGS
+        )
+        yield browser
+        await browser.close()
+
+
+class Seat:
+    """One page of one user."""
+
+    def __init__(self, browser: Browser, server: PageServer, user: str, **options: str) -> None:
+        self.user = user
+        self._browser = browser
+        self._url = server.url(user, **options)
+        self._context: BrowserContext | None = None
+        self.page: Page
+
+    async def open(self) -> "Seat":
+        self._context = await self._browser.new_context()
+        self.page = await self._context.new_page()
+        await self.page.goto(self._url)
+        return self
+
+    async def leave(self) -> None:
+        assert self._context is not None
+        await self._context.close()
+
+    async def report(self) -> Report:
+        report: Report = await self.page.evaluate("report()")
+        return report
+
+    async def until(self, met: Callable[[Report], bool], timeout: float = 40) -> Report:
+        """Poll the page's own statistics: they are not announced by any event."""
+        report: Report = {}
+        try:
+            async with asyncio.timeout(timeout):
+                while not met(report := await self.report()):
+                    await asyncio.sleep(0.2)
+        except TimeoutError:
+            pytest.fail(f"{self.user} never got there: {report}")
+        return report
+
+    async def perceives(self, *users: str, frames: int = 20, energy: float = 0.02) -> None:
+        """Return once this many more frames were decoded and energy heard of every user."""
+        before = (await self.report())["users"]
+
+        def progressed(report: Report) -> bool:
+            return all(_progress(report, before, user, frames, energy) for user in users)
+
+        await self.until(progressed)
+
+
+def _progress(report: Report, before: Report, user: str, frames: int, energy: float) -> bool:
+    now, then = report["users"].get(user, {}), before.get(user, {})
+    if "audio" not in now or "video" not in now:
+        return False
+    # A new stream on the same line counts from zero again.
+    old_frames = then.get("video", {}).get("frames", 0)
+    old_energy = then.get("audio", {}).get("energy", 0.0)
+    seen, heard = now["video"]["frames"], now["audio"]["energy"]
+    seen -= old_frames if seen >= old_frames else 0
+    heard -= old_energy if heard >= old_energy else 0
+    return bool(seen >= frames and heard >= energy)
+
+
+async def both(one: Seat, other: Seat) -> None:
+    await asyncio.gather(one.perceives(other.user), other.perceives(one.user))
+
+
+async def metrics(process: WorkerProcess) -> dict[str, float]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{process.control}/metrics") as response,
+    ):
+        rows = (await response.text()).splitlines()
+    pairs = (row.split() for row in rows if not row.startswith("#"))
+    return {name.removeprefix("zhenjian_media_"): float(value) for name, value in pairs}
+
+
+async def spray(port: int, until: asyncio.Event) -> int:
+    """Every kind of garbage at the media port until told to stop; returns how much."""
+    dice = random.Random(9)
+    heads = [b"", b"\0\1\0\0\x21\x12\xa4\x42", b"\x16\xfe\xfd", b"\x80\x60", b"\x80\xc8", b"\xff"]
+    sent = 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        while not until.is_set():
+            for _ in range(20):
+                data = dice.choice(heads) + dice.randbytes(dice.randrange(200))
+                probe.sendto(data, ("127.0.0.1", port))
+                sent += 1
+            await asyncio.sleep(0.02)
+    return sent
+
+
+@pytest.mark.requirement("S0-P-185", "S0-C-035", "S2-010", "S2-039", "S4-080")
+async def test_two_browsers_see_and_hear_each_other_while_garbage_rains_on_the_port(
+    browser: Browser, server: PageServer, controls: Controls, process: WorkerProcess
+) -> None:
+    done = asyncio.Event()
+    rain = asyncio.create_task(spray(process.udp, done))
+    anna = await Seat(browser, server, "anna").open()
+    bert = await Seat(browser, server, "bert").open()
+    await both(anna, bert)
+    await both(anna, bert)
+    done.set()
+    sent = await rain
+    report = await anna.report()
+    assert report["users"]["bert"]["video"]["width"] == 640
+    assert report["sent"]["audio"]["loss"] < 0.05
+    assert report["log"] == []
+    counted = await metrics(process)
+    refused = sum(
+        counted[f"{name}_total"]
+        for name in (
+            "garbage",
+            "stun_malformed",
+            "stun_unknown_user",
+            "stun_ignored",
+            "dtls_unknown_address",
+            "rtp_unknown_address",
+            "rtp_malformed",
+        )
+    )
+    assert refused == sent
+    assert server.refused == []
+    quality = await controls.event("peer.quality", peer="anna:page")
+    assert quality["level"] >= 2
+
+
+async def test_a_muted_side_is_neither_heard_nor_seen_until_it_unmutes(
+    browser: Browser, server: PageServer, controls: Controls
+) -> None:
+    anna = await Seat(browser, server, "anna").open()
+    bert = await Seat(browser, server, "bert").open()
+    await both(anna, bert)
+    await controls.link.set_media(CALL, "anna:page", audio=False, video=False)
+    await bert.until(lambda r: True)
+    before = (await bert.report())["users"]["anna"]
+    await anna.perceives("bert", frames=40)
+    after = (await bert.report())["users"]["anna"]
+    # What was on its way when the mute was ordered may still have come.
+    assert after["video"]["packets"] - before["video"]["packets"] < 10
+    assert after["audio"]["packets"] - before["audio"]["packets"] < 10
+    await controls.link.set_media(CALL, "anna:page", audio=True, video=True)
+    await both(anna, bert)
+    report = await bert.report()
+    assert report["users"]["anna"]["video"]["lost"] <= 5  # The pause left no gap.
+
+
+async def test_who_leaves_and_comes_back_is_seen_on_the_same_line(
+    browser: Browser, server: PageServer, controls: Controls
+) -> None:
+    anna = await Seat(browser, server, "anna").open()
+    bert = await Seat(browser, server, "bert").open()
+    await both(anna, bert)
+    await bert.leave()
+    await controls.event("peer.gone", peer="bert:page", timeout=20)
+    carl = await Seat(browser, server, "carl").open()
+    await both(anna, carl)
+    assert (await anna.report())["users"]["carl"]["video"]["mid"] == "3"
+    again = await Seat(browser, server, "bert").open()
+    await asyncio.gather(
+        anna.perceives("bert", "carl"), carl.perceives("anna", "bert"), both(again, carl)
+    )
+    assert (await anna.report())["users"]["bert"]["video"]["mid"] == "5"
+    assert (await anna.report())["log"] == []
+
+
+async def test_a_reload_rejoins_with_a_fresh_session_and_the_other_side_never_stops(
+    browser: Browser, server: PageServer
+) -> None:
+    anna = await Seat(browser, server, "anna").open()
+    bert = await Seat(browser, server, "bert").open()
+    await both(anna, bert)
+    for _ in range(2):
+        await bert.page.reload()
+        await both(anna, bert)
+    assert (await anna.report())["users"]["bert"]["video"]["mid"] == "3"
+
+
+async def test_a_hidden_watcher_sees_both_and_neither_is_told(
+    browser: Browser, server: PageServer
+) -> None:
+    anna = await Seat(browser, server, "anna").open()
+    bert = await Seat(browser, server, "bert").open()
+    await both(anna, bert)
+    answered = [(await seat.report())["answered"] for seat in (anna, bert)]
+    watcher = await Seat(browser, server, "supervisor", watch="1").open()
+    await watcher.perceives("anna", "bert")
+    await both(anna, bert)
+    assert [(await seat.report())["answered"] for seat in (anna, bert)] == answered
+    assert set((await anna.report())["users"]) == {"bert"}
+
+
+async def test_a_killed_worker_comes_back_with_fresh_sessions_and_its_recording_survives(
+    browser: Browser, server: PageServer, controls: Controls, process: WorkerProcess
+) -> None:
+    anna = await Seat(browser, server, "anna").open()
+    bert = await Seat(browser, server, "bert").open()
+    await both(anna, bert)
+    first_take = (await controls.event("recording.started"))["take"]
+    await process.kill()
+    await controls.until(lambda: controls.losses == 1)
+    assert not controls.link.alive
+    await process.start()
+    await controls.until(lambda: controls.ups == 2)
+    await controls.link.open_call(CALL, ROOM, record=True)
+    await asyncio.gather(server.join("anna:page"), server.join("bert:page"))
+    await both(anna, bert)
+    # The take of the killed life was repaired, stored and sealed by the new one.
+    await controls.event("recording.sealed", take=first_take)
+    await controls.link.close_call(CALL, "ended")
+    sealed = controls.having("recording.sealed")
+    await controls.until(lambda: len({e["take"] for e in sealed()}) == 2)
+    for key in {event["manifest_key"] for event in sealed()}:
+        take = read_take((process.folder / "storage" / key).parent)
+        assert take.damage == []
+        assert {(track.user, track.kind) for track in take.tracks} == {
+            (user, kind) for user in ("anna", "bert") for kind in ("audio", "video")
+        }
+        assert take.packets > 100
+        manifest = take.manifest
+        assert manifest is not None
+        assert manifest.reason == ("recovered" if take.take == first_take else "ended")
