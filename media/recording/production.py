@@ -4,6 +4,7 @@
 its result as JSON lines on standard output, and stops when nobody reads them any more.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -106,10 +107,8 @@ def produce(order: Order, progress: Progress | None = None) -> Result:
 def _read_takes(folder: Path) -> list[Take]:
     takes = []
     for path in sorted(path for path in folder.iterdir() if path.is_dir()):
-        try:
+        with contextlib.suppress(JournalError):
             takes.append(read_take(path))
-        except JournalError as error:
-            print(f"take left out: {error}", file=sys.stderr)
     return takes
 
 

@@ -1,0 +1,188 @@
+"""Who may see a call, and what others may read of calls."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from core.errors import NotFound
+from core.identity.caller import Caller
+from core.identity.roles import Role
+from core.uow import UnitOfWork
+from media.calls.call import Call, Participant
+from media.calls.models import CallParticipantRow, CallRow
+from media.calls.rules import CallMedia, CallState, EndReason, Place
+from media.calls.schemas import CallView, ParticipantView
+from realtime import access as rooms
+
+
+@dataclass(frozen=True)
+class StoredCall:
+    """A call with its rows, for the service that changes it."""
+
+    row: CallRow
+    people: list[CallParticipantRow]
+
+    @property
+    def call(self) -> Call:
+        """The pure state."""
+        row = self.row
+        return Call(
+            id=row.id,
+            room_id=row.room_id,
+            media=CallMedia(row.media),
+            state=CallState(row.state),
+            started_by=row.started_by,
+            started_at=row.started_at,
+            ring_until=row.ring_until,
+            answered_at=row.answered_at,
+            ended_at=row.ended_at,
+            end_reason=EndReason(row.end_reason) if row.end_reason else None,
+            people={each.user_id: _participant(each) for each in self.people},
+        )
+
+    def of(self, user_id: UUID) -> CallParticipantRow | None:
+        return next((each for each in self.people if each.user_id == user_id), None)
+
+
+def _participant(row: CallParticipantRow) -> Participant:
+    return Participant(
+        user_id=row.user_id,
+        role=Role(row.role),
+        name=row.name,
+        place=Place(row.place),
+        device=row.device,
+        audio=row.audio,
+        video=row.video,
+        joined_at=row.joined_at,
+        seconds=row.seconds,
+        gone_since=row.gone_since,
+    )
+
+
+def view(stored: StoredCall) -> CallView:
+    """The call as every participant sees it."""
+    row = stored.row
+    return CallView(
+        id=row.id,
+        room=row.room_id,
+        media=CallMedia(row.media),
+        state=CallState(row.state),
+        started_by=row.started_by,
+        started_at=row.started_at,
+        answered_at=row.answered_at,
+        ended_at=row.ended_at,
+        end_reason=EndReason(row.end_reason) if row.end_reason else None,
+        recording=row.record,
+        participants=[
+            ParticipantView(
+                user_id=each.user_id,
+                name=each.name,
+                role=Role(each.role),
+                state=Place(each.place),
+                device=each.device,
+                audio=each.audio,
+                video=each.video,
+            )
+            for each in stored.people
+        ],
+    )
+
+
+async def stored(uow: UnitOfWork, call_id: UUID, *, lock: bool = False) -> StoredCall | None:
+    """A call by its id, without asking who wants it."""
+    query = select(CallRow).where(CallRow.id == call_id)
+    if lock:
+        query = query.with_for_update()
+    row = await uow.session.scalar(query.execution_options(populate_existing=True))
+    if row is None:
+        return None
+    people = await uow.session.scalars(
+        select(CallParticipantRow)
+        .where(CallParticipantRow.call_id == call_id)
+        .order_by(CallParticipantRow.position)
+        .execution_options(populate_existing=True)
+    )
+    return StoredCall(row, list(people))
+
+
+async def room_of(uow: UnitOfWork, caller: Caller, call_id: UUID) -> UUID:
+    """The room of a call that the caller takes part in. Raises NotFound alike for any other."""
+    room_id = await uow.session.scalar(
+        select(CallRow.room_id)
+        .join(CallParticipantRow, CallParticipantRow.call_id == CallRow.id)
+        .where(
+            CallRow.id == call_id,
+            CallRow.hospital_id == caller.hospital_id,
+            CallParticipantRow.user_id == caller.user_id,
+            CallParticipantRow.role == caller.role.value,
+        )
+    )
+    if room_id is None:
+        raise NotFound
+    return room_id
+
+
+async def current_call(uow: UnitOfWork, room_id: UUID) -> CallView | None:
+    """The call under way in a room that the caller has been let into."""
+    call_id = await uow.session.scalar(
+        select(CallRow.id).where(CallRow.room_id == room_id, CallRow.state != CallState.ENDED)
+    )
+    found = await stored(uow, call_id) if call_id is not None else None
+    return view(found) if found is not None else None
+
+
+async def call_in_room(uow: UnitOfWork, caller: Caller, room_id: UUID) -> CallView | None:
+    """The call under way, for somebody who may see the room. Raises NotFound."""
+    await rooms.room_for(uow, caller, room_id)
+    return await current_call(uow, room_id)
+
+
+async def live_calls(uow: UnitOfWork) -> list[CallRow]:
+    """Every call that rings or is active, for upkeep."""
+    found = await uow.session.scalars(select(CallRow).where(CallRow.state != CallState.ENDED))
+    return list(found)
+
+
+async def names_of(uow: UnitOfWork, call_id: UUID) -> dict[UUID, str]:
+    """Names of the participants, staff before patients, for what is made of a call."""
+    found = await stored(uow, call_id)
+    people = found.people if found is not None else []
+    ordered = sorted(people, key=lambda each: (each.role == Role.PATIENT, each.position))
+    return {each.user_id: each.name for each in ordered}
+
+
+@dataclass(frozen=True)
+class TalkTime:
+    """`calls` answered and ended, their `minutes` (each begun minute of a call counts), and
+    `participant_minutes`, the sum over everybody who was in them.
+    """
+
+    calls: int
+    minutes: int
+    participant_minutes: int
+
+
+async def talk_time(
+    uow: UnitOfWork, hospital_id: UUID, since: datetime, until: datetime
+) -> TalkTime:
+    """What calls of a hospital that ended in [since, until) took (S0-N-021)."""
+    length = func.extract("epoch", CallRow.ended_at - CallRow.answered_at)
+    ended = (
+        CallRow.hospital_id == hospital_id,
+        CallRow.answered_at.is_not(None),
+        CallRow.ended_at >= since,
+        CallRow.ended_at < until,
+    )
+    calls, minutes = (
+        await uow.session.execute(
+            select(func.count(), func.coalesce(func.sum(func.ceil(length / 60)), 0)).where(*ended)
+        )
+    ).one()
+    seconds = await uow.session.scalar(
+        select(func.coalesce(func.sum(CallParticipantRow.seconds), 0))
+        .join(CallRow, CallRow.id == CallParticipantRow.call_id)
+        .where(*ended)
+    )
+    return TalkTime(int(calls), int(minutes), -(-int(seconds or 0) // 60))

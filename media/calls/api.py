@@ -1,0 +1,102 @@
+"""The socket messages of calls, and the call under way over HTTP."""
+
+from uuid import UUID
+
+from core.http import Context, Routes
+from media.calls import access, service
+from media.calls.controller import Controller
+from media.calls.rules import STARTERS, TALKERS, CallState
+from media.calls.schemas import (
+    AcceptCall,
+    AnswerOffer,
+    CallAnswer,
+    CallOnly,
+    CallView,
+    StartCall,
+    UpdateCall,
+)
+from realtime.commands import IN_ROOMS
+from realtime.table import MessageContext, Messages, register_join_extra
+
+routes = Routes(tag="calls", title="音视频通话")
+messages = Messages()
+
+
+@messages.on("call:start", roles=STARTERS, transaction=False)
+async def start(ctx: MessageContext, body: StartCall) -> CallAnswer:
+    """Ring everybody else in the room; the starter's offer follows."""
+    controller = await Controller.of(ctx.runtime)
+    worker = await controller.choose()
+    async with ctx.runtime.unit_of_work() as uow:
+        call = await service.start(uow, ctx.caller, body.room, body.media, ctx.device, worker)
+    controller.connect(call.id, ctx.caller.user_id)
+    return CallAnswer(call=call)
+
+
+@messages.on("call:accept", roles=TALKERS, transaction=False)
+async def accept(ctx: MessageContext, body: AcceptCall) -> CallAnswer:
+    """The first device wins; its offer follows."""
+    controller = await Controller.of(ctx.runtime)
+    async with ctx.runtime.unit_of_work() as uow:
+        call = await service.accept(uow, ctx.caller, body.call, ctx.device)
+    controller.connect(call.id, ctx.caller.user_id)
+    return CallAnswer(call=call)
+
+
+@messages.on("call:decline", roles=TALKERS)
+async def decline(ctx: MessageContext, body: CallOnly) -> CallAnswer:
+    return CallAnswer(call=await service.decline(ctx.uow, ctx.caller, body.call))
+
+
+@messages.on("call:leave", roles=TALKERS, transaction=False)
+async def leave(ctx: MessageContext, body: CallOnly) -> CallAnswer:
+    async with ctx.runtime.unit_of_work() as uow:
+        call = await service.leave(uow, ctx.caller, body.call)
+    if call.state is not CallState.ENDED:
+        controller = await Controller.of(ctx.runtime)
+        await controller.remove(call.id, ctx.caller.user_id)
+    return CallAnswer(call=call)
+
+
+@messages.on("call:end", roles=STARTERS)
+async def end(ctx: MessageContext, body: CallOnly) -> CallAnswer:
+    return CallAnswer(call=await service.end(ctx.uow, ctx.caller, body.call))
+
+
+@messages.on("call:answer", roles=TALKERS, transaction=False)
+async def answer(ctx: MessageContext, body: AnswerOffer) -> None:
+    async with ctx.runtime.unit_of_work() as uow:
+        await access.room_of(uow, ctx.caller, body.call)
+    controller = await Controller.of(ctx.runtime)
+    await controller.answer(body.call, ctx.caller.user_id, body.session, body.version, body.sdp)
+
+
+@messages.on("call:update", roles=TALKERS, transaction=False)
+async def update(ctx: MessageContext, body: UpdateCall) -> CallAnswer:
+    """A fresh session (`join`, `restart`), or who is muted (`media`)."""
+    controller = await Controller.of(ctx.runtime)
+    async with ctx.runtime.unit_of_work() as uow:
+        if body.action == "media":
+            call = await service.set_media(
+                uow, ctx.caller, body.call, audio=body.audio, video=body.video
+            )
+        else:
+            call = await service.join(uow, ctx.caller, body.call, ctx.device)
+    if body.action == "media":
+        await controller.show_media(call.id, ctx.caller.user_id)
+    else:
+        controller.connect(call.id, ctx.caller.user_id)
+    return CallAnswer(call=call)
+
+
+async def _call_of_room(ctx: MessageContext, room_id: UUID) -> CallView | None:
+    return await access.current_call(ctx.uow, room_id)
+
+
+register_join_extra("call", _call_of_room)
+room_messages = messages.handlers
+
+
+@routes.get("/rooms/{room_id}/call", roles=sorted(IN_ROOMS), summary="The call under way, or null")
+async def current(ctx: Context, room_id: UUID) -> CallView | None:
+    return await access.call_in_room(ctx.uow, ctx.caller, room_id)

@@ -1,0 +1,238 @@
+"""The call as a pure state machine: the call, a verb and `now` in, the next call out; no I/O.
+
+    ringing --accept--> active --leave, end, room closed, abandoned, worker lost--> ended
+       `----no answer, declined, cancelled, room closed, worker lost-----------------^
+
+A participant rings, then has joined with one device, declined, or left; who left may come back
+while the call is active. The call ends by itself when fewer than two are left in it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from core.identity.roles import Role
+from media.calls.errors import CallIsOver, CallTaken, NobodyToCall, NotInCall
+from media.calls.rules import CallMedia, CallState, EndReason, Place
+
+
+@dataclass(frozen=True, kw_only=True)
+class Participant:
+    """Somebody in the call. `seconds` counts what he has talked before `joined_at`.
+
+    `gone_since` is set while his media connection is lost and he has not left.
+    """
+
+    user_id: UUID
+    role: Role
+    name: str
+    place: Place = Place.RINGING
+    device: str | None = None
+    audio: bool = True
+    video: bool = True
+    joined_at: datetime | None = None
+    seconds: int = 0
+    gone_since: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One call. Immutable: every verb returns the next one, or the same when nothing changed."""
+
+    id: UUID
+    room_id: UUID
+    media: CallMedia
+    state: CallState
+    started_by: UUID
+    started_at: datetime
+    ring_until: datetime
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+    end_reason: EndReason | None = None
+    people: Mapping[UUID, Participant]
+
+    @property
+    def joined(self) -> list[Participant]:
+        return [each for each in self.people.values() if each.place is Place.JOINED]
+
+    @property
+    def ringing(self) -> list[Participant]:
+        return [each for each in self.people.values() if each.place is Place.RINGING]
+
+    @property
+    def seconds(self) -> int | None:
+        """Length of the talk; None when nobody answered or it goes on."""
+        if self.answered_at is None or self.ended_at is None:
+            return None
+        return int((self.ended_at - self.answered_at).total_seconds())
+
+
+def start(
+    call_id: UUID,
+    room_id: UUID,
+    media: CallMedia,
+    starter: Participant,
+    others: Sequence[Participant],
+    device: str,
+    now: datetime,
+    ring: timedelta,
+) -> Call:
+    """Ring the others; the starter is in from the beginning. Raises NobodyToCall."""
+    if not others:
+        raise NobodyToCall
+    video = media is CallMedia.VIDEO
+    first = replace(starter, place=Place.JOINED, device=device, joined_at=now)
+    return Call(
+        id=call_id,
+        room_id=room_id,
+        media=media,
+        state=CallState.RINGING,
+        started_by=starter.user_id,
+        started_at=now,
+        ring_until=now + ring,
+        people={each.user_id: replace(each, video=video) for each in (first, *others)},
+    )
+
+
+def accept(call: Call, user_id: UUID, device: str, now: datetime) -> Call:
+    """The first device wins. Raises CallIsOver, NotInCall, CallTaken (another device was first)."""
+    me = _member(call, user_id)
+    if me.place is Place.JOINED:
+        if me.device != device:
+            raise CallTaken
+        return call
+    return _enter(call, me, device, now)
+
+
+def join(call: Call, user_id: UUID, device: str, now: datetime) -> Call:
+    """Come (back) in with this device: after a reload, from another device, after having left.
+
+    Raises CallIsOver, NotInCall.
+    """
+    return _enter(call, _member(call, user_id), device, now)
+
+
+def decline(call: Call, user_id: UUID, now: datetime) -> Call:
+    """Refuse a ringing call; nothing happens to somebody who does not ring any more."""
+    me = _member(call, user_id)
+    if me.place is not Place.RINGING:
+        return call
+    return _settle(_with(call, replace(me, place=Place.DECLINED)), EndReason.DECLINED, now)
+
+
+def leave(call: Call, user_id: UUID, now: datetime) -> Call:
+    """Hang up on one's own side."""
+    me = _member(call, user_id)
+    if me.place is Place.RINGING:
+        return decline(call, user_id, now)
+    if me.place is not Place.JOINED:
+        return call
+    alone = call.state is CallState.RINGING
+    reason = EndReason.CANCELLED if alone else EndReason.HUNG_UP
+    return _settle(_with(call, _out(me, now)), reason, now)
+
+
+def end(call: Call, reason: EndReason, now: datetime) -> Call:
+    """End it for everybody; an ended call keeps its first reason."""
+    if call.state is CallState.ENDED:
+        return call
+    if reason is EndReason.HUNG_UP and call.state is CallState.RINGING:
+        reason = EndReason.CANCELLED
+    people = {each.user_id: _closed(each, now) for each in call.people.values()}
+    return replace(call, state=CallState.ENDED, ended_at=now, end_reason=reason, people=people)
+
+
+def ring_out(call: Call, now: datetime) -> Call:
+    """After the ringing time: who has not answered is out; nobody at all: the call is over."""
+    if call.state is CallState.ENDED or now < call.ring_until or not call.ringing:
+        return call
+    for each in call.ringing:
+        call = _with(call, replace(each, place=Place.LEFT))
+    return _settle(call, EndReason.NO_ANSWER, now)
+
+
+def set_media(call: Call, user_id: UUID, *, audio: bool, video: bool) -> Call:
+    """Mute and unmute. Raises CallIsOver, NotInCall."""
+    me = _member(call, user_id)
+    if me.place is not Place.JOINED:
+        raise NotInCall
+    return _with(call, replace(me, audio=audio, video=video))
+
+
+def lost(call: Call, user_id: UUID, now: datetime) -> Call:
+    """A joined participant's media connection is gone; he may come back."""
+    me = call.people.get(user_id)
+    if call.state is CallState.ENDED or me is None or me.place is not Place.JOINED:
+        return call
+    return _with(call, replace(me, gone_since=me.gone_since or now))
+
+
+def found(call: Call, user_id: UUID) -> Call:
+    """A participant's media connection stands."""
+    me = call.people.get(user_id)
+    if call.state is CallState.ENDED or me is None or me.gone_since is None:
+        return call
+    return _with(call, replace(me, gone_since=None))
+
+
+def give_up(call: Call, now: datetime, patience: timedelta) -> Call:
+    """End a call in which everybody's connection has been gone for `patience`."""
+    if call.state is not CallState.ACTIVE:
+        return call
+    since = [each.gone_since for each in call.joined]
+    if all(moment is not None and now - moment >= patience for moment in since):
+        return end(call, EndReason.ABANDONED, now)
+    return call
+
+
+def _member(call: Call, user_id: UUID) -> Participant:
+    if call.state is CallState.ENDED:
+        raise CallIsOver
+    me = call.people.get(user_id)
+    if me is None:
+        raise NotInCall
+    return me
+
+
+def _enter(call: Call, me: Participant, device: str, now: datetime) -> Call:
+    inside = me.place is Place.JOINED
+    entered = replace(
+        me,
+        place=Place.JOINED,
+        device=device,
+        joined_at=me.joined_at if inside else now,
+        gone_since=None,
+    )
+    call = _with(call, entered)
+    if call.state is CallState.RINGING and me.user_id != call.started_by:
+        return replace(call, state=CallState.ACTIVE, answered_at=now)
+    return call
+
+
+def _settle(call: Call, reason: EndReason, now: datetime) -> Call:
+    """End the call when nobody is left to talk to."""
+    if len(call.joined) >= 2 or (call.joined and call.ringing):
+        return call
+    return end(call, reason, now)
+
+
+def _out(each: Participant, now: datetime) -> Participant:
+    talked = int((now - each.joined_at).total_seconds()) if each.joined_at else 0
+    return replace(
+        each,
+        place=Place.LEFT,
+        seconds=each.seconds + talked,
+        joined_at=None,
+        gone_since=None,
+    )
+
+
+def _closed(each: Participant, now: datetime) -> Participant:
+    if each.place is Place.JOINED:
+        return _out(each, now)
+    return replace(each, place=Place.LEFT) if each.place is Place.RINGING else each
+
+
+def _with(call: Call, each: Participant) -> Call:
+    return replace(call, people={**call.people, each.user_id: each})

@@ -1,0 +1,401 @@
+"""The hand on the media workers: opens calls there, passes offers on, moves calls when one dies.
+
+Every process that serves calls has a controller, attached to all workers; all of them hear every
+event. What must happen once is claimed in the database (an offer by its version, a move by the
+call's generation), so that it does not matter which of them is quicker or alive.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
+from typing import Any, Self
+from uuid import UUID
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from core.runtime import Runtime
+from media.calls import access, call, service
+from media.calls.access import StoredCall
+from media.calls.errors import AnswerIsBad, AnswerIsStale, MediaUnavailable
+from media.calls.models import CallParticipantRow, CallRow
+from media.calls.rules import CallState, EndReason, Place
+from media.control import MediaWorkers, Offer, WorkerLink
+from media.errors import (
+    BadAnswer,
+    CallUnknown,
+    MediaError,
+    PeerUnknown,
+    StaleAnswer,
+    WorkerUnavailable,
+)
+
+log = structlog.get_logger(__name__)
+
+#: How long a worker may be away before its calls go to another one.
+GRACE_SECONDS = 1.5
+#: How long the first call waits for any worker to be connected.
+CONNECT_SECONDS = 3.0
+#: A call that was assigned just now is still being opened by whoever assigned it.
+OPENING = timedelta(seconds=3)
+
+EventListener = Callable[[Runtime, dict[str, Any]], Awaitable[None]]
+_listeners: dict[str, list[EventListener]] = {}
+
+
+def on_worker_event(name: str, listener: EventListener) -> None:
+    """Hear an event of the workers (`recording.sealed`); called at import. Several processes hear
+    each event, and it may get lost: the listener must be idempotent and not the only way.
+    """
+    known = _listeners.setdefault(name, [])
+    if listener not in known:
+        known.append(listener)
+
+
+class Controller:
+    """The controller of one process."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        secret = runtime.config.media_secret
+        self._workers = MediaWorkers(
+            runtime.config.workers,
+            secret.get_secret_value() if secret else "",
+            self._on_event,
+            self._on_up,
+            self._on_lost,
+        )
+        self._mine: dict[str, tuple[UUID, str, list[UUID]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._started = False
+        self._any_up = asyncio.Event()
+        self._away_since: dict[str, float] = {}
+
+    @classmethod
+    async def of(cls, runtime: Runtime) -> Self:
+        """The controller of this process, made and started on first use."""
+        found = runtime.ports.get(cls)
+        if found is None:
+            found = runtime.ports[cls] = cls(runtime)
+        controller: Self = found
+        if not controller._started:
+            controller._started = True
+            now = time.monotonic()
+            controller._away_since = {link.url: now for link in controller.links}
+            await controller._workers.start()
+        return controller
+
+    async def aclose(self) -> None:
+        """Let go of the workers; their calls go on."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._workers.close()
+
+    @property
+    def links(self) -> list[WorkerLink]:
+        """The connections to the workers, for monitoring."""
+        return self._workers.links
+
+    async def choose(self) -> str:
+        """The address of the least loaded worker. Raises MediaUnavailable."""
+        try:
+            return self._workers.choose().url
+        except WorkerUnavailable:
+            pass
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._any_up.wait()
+            return self._workers.choose().url
+        except (TimeoutError, WorkerUnavailable) as error:
+            raise MediaUnavailable(retry_after=3) from error
+
+    # ---- what the messages of clients lead to ------------------------------------------------
+
+    def connect(self, call_id: UUID, user_id: UUID) -> None:
+        """Send a participant the offer of his current session, soon: after the acknowledgement."""
+        self._spawn(self._connect(call_id, user_id))
+
+    async def answer(
+        self, call_id: UUID, user_id: UUID, session: str, version: int, sdp: str
+    ) -> None:
+        """Pass an answer on. Raises AnswerIsStale, AnswerIsBad, MediaUnavailable."""
+        async with self._runtime.unit_of_work() as uow:
+            stored = await access.stored(uow, call_id)
+        person = stored.of(user_id) if stored is not None else None
+        if stored is None or person is None or person.session != session:
+            raise AnswerIsStale
+        try:
+            link = self._link(stored.row.worker)
+            await link.answer(str(call_id), peer_name(person), session, version, sdp)
+        except (StaleAnswer, PeerUnknown, CallUnknown) as error:
+            raise AnswerIsStale from error
+        except BadAnswer as error:
+            raise AnswerIsBad from error
+        except MediaError as error:
+            raise MediaUnavailable(retry_after=2) from error
+
+    async def show_media(self, call_id: UUID, user_id: UUID) -> None:
+        """Tell the worker who is muted; a worker that is away learns it with the next session."""
+        async with self._runtime.unit_of_work() as uow:
+            stored = await access.stored(uow, call_id)
+        person = stored.of(user_id) if stored is not None else None
+        if stored is None or person is None or person.place != Place.JOINED:
+            return
+        try:
+            link = self._link(stored.row.worker)
+            await link.set_media(
+                str(call_id), peer_name(person), audio=person.audio, video=person.video
+            )
+        except MediaError as error:
+            log.info("media_state_not_told", call=str(call_id), error=str(error))
+
+    async def remove(self, call_id: UUID, user_id: UUID) -> None:
+        """Take a participant who has left off the worker."""
+        async with self._runtime.unit_of_work() as uow:
+            stored = await access.stored(uow, call_id)
+        person = stored.of(user_id) if stored is not None else None
+        if stored is None or person is None or person.device is None:
+            return
+        try:
+            await self._link(stored.row.worker).remove_peer(
+                str(call_id), peer_name(person), "left", person.session
+            )
+        except MediaError as error:
+            log.info("peer_not_removed", call=str(call_id), error=str(error))
+
+    async def close(self, row: CallRow) -> None:
+        """Close a call on its worker; its recording is sealed. A worker that is away is left
+        alone: when it comes back, `reconcile` closes what is over.
+        """
+        try:
+            await self._link(row.worker).close_call(str(row.id), row.end_reason or "ended")
+        except MediaError as error:
+            log.info("call_not_closed", call=str(row.id), error=str(error))
+
+    # ---- keeping calls alive -----------------------------------------------------------------
+
+    async def reconcile(self) -> None:
+        """Compare every worker with the database and put right what differs."""
+        for link in self._workers.links:
+            if link.alive:
+                await self._settle(link)
+
+    async def _settle(self, link: WorkerLink) -> None:
+        try:
+            open_calls = {str(each["call"]) for each in await link.list_calls()}
+        except MediaError:
+            return
+        async with self._runtime.unit_of_work() as uow:
+            live = {str(row.id): row for row in await access.live_calls(uow)}
+            now = uow.now
+        for name in open_calls:
+            row = live.get(name)
+            if row is None or row.worker != link.url:
+                await self._close_stray(link, name, row)
+        for name, row in live.items():
+            if now - row.assigned_at < OPENING:
+                continue
+            lost_here = row.worker == link.url and name not in open_calls
+            if lost_here or self.away_for(row.worker) >= GRACE_SECONDS:
+                await self._move(row, link)
+
+    async def _close_stray(self, link: WorkerLink, name: str, row: CallRow | None) -> None:
+        """A call that is over, or has moved on, still runs on a worker."""
+        if row is None and not await self._is_over(name):
+            return
+        try:
+            await link.close_call(name, "moved" if row is not None else "ended")
+        except MediaError as error:
+            log.info("stray_call_not_closed", call=name, error=str(error))
+
+    async def _is_over(self, name: str) -> bool:
+        """Whether a call is known and ended: a worker may serve more than this installation."""
+        try:
+            call_id = UUID(name)
+        except ValueError:
+            return False
+        async with self._runtime.unit_of_work() as uow:
+            stored = await access.stored(uow, call_id)
+        return stored is not None and stored.row.state == CallState.ENDED
+
+    async def _move(self, row: CallRow, link: WorkerLink) -> None:
+        """Open a call on a worker anew, with fresh sessions for everybody in it."""
+        async with self._runtime.unit_of_work() as uow:
+            stored = await service.move(uow, row.id, row.generation, link.url)
+        if stored is None:
+            return
+        log.warning("call_moved", call=str(row.id), to=link.url)
+        for person in stored.people:
+            if person.place == Place.JOINED:
+                await self._offer(stored, person, link)
+
+    async def _rescue(self, link: WorkerLink) -> None:
+        """After a worker's loss: its calls go to others, if it is not back at once."""
+        await asyncio.sleep(GRACE_SECONDS)
+        if link.alive:
+            return
+        async with self._runtime.unit_of_work() as uow:
+            rows = [row for row in await access.live_calls(uow) if row.worker == link.url]
+        for row in rows:
+            try:
+                await self._move(row, self._workers.choose())
+            except WorkerUnavailable:
+                # The next worker that comes up takes them; the job ends them after its patience.
+                log.error("call_without_worker", call=str(row.id))
+
+    def away_for(self, url: str) -> float:
+        """Seconds since this process lost a worker: 0 while it is connected, infinite for an
+        address that is configured no longer.
+        """
+        link = self._workers.by_url(url)
+        if link is None:
+            return math.inf
+        return 0.0 if link.alive else time.monotonic() - self._away_since[url]
+
+    # ---- offers ------------------------------------------------------------------------------
+
+    async def _connect(self, call_id: UUID, user_id: UUID) -> None:
+        async with self._runtime.unit_of_work() as uow:
+            stored = await access.stored(uow, call_id)
+        person = stored.of(user_id) if stored is not None else None
+        if stored is None or person is None or person.place != Place.JOINED:
+            return
+        try:
+            link = self._link(stored.row.worker)
+        except WorkerUnavailable:
+            link = self._workers.choose()
+            await self._move(stored.row, link)
+            return
+        await self._offer(stored, person, link)
+
+    async def _offer(
+        self, stored: StoredCall, person: CallParticipantRow, link: WorkerLink
+    ) -> None:
+        row = stored.row
+        if person.session is None:
+            return
+        # Recording begins with the answer: nobody is recorded while it only rings.
+        await link.open_call(
+            str(row.id), str(row.room_id), record=row.record and row.answered_at is not None
+        )
+        peer = peer_name(person)
+        offer = await link.add_peer(
+            str(row.id),
+            peer=peer,
+            session=person.session,
+            user=str(person.user_id),
+            audio=person.audio,
+            video=person.video,
+        )
+        people = [each.user_id for each in stored.people]
+        self._mine[person.session] = (row.id, str(person.user_id), people)
+        await self._pass_on(row.id, person.session, offer)
+
+    async def _pass_on(self, call_id: UUID, session: str, offer: Offer) -> None:
+        async with self._runtime.unit_of_work() as uow:
+            to = await service.claim_offer(uow, call_id, session, offer.version)
+        if to is not None:
+            payload = {
+                "call": str(call_id),
+                "session": session,
+                "version": offer.version,
+                "sdp": offer.sdp,
+            }
+            await self._runtime.realtime.to_user(to.user_id, "call:offer", payload, to.device)
+
+    # ---- what workers tell -------------------------------------------------------------------
+
+    async def _on_up(self, link: WorkerLink) -> None:
+        self._any_up.set()
+        await self._settle(link)
+
+    async def _on_lost(self, link: WorkerLink) -> None:
+        if not any(each.alive for each in self._workers.links):
+            self._any_up.clear()
+        self._away_since[link.url] = time.monotonic()
+        self._spawn(self._rescue(link))
+
+    async def _on_event(self, link: WorkerLink, event: dict[str, Any]) -> None:
+        name = str(event.get("event"))
+        match name:
+            case "offer":
+                offer = Offer(event["version"], event["sdp"])
+                await self._pass_on(UUID(event["call"]), event["session"], offer)
+            case "peer.connected" | "peer.gone":
+                await self._on_peer(event, connected=name == "peer.connected")
+            case "peer.quality":
+                await self._on_quality(event)
+        for listener in _listeners.get(name, ()):
+            await listener(self._runtime, event)
+
+    async def _on_peer(self, event: dict[str, Any], *, connected: bool) -> None:
+        call_id, session = UUID(event["call"]), event["session"]
+        async with self._runtime.unit_of_work() as uow:
+            stored = await access.stored(uow, call_id)
+            people = stored.people if stored is not None else []
+            person = next((each for each in people if each.session == session), None)
+            if person is None:
+                return
+            user_id = person.user_id
+            if connected:
+                await service.change(uow, call_id, lambda it: call.found(it, user_id))
+            else:
+                await service.change(uow, call_id, lambda it: call.lost(it, user_id, uow.now))
+        if not connected:
+            self._mine.pop(session, None)
+
+    async def _on_quality(self, event: dict[str, Any]) -> None:
+        """Shown by the process that connected the peer; a hint that nobody misses."""
+        for session, (call_id, user_id, people) in tuple(self._mine.items()):
+            if str(call_id) != event["call"] or not event["peer"].startswith(f"{user_id}:"):
+                continue
+            if session != event.get("session", session):
+                continue
+            shown = {
+                "call": event["call"],
+                "user": user_id,
+                "level": event["level"],
+                "rtt_ms": event.get("rtt_ms"),
+                "loss": event.get("loss"),
+            }
+            for each in people:
+                await self._runtime.realtime.to_user(each, "call:quality", shown)
+            return
+
+    # ---- helpers -----------------------------------------------------------------------------
+
+    def _link(self, url: str) -> WorkerLink:
+        link = self._workers.by_url(url)
+        if link is None or not link.alive:
+            raise WorkerUnavailable(f"{url} is not connected")
+        return link
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(self._guarded(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    @staticmethod
+    async def _guarded(work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except (MediaError, SQLAlchemyError, OSError) as error:
+            # The client asks for a fresh session until it has one.
+            log.warning("call_step_failed", error=repr(error))
+
+
+def peer_name(person: CallParticipantRow) -> str:
+    """The peer's name on the worker: the user and his device, in harmless characters."""
+    device = "".join(
+        c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in person.device or ""
+    )
+    return f"{person.user_id}:{device[:80]}"
+
+
+async def end_worker_lost(runtime: Runtime, call_id: UUID) -> None:
+    """End a call whose worker stayed away and that no other could take over."""
+    async with runtime.unit_of_work() as uow:
+        await service.change(uow, call_id, lambda it: call.end(it, EndReason.WORKER_LOST, uow.now))

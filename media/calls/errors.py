@@ -1,0 +1,45 @@
+"""Named refusals of calls."""
+
+from core.errors import ProblemError
+
+
+class CallIsOver(ProblemError):
+    code, status, title = "call_ended", 409, "通话已结束"
+
+
+class CallTaken(ProblemError):
+    code, status, title = "call_taken", 409, "已在其他设备上接听"
+
+
+class CallInProgress(ProblemError):
+    """`details.call` is the one under way."""
+
+    code, status, title = "call_in_progress", 409, "诊间内已有通话"
+
+
+class NotInCall(ProblemError):
+    code, status, title = "not_in_call", 409, "您不在此通话中"
+
+
+class NobodyToCall(ProblemError):
+    code, status, title = "nobody_to_call", 409, "诊间内没有可以呼叫的人"
+
+
+class RecordingRefused(ProblemError):
+    code, status, title = (
+        "recording_refused",
+        409,
+        "患者未同意录制，不能发起通话；可继续图文沟通或建议到院就诊",
+    )
+
+
+class MediaUnavailable(ProblemError):
+    code, status, title = "media_unavailable", 503, "音视频服务暂时不可用，请稍后再试"
+
+
+class AnswerIsStale(ProblemError):
+    code, status, title = "stale_answer", 409, "通话连接已更新"
+
+
+class AnswerIsBad(ProblemError):
+    code, status, title = "bad_answer", 422, "通话协商数据无效"

@@ -1,0 +1,72 @@
+"""Tables of calls."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.crypto.columns import EncryptedText
+from core.db import Base, hospital_column, id_column
+
+
+class CallRow(Base):
+    """A call, and the worker that carries it.
+
+    `generation` grows with every worker that takes the call over: whoever moves a call claims the
+    next number, so that of several processes one does it.
+    """
+
+    __tablename__ = "calls"
+
+    id: Mapped[UUID] = id_column()
+    hospital_id: Mapped[UUID] = hospital_column()
+    room_id: Mapped[UUID] = mapped_column(ForeignKey("rooms.id"))
+    media: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(16))
+    started_by: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    started_at: Mapped[datetime]
+    ring_until: Mapped[datetime]
+    answered_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    end_reason: Mapped[str | None] = mapped_column(String(32))
+    record: Mapped[bool]
+    worker: Mapped[str] = mapped_column(Text)
+    generation: Mapped[int] = mapped_column(default=1)
+    assigned_at: Mapped[datetime]
+
+    __table_args__ = (
+        Index(
+            "uq_calls_live",
+            "room_id",
+            unique=True,
+            postgresql_where=text("state <> 'ended'"),
+        ),
+        Index("ix_calls_room", "room_id", "started_at"),
+        Index("ix_calls_hospital", "hospital_id", "started_at"),
+    )
+
+
+class CallParticipantRow(Base):
+    """Somebody in a call. `session` is his current PeerConnection, `offer_version` the newest
+    offer of it that was passed on.
+    """
+
+    __tablename__ = "call_participants"
+
+    call_id: Mapped[UUID] = mapped_column(ForeignKey("calls.id"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    position: Mapped[int]
+    role: Mapped[str] = mapped_column(String(32))
+    name: Mapped[str] = mapped_column(EncryptedText())
+    place: Mapped[str] = mapped_column(String(16))
+    device: Mapped[str | None] = mapped_column(String(128))
+    audio: Mapped[bool]
+    video: Mapped[bool]
+    joined_at: Mapped[datetime | None]
+    seconds: Mapped[int] = mapped_column(default=0)
+    gone_since: Mapped[datetime | None]
+    session: Mapped[str | None] = mapped_column(String(64))
+    offer_version: Mapped[int] = mapped_column(default=0)
+
+    __table_args__ = (Index("ix_call_participants_user", "user_id"),)

@@ -1,0 +1,71 @@
+"""Names and numbers of calls. No I/O."""
+
+from datetime import timedelta
+from enum import StrEnum
+
+from core.identity.roles import Role
+
+
+class CallMedia(StrEnum):
+    VIDEO = "video"
+    VOICE = "voice"
+
+
+class CallState(StrEnum):
+    RINGING = "ringing"
+    ACTIVE = "active"
+    ENDED = "ended"
+
+
+class Place(StrEnum):
+    """Where a participant stands."""
+
+    RINGING = "ringing"
+    JOINED = "joined"
+    DECLINED = "declined"
+    LEFT = "left"
+
+
+class EndReason(StrEnum):
+    """Why a call ended. Every ending has one of these names."""
+
+    NO_ANSWER = "no_answer"
+    DECLINED = "declined"
+    CANCELLED = "cancelled"
+    HUNG_UP = "hung_up"
+    ROOM_CLOSED = "room_closed"
+    ABANDONED = "abandoned"
+    WORKER_LOST = "worker_lost"
+
+
+#: Who may start a call, and end it for everybody.
+STARTERS: frozenset[Role] = frozenset({Role.DOCTOR})
+#: Who rings and takes part.
+TALKERS: frozenset[Role] = STARTERS | {Role.PATIENT, Role.NURSE, Role.PHARMACIST}
+
+#: A call whose worker cannot be replaced for this long is over.
+WORKER_PATIENCE = timedelta(minutes=2)
+
+_ENDINGS: dict[EndReason, str] = {
+    EndReason.NO_ANSWER: "对方无人接听",
+    EndReason.DECLINED: "对方已拒绝",
+    EndReason.CANCELLED: "已取消",
+}
+
+
+def started_text(name: str, media: CallMedia) -> str:
+    """The line in the room when a call begins."""
+    return f"{name}发起了{_kind(media)}通话"
+
+
+def ended_text(media: CallMedia, reason: EndReason, seconds: int | None) -> str:
+    """The line in the room when a call is over; `seconds` of talk, None when nobody answered."""
+    if seconds is None:
+        return f"{_kind(media)}通话{_ENDINGS.get(reason, '未接通')}"
+    minutes, rest = divmod(seconds, 60)
+    length = f"{minutes}分{rest}秒" if minutes else f"{rest}秒"
+    return f"{_kind(media)}通话已结束，时长{length}"
+
+
+def _kind(media: CallMedia) -> str:
+    return "视频" if media is CallMedia.VIDEO else "语音"

@@ -1,0 +1,79 @@
+"""Shapes of calls on the wire."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from core.identity.roles import Role
+from media.calls.rules import CallMedia, CallState, EndReason, Place
+from realtime.schemas import Strict
+
+
+class ParticipantView(BaseModel):
+    """`device` is the one that he talks on; audio and video say whether he is unmuted."""
+
+    user_id: UUID
+    name: str
+    role: Role
+    state: Place
+    device: str | None
+    audio: bool
+    video: bool
+
+
+class CallView(BaseModel):
+    id: UUID
+    room: UUID
+    media: CallMedia
+    state: CallState
+    started_by: UUID
+    started_at: datetime
+    answered_at: datetime | None
+    ended_at: datetime | None
+    end_reason: EndReason | None
+    recording: bool
+    participants: list[ParticipantView]
+
+
+class CallAnswer(BaseModel):
+    """The answer to a verb that leads to a PeerConnection; the offer follows as `call:offer`."""
+
+    call: CallView
+    ice_servers: list[dict[str, Any]] = []
+
+
+Session = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+
+
+class StartCall(Strict):
+    room: UUID
+    media: CallMedia = CallMedia.VIDEO
+
+
+class AcceptCall(Strict):
+    """`device` is shown for the record; the socket's own device counts."""
+
+    call: UUID
+    device: str | None = Field(None, max_length=128)
+
+
+class CallOnly(Strict):
+    call: UUID
+
+
+class AnswerOffer(Strict):
+    call: UUID
+    session: Session
+    version: int = Field(ge=1, le=2**31)
+    sdp: str = Field(min_length=1, max_length=60_000)
+
+
+class UpdateCall(Strict):
+    """`join` and `restart` ask for a fresh session; `media` mutes and unmutes."""
+
+    call: UUID
+    action: Literal["join", "restart", "media"]
+    audio: bool | None = None
+    video: bool | None = None

@@ -1,0 +1,411 @@
+"""The verbs of a call. Each runs in the caller's unit of work and never commits.
+
+The room is locked before the call, because the call's beginning and end are entries of the room's
+log; every other change takes the same two locks in the same order.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, update
+
+from core import settings
+from core.errors import Forbidden, NotFound
+from core.identity.caller import Caller
+from core.identity.roles import Role
+from core.ids import new_id
+from core.uow import UnitOfWork
+from media.calls import access, call
+from media.calls.access import StoredCall
+from media.calls.call import Call, Participant
+from media.calls.errors import CallInProgress, RecordingRefused
+from media.calls.events import CallAnswered, CallEnded, CallStarted
+from media.calls.models import CallParticipantRow, CallRow
+from media.calls.rules import (
+    STARTERS,
+    TALKERS,
+    CallMedia,
+    CallState,
+    EndReason,
+    Place,
+    ended_text,
+    started_text,
+)
+from media.calls.schemas import CallView
+from media.calls.settings import RING_SECONDS, WITHOUT_RECORDING
+from realtime import access as rooms
+from realtime import service as room_service
+from realtime.errors import RoomIsClosed, RoomNotActive
+from realtime.rules import RecordingPolicy, RoomState
+
+Change = Callable[[Call], Call]
+
+
+async def start(
+    uow: UnitOfWork, caller: Caller, room_id: UUID, media: CallMedia, device: str, worker: str
+) -> CallView:
+    """Start a call in an active room; announces `CallStarted`, everybody's devices ring.
+
+    `worker` is the control address of the media worker chosen for it. Raises NotFound, Forbidden,
+    RoomIsClosed, RoomNotActive, RecordingRefused, CallInProgress, NobodyToCall.
+    """
+    if caller.role not in STARTERS:
+        raise Forbidden
+    found = await rooms.member_of(uow, caller, room_id)
+    row = await room_service.locked(uow, room_id)
+    if row.state != RoomState.ACTIVE:
+        raise RoomIsClosed if row.state == RoomState.CLOSED else RoomNotActive
+    record = row.recording == RecordingPolicy.REQUIRED
+    if not record and not await settings.get(
+        uow, WITHOUT_RECORDING, hospital_id=caller.hospital_id
+    ):
+        raise RecordingRefused
+    live = await uow.session.scalar(
+        select(CallRow.id).where(CallRow.room_id == room_id, CallRow.state != CallState.ENDED)
+    )
+    if live is not None:
+        raise CallInProgress(details={"call": str(live)})
+    people = [
+        Participant(user_id=each.user_id, role=Role(each.role), name=each.name)
+        for each in found.participants
+        if each.left_at is None and Role(each.role) in TALKERS
+    ]
+    [me] = [each for each in people if each.user_id == caller.user_id]
+    ring = timedelta(seconds=await settings.get(uow, RING_SECONDS, hospital_id=caller.hospital_id))
+    others = [each for each in people if each is not me]
+    begun = call.start(new_id(), room_id, media, me, others, device, uow.now, ring)
+    made = await _insert(uow, begun, caller.hospital_id, worker, record)
+    data = {"call": str(begun.id), "media": media.value, "by": str(caller.user_id)}
+    await room_service.system_message(
+        uow, room_id, "call_started", started_text(me.name, media), data
+    )
+    uow.record(CallStarted(**_facts(made.row, uow), started_by=caller.user_id))
+    _show_busy(uow, replace(begun, people={}), begun)
+    shown = access.view(made)
+    _ring(uow, shown, [each.user_id for each in others])
+    _tell(uow, shown)
+    return shown
+
+
+async def accept(uow: UnitOfWork, caller: Caller, call_id: UUID, device: str) -> CallView:
+    """Answer on this device; announces `CallAnswered` for the first answer.
+
+    Raises NotFound, CallIsOver, CallTaken.
+    """
+    now = uow.now
+    return await _mine(
+        uow, caller, call_id, lambda it: call.accept(it, caller.user_id, device, now)
+    )
+
+
+async def join(uow: UnitOfWork, caller: Caller, call_id: UUID, device: str) -> CallView:
+    """Come in (again) with a fresh session on this device. Raises NotFound, CallIsOver."""
+    now = uow.now
+    shown = await _mine(uow, caller, call_id, lambda it: call.join(it, caller.user_id, device, now))
+    await new_session(uow, call_id, caller.user_id)
+    return shown
+
+
+async def decline(uow: UnitOfWork, caller: Caller, call_id: UUID) -> CallView:
+    """Refuse a ringing call. Raises NotFound, CallIsOver."""
+    now = uow.now
+    return await _mine(uow, caller, call_id, lambda it: call.decline(it, caller.user_id, now))
+
+
+async def leave(uow: UnitOfWork, caller: Caller, call_id: UUID) -> CallView:
+    """Hang up on the caller's own side; a call that is over already stays as it is."""
+    now = uow.now
+
+    def out(it: Call) -> Call:
+        return it if it.state is CallState.ENDED else call.leave(it, caller.user_id, now)
+
+    return await _mine(uow, caller, call_id, out)
+
+
+async def end(uow: UnitOfWork, caller: Caller, call_id: UUID) -> CallView:
+    """End it for everybody, by who may start calls. Raises Forbidden, NotFound."""
+    if caller.role not in STARTERS:
+        raise Forbidden
+    now = uow.now
+    return await _mine(uow, caller, call_id, lambda it: call.end(it, EndReason.HUNG_UP, now))
+
+
+async def set_media(
+    uow: UnitOfWork, caller: Caller, call_id: UUID, *, audio: bool | None, video: bool | None
+) -> CallView:
+    """Mute and unmute the caller; None leaves a track as it is. Raises NotFound, NotInCall."""
+
+    def change(it: Call) -> Call:
+        me = it.people[caller.user_id]
+        return call.set_media(
+            it,
+            caller.user_id,
+            audio=me.audio if audio is None else audio,
+            video=me.video if video is None else video,
+        )
+
+    return await _mine(uow, caller, call_id, change)
+
+
+async def change(uow: UnitOfWork, call_id: UUID, step: Change) -> CallView | None:
+    """Apply a step of the house itself (a timeout, a lost connection); None for no such call."""
+    room_id = await uow.session.scalar(select(CallRow.room_id).where(CallRow.id == call_id))
+    return None if room_id is None else await _change(uow, room_id, call_id, step)
+
+
+async def end_in_room(uow: UnitOfWork, room_id: UUID, reason: EndReason) -> None:
+    """End the call under way in a room, if there is one."""
+    call_id = await uow.session.scalar(
+        select(CallRow.id).where(CallRow.room_id == room_id, CallRow.state != CallState.ENDED)
+    )
+    if call_id is not None:
+        await _change(uow, room_id, call_id, lambda it: call.end(it, reason, uow.now))
+
+
+async def take_out(uow: UnitOfWork, room_id: UUID, user_id: UUID) -> None:
+    """Let somebody who is no longer in the room leave its call."""
+    call_id = await uow.session.scalar(
+        select(CallRow.id).where(CallRow.room_id == room_id, CallRow.state != CallState.ENDED)
+    )
+
+    def out(it: Call) -> Call:
+        if it.state is CallState.ENDED or user_id not in it.people:
+            return it
+        return call.leave(it, user_id, uow.now)
+
+    if call_id is not None:
+        await _change(uow, room_id, call_id, out)
+
+
+async def new_session(uow: UnitOfWork, call_id: UUID, user_id: UUID) -> str:
+    """Give a participant a fresh session: offers and answers of the old one count no longer."""
+    session = new_id().hex
+    await uow.session.execute(
+        update(CallParticipantRow)
+        .where(CallParticipantRow.call_id == call_id, CallParticipantRow.user_id == user_id)
+        .values(session=session, offer_version=0)
+    )
+    return session
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where an offer goes: to the sockets of one device of a user."""
+
+    user_id: UUID
+    device: str
+
+
+async def claim_offer(
+    uow: UnitOfWork, call_id: UUID, session: str, version: int
+) -> Destination | None:
+    """Claim the passing on of an offer; None when it is stale or another process has done it.
+
+    Every process that is attached to a worker hears every offer; the row decides who sends it.
+    """
+    claimed = (
+        await uow.session.execute(
+            update(CallParticipantRow)
+            .where(
+                CallParticipantRow.call_id == call_id,
+                CallParticipantRow.session == session,
+                CallParticipantRow.place == Place.JOINED,
+                CallParticipantRow.offer_version < version,
+            )
+            .values(offer_version=version)
+            .returning(CallParticipantRow.user_id, CallParticipantRow.device)
+            .execution_options(synchronize_session=False)
+        )
+    ).one_or_none()
+    if claimed is None or claimed.device is None:
+        return None
+    return Destination(claimed.user_id, claimed.device)
+
+
+async def move(uow: UnitOfWork, call_id: UUID, generation: int, worker: str) -> StoredCall | None:
+    """Claim a call for a worker, with fresh sessions for everybody in it.
+
+    None when somebody else has moved it meanwhile or it is over.
+    """
+    row = await uow.session.scalar(
+        select(CallRow)
+        .where(
+            CallRow.id == call_id,
+            CallRow.generation == generation,
+            CallRow.state != CallState.ENDED,
+        )
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if row is None:
+        return None
+    row.worker, row.generation, row.assigned_at = worker, generation + 1, uow.now
+    await uow.session.flush()
+    found = await access.stored(uow, call_id)
+    assert found is not None
+    for each in found.people:
+        if each.place == Place.JOINED:
+            each.session, each.offer_version = new_id().hex, 0
+    await uow.session.flush()
+    return found
+
+
+# ---- the shared steps ------------------------------------------------------------------------
+
+
+async def _mine(uow: UnitOfWork, caller: Caller, call_id: UUID, step: Change) -> CallView:
+    room_id = await access.room_of(uow, caller, call_id)
+    return await _change(uow, room_id, call_id, step)
+
+
+async def _change(uow: UnitOfWork, room_id: UUID, call_id: UUID, step: Change) -> CallView:
+    await room_service.locked(uow, room_id)
+    found = await access.stored(uow, call_id, lock=True)
+    if found is None:
+        raise NotFound
+    before = found.call
+    after = step(before)
+    if after == before:
+        return access.view(found)
+    _store(found, before, after)
+    await uow.session.flush()
+    await _announce(uow, found, before, after)
+    shown = access.view(found)
+    _tell(uow, shown)
+    return shown
+
+
+def _store(found: StoredCall, before: Call, after: Call) -> None:
+    row = found.row
+    row.state, row.answered_at = after.state.value, after.answered_at
+    row.ended_at = after.ended_at
+    row.end_reason = after.end_reason.value if after.end_reason else None
+    for each in found.people:
+        now = after.people[each.user_id]
+        if now.place is Place.JOINED and before.people[each.user_id].place is not Place.JOINED:
+            each.session, each.offer_version = new_id().hex, 0
+        each.place, each.device = now.place.value, now.device
+        each.audio, each.video = now.audio, now.video
+        each.joined_at, each.seconds = now.joined_at, now.seconds
+        each.gone_since = now.gone_since
+
+
+async def _announce(uow: UnitOfWork, found: StoredCall, before: Call, after: Call) -> None:
+    if before.answered_at is None and after.answered_at is not None:
+        [first] = [
+            each.user_id
+            for each in after.joined
+            if before.people[each.user_id].place is not Place.JOINED
+        ]
+        uow.record(CallAnswered(**_facts(found.row, uow), answered_by=first))
+    if after.state is CallState.ENDED and before.state is not CallState.ENDED:
+        assert after.end_reason is not None
+        text = ended_text(after.media, after.end_reason, after.seconds)
+        data = {
+            "call": str(after.id),
+            "media": after.media.value,
+            "reason": after.end_reason.value,
+            "seconds": after.seconds,
+        }
+        await room_service.system_message(
+            uow, after.room_id, "call_ended", text, data, even_if_closed=True
+        )
+        uow.record(
+            CallEnded(
+                **_facts(found.row, uow),
+                reason=after.end_reason.value,
+                answered_at=after.answered_at,
+            )
+        )
+    _show_busy(uow, before, after)
+
+
+def _facts(row: CallRow, uow: UnitOfWork) -> dict[str, Any]:
+    return {
+        "hospital_id": row.hospital_id,
+        "aggregate_id": row.id,
+        "occurred_at": uow.now,
+        "room_id": row.room_id,
+        "media": row.media,
+        "recorded": row.record,
+    }
+
+
+async def _insert(
+    uow: UnitOfWork, begun: Call, hospital_id: UUID, worker: str, record: bool
+) -> StoredCall:
+    row = CallRow(
+        id=begun.id,
+        hospital_id=hospital_id,
+        room_id=begun.room_id,
+        media=begun.media.value,
+        state=begun.state.value,
+        started_by=begun.started_by,
+        started_at=begun.started_at,
+        ring_until=begun.ring_until,
+        record=record,
+        worker=worker,
+        generation=1,
+        assigned_at=uow.now,
+    )
+    uow.session.add(row)
+    await uow.session.flush()
+    people = [
+        CallParticipantRow(
+            call_id=begun.id,
+            user_id=each.user_id,
+            position=position,
+            role=each.role.value,
+            name=each.name,
+            place=each.place.value,
+            device=each.device,
+            audio=each.audio,
+            video=each.video,
+            joined_at=each.joined_at,
+            seconds=0,
+            session=new_id().hex if each.place is Place.JOINED else None,
+            offer_version=0,
+        )
+        for position, each in enumerate(begun.people.values())
+    ]
+    uow.session.add_all(people)
+    await uow.session.flush()
+    return StoredCall(row, people)
+
+
+BUSY = timedelta(seconds=90)
+
+
+def _show_busy(uow: UnitOfWork, before: Call, after: Call) -> None:
+    was = {each.user_id for each in before.joined}
+    now = {each.user_id for each in after.joined}
+
+    async def tell() -> None:
+        for user_id in now - was:
+            await uow.runtime.realtime.set_busy(user_id, uow.now + BUSY)
+        for user_id in was - now:
+            await uow.runtime.realtime.set_busy(user_id, None)
+
+    if was != now:
+        uow.after_commit(tell)
+
+
+def _ring(uow: UnitOfWork, shown: CallView, user_ids: list[UUID]) -> None:
+    payload = {"call": shown.model_dump(mode="json"), "room": str(shown.room)}
+
+    async def tell() -> None:
+        for user_id in user_ids:
+            await uow.runtime.realtime.to_user(user_id, "call:ring", payload)
+
+    uow.after_commit(tell)
+
+
+def _tell(uow: UnitOfWork, shown: CallView) -> None:
+    async def tell() -> None:
+        for each in shown.participants:
+            await uow.runtime.realtime.to_user(each.user_id, "call:state", shown)
+
+    uow.after_commit(tell)

@@ -1,0 +1,31 @@
+"""What a hospital may set about calls."""
+
+from core.settings import declare
+
+RING_SECONDS = declare(
+    "calls.ring_seconds",
+    int,
+    60,
+    title="振铃时长",
+    description="对方多久未接听即视为无人接听",
+    unit="秒",
+    minimum=10,
+    maximum=300,
+)
+ABANDONED_SECONDS = declare(
+    "calls.abandoned_seconds",
+    int,
+    180,
+    title="无人通话的保留时长",
+    description="所有人都掉线后，通话保留多久等待重连",
+    unit="秒",
+    minimum=30,
+    maximum=3600,
+)
+WITHOUT_RECORDING = declare(
+    "calls.without_recording",
+    bool,
+    False,
+    title="未同意录制时允许通话",
+    description="关闭时，患者未同意录制的诊间不能发起通话，可继续图文沟通或到院就诊",
+)

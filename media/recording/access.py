@@ -1,0 +1,158 @@
+"""Who may see recordings: the people of the room, and who supervises the hospital.
+
+Staff see what was recorded in rooms in which they are members; a patient does where the hospital
+shares recordings; supervisors and administrators see all of their hospital. For everybody else a
+recording does not exist.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from core import settings
+from core.errors import NotFound
+from core.identity.caller import Caller
+from core.identity.roles import Role
+from core.uow import UnitOfWork
+from media.recording.errors import RecordingNotShared
+from media.recording.models import RecordingFileRow, RecordingRow, RecordingTakeRow
+from media.recording.rules import FileKind, Note, RecordingState
+from media.recording.schemas import RecordingFileView, RecordingView
+from media.recording.settings import PATIENT_MAY_WATCH
+from realtime import access as rooms
+from realtime.models import RoomRow
+
+OVERSEERS: frozenset[Role] = frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR})
+WATCHERS: frozenset[Role] = OVERSEERS | {
+    Role.DOCTOR,
+    Role.NURSE,
+    Role.PHARMACIST,
+    Role.PATIENT,
+}
+
+
+async def require_room(uow: UnitOfWork, caller: Caller, room_id: UUID) -> None:
+    """Raises NotFound for a room whose recordings the caller may not see, RecordingNotShared for
+    a patient of the room where the hospital does not share them.
+    """
+    if caller.role in OVERSEERS:
+        found = await uow.session.scalar(
+            select(RoomRow.id).where(
+                RoomRow.id == room_id, RoomRow.hospital_id == caller.hospital_id
+            )
+        )
+        if found is None:
+            raise NotFound
+        return
+    await rooms.member_of(uow, caller, room_id)
+    if caller.role is Role.PATIENT and not await settings.get(
+        uow, PATIENT_MAY_WATCH, hospital_id=caller.hospital_id
+    ):
+        raise RecordingNotShared
+
+
+async def recordings_of(uow: UnitOfWork, caller: Caller, room_id: UUID) -> list[RecordingView]:
+    """The recordings of a room, oldest first. Raises like `require_room`."""
+    await require_room(uow, caller, room_id)
+    rows = await uow.session.scalars(
+        select(RecordingRow)
+        .where(RecordingRow.room_id == room_id, RecordingRow.hospital_id == caller.hospital_id)
+        .order_by(RecordingRow.started_at)
+    )
+    return [_view(row, await files_of(uow, row.id)) for row in rows]
+
+
+async def file_for(
+    uow: UnitOfWork, caller: Caller, file_id: UUID, recording_id: UUID | None = None
+) -> tuple[RecordingRow, RecordingFileRow]:
+    """A file that the caller may play. Raises NotFound alike for unknown and foreign ones."""
+    query = (
+        select(RecordingRow, RecordingFileRow)
+        .join(RecordingFileRow, RecordingFileRow.recording_id == RecordingRow.id)
+        .where(RecordingFileRow.id == file_id, RecordingRow.hospital_id == caller.hospital_id)
+    )
+    if recording_id is not None:
+        query = query.where(RecordingRow.id == recording_id)
+    found = (await uow.session.execute(query)).one_or_none()
+    if found is None:
+        raise NotFound
+    recording, file = found
+    await require_room(uow, caller, recording.room_id)
+    return recording, file
+
+
+async def files_of(uow: UnitOfWork, recording_id: UUID) -> list[RecordingFileRow]:
+    found = await uow.session.scalars(
+        select(RecordingFileRow)
+        .where(RecordingFileRow.recording_id == recording_id)
+        .order_by(RecordingFileRow.position)
+    )
+    return list(found)
+
+
+def _view(row: RecordingRow, files: list[RecordingFileRow]) -> RecordingView:
+    return RecordingView(
+        id=row.id,
+        call_id=row.call_id,
+        state=RecordingState(row.state),
+        note=Note(row.note) if row.note else None,
+        progress=row.progress,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        duration_ms=row.duration_ms,
+        files=[
+            RecordingFileView(
+                id=each.id,
+                kind=FileKind(each.kind),
+                user_id=each.user_id,
+                name=each.name,
+                content_type=each.content_type,
+                size=each.size,
+                duration_ms=each.duration_ms,
+                sha256=each.sha256,
+            )
+            for each in files
+        ],
+    )
+
+
+@dataclass(frozen=True)
+class StoredRecordings:
+    """`bytes` in the object store: finished files and journals that are still kept."""
+
+    recordings: int
+    minutes: int
+    bytes: int
+
+
+async def stored(
+    uow: UnitOfWork, hospital_id: UUID | None = None, until: datetime | None = None
+) -> StoredRecordings:
+    """What recordings of a hospital (or of all) occupy (S0-N-022); `until`: started before."""
+    chosen = select(RecordingRow.id)
+    if hospital_id is not None:
+        chosen = chosen.where(RecordingRow.hospital_id == hospital_id)
+    if until is not None:
+        chosen = chosen.where(RecordingRow.started_at < until)
+    count, length = (
+        await uow.session.execute(
+            select(func.count(), func.coalesce(func.sum(RecordingRow.duration_ms), 0)).where(
+                RecordingRow.id.in_(chosen)
+            )
+        )
+    ).one()
+    files = await uow.session.scalar(
+        select(func.coalesce(func.sum(RecordingFileRow.size), 0)).where(
+            RecordingFileRow.recording_id.in_(chosen)
+        )
+    )
+    journals = await uow.session.scalar(
+        select(func.coalesce(func.sum(RecordingTakeRow.bytes), 0)).where(
+            RecordingTakeRow.recording_id.in_(chosen)
+        )
+    )
+    return StoredRecordings(
+        count, -(-int(length or 0) // 60_000), int(files or 0) + int(journals or 0)
+    )

@@ -1,0 +1,70 @@
+"""Listing recordings, links to their files, and the files themselves."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from starlette.responses import Response
+
+from core.http import PUBLIC, Context, Routes
+from core.http.content import stored_object_response
+from core.http.routes import PREFIX
+from core.identity import sessions
+from core.tickets import issue_ticket, read_ticket
+from media.recording import access, service
+from media.recording.schemas import RecordingLink, RecordingView
+
+#: A player fetches pieces all through a consultation's length and a pause or two.
+LINK_LIFE = timedelta(hours=2)
+
+routes = Routes(tag="recordings", title="录像")
+
+
+@routes.get(
+    "/rooms/{room_id}/recordings",
+    roles=sorted(access.WATCHERS),
+    summary="Recordings of a room, oldest first",
+)
+async def list_recordings(ctx: Context, room_id: UUID) -> list[RecordingView]:
+    return await access.recordings_of(ctx.uow, ctx.caller, room_id)
+
+
+@routes.post(
+    "/recordings/{recording_id}/files/{file_id}/link",
+    roles=sorted(access.WATCHERS),
+    summary="An address that plays a file; the look is audited",
+)
+async def link(ctx: Context, recording_id: UUID, file_id: UUID) -> RecordingLink:
+    recording, file = await access.file_for(ctx.uow, ctx.caller, file_id, recording_id)
+    await service.note_look(ctx.uow, ctx.caller, recording, file)
+    ticket, expires_at = issue_ticket(
+        ctx.runtime.keyring, ctx.caller, _subject(file_id), ctx.now, LINK_LIFE
+    )
+    return RecordingLink(
+        url=f"{PREFIX}/recordings/files/{file_id}/content?ticket={ticket}", expires_at=expires_at
+    )
+
+
+@routes.get(
+    "/recordings/files/{file_id}/content",
+    roles=PUBLIC,
+    transaction=False,
+    summary="The bytes of a file, for the viewer that the ticket names; ranges are supported",
+)
+async def content(ctx: Context, file_id: UUID, ticket: str) -> Response:
+    claimed = read_ticket(ctx.runtime.keyring, ticket, _subject(file_id), ctx.now)
+    caller = await sessions.live_caller(ctx.runtime, claimed)
+    async with ctx.unit_of_work() as uow:
+        _, file = await access.file_for(uow, caller, file_id)
+    return stored_object_response(
+        ctx.request,
+        ctx.runtime.storage,
+        file.storage_key,
+        size=file.size,
+        content_type=file.content_type,
+        name=file.name,
+        digest=file.sha256,
+    )
+
+
+def _subject(file_id: UUID) -> str:
+    return f"recording:{file_id}"

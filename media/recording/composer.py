@@ -1,0 +1,220 @@
+"""Composes finished recordings, one at a time in a process, beside everything else it does.
+
+The heavy work runs in a child process at low priority; here it is fetched, watched and stored.
+"""
+
+import asyncio
+import shutil
+import time
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Self
+from uuid import UUID
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from core import settings
+from core.ids import new_id
+from core.runtime import Runtime
+from core.storage import StorageError
+from media.calls import access as calls
+from media.recording import service
+from media.recording.frames import MANIFEST_NAME, SUFFIX
+from media.recording.models import RecordingFileRow, RecordingRow
+from media.recording.process import ProductionFailed, run_production
+from media.recording.production import NothingToProduce, Order, Product, Result
+from media.recording.rules import FileKind, Next, Note, TakeStatus, next_step
+from media.recording.settings import WAIT_MINUTES
+
+log = structlog.get_logger(__name__)
+
+PREFIX = "recordings"
+FOLDER = "composing"
+TELL_SECONDS = 2.0
+
+
+@dataclass
+class Stored:
+    """What lies in the store for one call: keys of segments and manifest, bytes per take."""
+
+    keys: dict[str, list[str]] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+
+    def statuses(self, announced: set[str]) -> list[TakeStatus]:
+        """Every take that was announced or found."""
+        return [self._status(take) for take in sorted(announced | self.keys.keys())]
+
+    def _status(self, take: str) -> TakeStatus:
+        names = [key.rpartition("/")[2] for key in self.keys.get(take, [])]
+        segments = sum(name.endswith(SUFFIX) for name in names)
+        return TakeStatus(take, MANIFEST_NAME in names, segments)
+
+
+class Composer:
+    """The composition of one process."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._task: asyncio.Task[None] | None = None
+
+    @classmethod
+    def of(cls, runtime: Runtime) -> Self:
+        """The composer of this process, made on first use."""
+        found = runtime.ports.get(cls)
+        if found is None:
+            found = runtime.ports[cls] = cls(runtime)
+        composer: Self = found
+        return composer
+
+    async def poll(self) -> None:
+        """Begin with the next recording that waits, unless one is in hand; returns at once."""
+        if self._task is not None and not self._task.done():
+            return
+        async with self._runtime.unit_of_work() as uow:
+            row = await service.claim(uow)
+        if row is not None:
+            self._task = asyncio.create_task(self._guarded(row), name=f"compose-{row.id}")
+
+    async def wait(self) -> None:
+        """Until the recording in hand is done with."""
+        if self._task is not None:
+            await self._task
+
+    async def aclose(self) -> None:
+        """Stop composing; the lease runs out and another process begins anew."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _guarded(self, row: RecordingRow) -> None:
+        work = self._runtime.config.data_dir / FOLDER / str(row.id)
+        try:
+            await self._compose(row, work)
+        except NothingToProduce as error:
+            await self._failed(row.id, Note.NOTHING_RECORDED, str(error))
+        except (ProductionFailed, StorageError, OSError, SQLAlchemyError) as error:
+            log.error("composition_failed", recording=str(row.id), error=repr(error))
+            await self._failed(row.id, Note.COMPOSITION_FAILED, repr(error))
+        finally:
+            await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
+
+    async def _compose(self, row: RecordingRow, work: Path) -> None:
+        found = await self._look(row.call_id)
+        step, takes = await self._decide(row, found)
+        if step is Next.WAIT:
+            async with self._runtime.unit_of_work() as uow:
+                await service.release(uow, row.id)
+            return
+        if step is Next.GIVE_UP:
+            raise NothingToProduce("no take has reached the store")
+        await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
+        await self._fetch(found, work / "takes")
+        async with self._runtime.unit_of_work() as uow:
+            names = await calls.names_of(uow, row.call_id)
+        order = Order(
+            takes=str(work / "takes"),
+            out=str(work / "out"),
+            names={str(user_id): name for user_id, name in names.items()},
+        )
+        result = await run_production(order, self._teller(row.id))
+        await self._store(row, result, takes, names)
+
+    async def _look(self, call_id: UUID) -> Stored:
+        found = Stored()
+        prefix = f"{PREFIX}/{call_id}/"
+        for info in await self._runtime.storage.list(prefix.rstrip("/")):
+            take, _, name = info.key.removeprefix(prefix).partition("/")
+            if name.endswith(SUFFIX) or name == MANIFEST_NAME:
+                found.keys.setdefault(take, []).append(info.key)
+                found.sizes[take] = found.sizes.get(take, 0) + info.size
+        return found
+
+    async def _decide(self, row: RecordingRow, found: Stored) -> tuple[Next, list[TakeStatus]]:
+        async with self._runtime.unit_of_work() as uow:
+            takes = found.statuses(await service.known_takes(uow, row.id))
+            await service.store_takes(uow, row.id, takes, found.sizes)
+            minutes = await settings.get(uow, WAIT_MINUTES, hospital_id=row.hospital_id)
+            assert row.ended_at is not None
+            step = next_step(takes, row.ended_at, uow.now, timedelta(minutes=minutes))
+        return step, takes
+
+    async def _fetch(self, found: Stored, folder: Path) -> None:
+        for take, keys in found.keys.items():
+            target = folder / take
+            await asyncio.to_thread(target.mkdir, parents=True, exist_ok=True)
+            for key in keys:
+                await self._runtime.storage.download(key, target / key.rpartition("/")[2])
+
+    def _teller(self, recording_id: UUID) -> "Teller":
+        return Teller(self._runtime, recording_id)
+
+    async def _store(
+        self, row: RecordingRow, result: Result, takes: list[TakeStatus], names: dict[UUID, str]
+    ) -> None:
+        made = new_id().hex
+        files = []
+        for position, product in enumerate(result.products):
+            file = self._file(row, product, position, names, made)
+            await self._runtime.storage.put(file.storage_key, Path(product.path))
+            files.append(file)
+        missing = not all(take.sealed for take in takes)
+        note = Note.TAKE_MISSING if missing else Note.DAMAGED if result.damaged else None
+        async with self._runtime.unit_of_work() as uow:
+            unused = await service.made(uow, row.id, files, result.duration_ms, note)
+        for key in unused:
+            await self._runtime.storage.delete(key)
+        log.info("recording_ready", recording=str(row.id), duration_ms=result.duration_ms)
+
+    def _file(
+        self,
+        row: RecordingRow,
+        product: Product,
+        position: int,
+        names: dict[UUID, str],
+        made: str,
+    ) -> RecordingFileRow:
+        user_id = UUID(product.user) if product.user is not None else None
+        suffix = Path(product.path).suffix
+        day = row.started_at.strftime("%Y%m%d-%H%M%S")
+        whose = "完整录像" if user_id is None else f"{names.get(user_id, '参与者')}的画面"
+        kind = FileKind.COMPOSED if user_id is None else FileKind.SIDE
+        return RecordingFileRow(
+            id=new_id(),
+            recording_id=row.id,
+            kind=kind.value,
+            user_id=user_id,
+            name=f"{whose}-{day}{suffix}",
+            content_type=product.content_type,
+            size=product.size,
+            duration_ms=product.duration_ms,
+            sha256=product.sha256,
+            storage_key=f"{PREFIX}/{row.call_id}/files/{made}/{Path(product.path).name}",
+            position=position,
+            created_at=self._runtime.clock.now(),
+        )
+
+    async def _failed(self, recording_id: UUID, note: Note, error: str) -> None:
+        async with self._runtime.unit_of_work() as uow:
+            await service.failed(uow, recording_id, note, error)
+
+
+class Teller:
+    """Stores the progress of a composition, every two seconds at most."""
+
+    def __init__(self, runtime: Runtime, recording_id: UUID) -> None:
+        self._runtime = runtime
+        self._recording_id = recording_id
+        self._told = 0.0
+
+    def __call__(self, done: float) -> Awaitable[None]:
+        return self._tell(done)
+
+    async def _tell(self, done: float) -> None:
+        if time.monotonic() - self._told < TELL_SECONDS:
+            return
+        self._told = time.monotonic()
+        async with self._runtime.unit_of_work() as uow:
+            await service.renew(uow, self._recording_id, done)

@@ -1,0 +1,11 @@
+"""Named refusals of recordings."""
+
+from core.errors import ProblemError
+
+
+class RecordingNotShared(ProblemError):
+    code, status, title = "recording_not_shared", 403, "医院未开放患者回看录像"
+
+
+class LinkInvalid(ProblemError):
+    code, status, title = "ticket_invalid", 403, "链接已失效，请重新打开"

@@ -1,0 +1,32 @@
+"""What recordings announce. The aggregate of every event is the recording."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from core.events import Event, event
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingEvent(Event):
+    """Which call in which room was recorded."""
+
+    room_id: UUID
+    call_id: UUID
+
+
+@event("recording.ready")
+@dataclass(frozen=True, kw_only=True)
+class RecordingReady(RecordingEvent):
+    """Sent when the files of a recording can be played; again when a lost take was found later."""
+
+    duration_ms: int
+    size: int
+    note: str | None
+
+
+@event("recording.failed")
+@dataclass(frozen=True, kw_only=True)
+class RecordingFailed(RecordingEvent):
+    """Sent when nothing playable could be made; `reason` names why."""
+
+    reason: str

@@ -1,0 +1,76 @@
+"""Tables of recordings."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.db import Base, hospital_column, id_column
+
+
+class RecordingRow(Base):
+    """The recording of one call, from the answer on.
+
+    `claimed_until` is the lease of the process that composes it; `not_before` rests a recording
+    that waits for a take or failed.
+    """
+
+    __tablename__ = "recordings"
+
+    id: Mapped[UUID] = id_column()
+    hospital_id: Mapped[UUID] = hospital_column()
+    room_id: Mapped[UUID] = mapped_column(ForeignKey("rooms.id"))
+    call_id: Mapped[UUID] = mapped_column(ForeignKey("calls.id"), unique=True)
+    state: Mapped[str] = mapped_column(String(16))
+    note: Mapped[str | None] = mapped_column(String(32))
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    duration_ms: Mapped[int | None] = mapped_column(BigInteger)
+    progress: Mapped[float] = mapped_column(default=0.0)
+    attempts: Mapped[int] = mapped_column(default=0)
+    last_error: Mapped[str | None] = mapped_column(Text)
+    not_before: Mapped[datetime | None]
+    claimed_until: Mapped[datetime | None]
+    ready_at: Mapped[datetime | None]
+    journals_dropped_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("ix_recordings_room", "room_id"),
+        Index("ix_recordings_hospital", "hospital_id", "started_at"),
+        Index("ix_recordings_work", "ended_at", postgresql_where=text("state = 'processing'")),
+    )
+
+
+class RecordingTakeRow(Base):
+    """One worker life of a recording. `bytes` lie in the store while the journals are kept."""
+
+    __tablename__ = "recording_takes"
+
+    recording_id: Mapped[UUID] = mapped_column(
+        ForeignKey("recordings.id", ondelete="CASCADE"), primary_key=True
+    )
+    take: Mapped[str] = mapped_column(String(64), primary_key=True)
+    bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    sealed_at: Mapped[datetime | None]
+
+
+class RecordingFileRow(Base):
+    """A finished file. `sha256` (hex) speaks of the stored bytes; `user_id` is set for a side."""
+
+    __tablename__ = "recording_files"
+
+    id: Mapped[UUID] = id_column()
+    recording_id: Mapped[UUID] = mapped_column(
+        ForeignKey("recordings.id", ondelete="CASCADE"), index=True
+    )
+    kind: Mapped[str] = mapped_column(String(16))
+    user_id: Mapped[UUID | None]
+    name: Mapped[str] = mapped_column(Text)
+    content_type: Mapped[str] = mapped_column(String(64))
+    size: Mapped[int] = mapped_column(BigInteger)
+    duration_ms: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    storage_key: Mapped[str] = mapped_column(Text)
+    position: Mapped[int]
+    created_at: Mapped[datetime]

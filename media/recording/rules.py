@@ -1,0 +1,67 @@
+"""When a recording is composed, given up or waited for. No I/O."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+#: Workers say what they seal; whoever was not heard has this long to show in the store.
+SETTLE = timedelta(seconds=2)
+MAX_ATTEMPTS = 3
+FIRST_PAUSE = timedelta(seconds=30)
+
+
+class RecordingState(StrEnum):
+    RECORDING = "recording"
+    PROCESSING = "processing"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class Note(StrEnum):
+    """What is to be said of a recording that is not whole."""
+
+    TAKE_MISSING = "take_missing"
+    DAMAGED = "damaged"
+    NOTHING_RECORDED = "nothing_recorded"
+    COMPOSITION_FAILED = "composition_failed"
+
+
+class FileKind(StrEnum):
+    COMPOSED = "composed"
+    SIDE = "side"
+
+
+class Next(StrEnum):
+    """What to do with a recording whose call is over."""
+
+    WAIT = "wait"
+    COMPOSE = "compose"
+    GIVE_UP = "give_up"
+
+
+@dataclass(frozen=True)
+class TakeStatus:
+    """A take that a worker announced or whose bytes lie in the store."""
+
+    take: str
+    sealed: bool
+    segments: int
+
+
+def next_step(
+    takes: list[TakeStatus], ended_at: datetime, now: datetime, patience: timedelta
+) -> Next:
+    """Compose when every known take is sealed; after `patience` with what there is."""
+    waited = now - ended_at
+    whole = bool(takes) and all(take.sealed for take in takes)
+    if whole and waited >= SETTLE:
+        return Next.COMPOSE
+    if waited < patience:
+        return Next.WAIT
+    return Next.COMPOSE if any(take.segments for take in takes) else Next.GIVE_UP
+
+
+def pause_after(attempts: int) -> timedelta:
+    """How long a failed composition rests before the next attempt."""
+    factor: int = 4 ** max(attempts - 1, 0)
+    return FIRST_PAUSE * factor

@@ -1,0 +1,273 @@
+"""The verbs of a recording. Each runs in the caller's unit of work and never commits."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from core import audit
+from core.identity.caller import Caller
+from core.ids import new_id
+from core.uow import UnitOfWork
+from media.recording.events import RecordingFailed, RecordingReady
+from media.recording.models import RecordingFileRow, RecordingRow, RecordingTakeRow
+from media.recording.rules import (
+    MAX_ATTEMPTS,
+    Note,
+    RecordingState,
+    TakeStatus,
+    pause_after,
+)
+
+LEASE = timedelta(seconds=60)
+LOOK_AGAIN = timedelta(seconds=5)
+
+
+async def begin(uow: UnitOfWork, *, hospital_id: UUID, room_id: UUID, call_id: UUID) -> None:
+    """A recorded call was answered; repeating it does nothing."""
+    await uow.session.execute(
+        insert(RecordingRow)
+        .values(
+            id=new_id(),
+            hospital_id=hospital_id,
+            room_id=room_id,
+            call_id=call_id,
+            state=RecordingState.RECORDING.value,
+            started_at=uow.now,
+            progress=0.0,
+            attempts=0,
+        )
+        .on_conflict_do_nothing(index_elements=[RecordingRow.call_id])
+    )
+
+
+async def finish(uow: UnitOfWork, call_id: UUID) -> None:
+    """The call is over: the recording waits for its takes and is composed."""
+    await uow.session.execute(
+        update(RecordingRow)
+        .where(
+            RecordingRow.call_id == call_id,
+            RecordingRow.state == RecordingState.RECORDING,
+        )
+        .values(state=RecordingState.PROCESSING.value, ended_at=uow.now)
+    )
+
+
+async def take_started(uow: UnitOfWork, call_id: UUID, take: str) -> None:
+    """A worker began a take; it will be waited for."""
+    await _note_take(uow, call_id, take, None)
+
+
+async def take_sealed(uow: UnitOfWork, call_id: UUID, take: str) -> None:
+    """A take lies whole in the store. One that comes after the recording was composed without it
+    (its worker was down) has the recording composed again.
+    """
+    recording_id = await _note_take(uow, call_id, take, uow.now)
+    if recording_id is None:
+        return
+    await uow.session.execute(
+        update(RecordingRow)
+        .where(
+            RecordingRow.id == recording_id,
+            RecordingRow.state.in_([RecordingState.READY, RecordingState.FAILED]),
+            RecordingRow.note.in_([Note.TAKE_MISSING, Note.NOTHING_RECORDED]),
+        )
+        .values(state=RecordingState.PROCESSING.value, attempts=0, not_before=None, progress=0.0)
+    )
+
+
+async def _note_take(
+    uow: UnitOfWork, call_id: UUID, take: str, sealed_at: datetime | None
+) -> UUID | None:
+    recording_id = await uow.session.scalar(
+        select(RecordingRow.id).where(RecordingRow.call_id == call_id)
+    )
+    if recording_id is None:
+        return None
+    statement = insert(RecordingTakeRow).values(
+        recording_id=recording_id, take=take, bytes=0, sealed_at=sealed_at
+    )
+    if sealed_at is None:
+        statement = statement.on_conflict_do_nothing()
+    else:
+        statement = statement.on_conflict_do_update(
+            index_elements=[RecordingTakeRow.recording_id, RecordingTakeRow.take],
+            set_={"sealed_at": sealed_at},
+        )
+    await uow.session.execute(statement)
+    return recording_id
+
+
+# ---- composing -------------------------------------------------------------------------------
+
+
+async def claim(uow: UnitOfWork) -> RecordingRow | None:
+    """Take the oldest recording that waits to be composed; the lease runs for a minute."""
+    row = await uow.session.scalar(
+        select(RecordingRow)
+        .where(
+            RecordingRow.state == RecordingState.PROCESSING,
+            or_(RecordingRow.not_before.is_(None), RecordingRow.not_before <= uow.now),
+            or_(RecordingRow.claimed_until.is_(None), RecordingRow.claimed_until <= uow.now),
+        )
+        .order_by(RecordingRow.ended_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    if row is not None:
+        row.claimed_until = uow.now + LEASE
+        await uow.session.flush()
+    return row
+
+
+async def renew(uow: UnitOfWork, recording_id: UUID, progress: float) -> None:
+    """Store how far the composition has come and keep the lease."""
+    await uow.session.execute(
+        update(RecordingRow)
+        .where(RecordingRow.id == recording_id)
+        .values(progress=progress, claimed_until=uow.now + LEASE)
+    )
+
+
+async def release(uow: UnitOfWork, recording_id: UUID) -> None:
+    """Nothing to compose yet: look again in a few seconds."""
+    await uow.session.execute(
+        update(RecordingRow)
+        .where(RecordingRow.id == recording_id)
+        .values(claimed_until=None, not_before=uow.now + LOOK_AGAIN)
+    )
+
+
+async def known_takes(uow: UnitOfWork, recording_id: UUID) -> set[str]:
+    """Takes that workers have announced."""
+    found = await uow.session.scalars(
+        select(RecordingTakeRow.take).where(RecordingTakeRow.recording_id == recording_id)
+    )
+    return set(found)
+
+
+async def store_takes(
+    uow: UnitOfWork, recording_id: UUID, takes: Sequence[TakeStatus], sizes: dict[str, int]
+) -> None:
+    """Note what was found in the store: bytes per take, and which are sealed."""
+    for take in takes:
+        sealed_at = uow.now if take.sealed else None
+        statement = insert(RecordingTakeRow).values(
+            recording_id=recording_id,
+            take=take.take,
+            bytes=sizes.get(take.take, 0),
+            sealed_at=sealed_at,
+        )
+        changed: dict[str, object] = {"bytes": sizes.get(take.take, 0)}
+        if sealed_at is not None:
+            changed["sealed_at"] = sealed_at
+        await uow.session.execute(
+            statement.on_conflict_do_update(
+                index_elements=[RecordingTakeRow.recording_id, RecordingTakeRow.take], set_=changed
+            )
+        )
+
+
+async def made(
+    uow: UnitOfWork,
+    recording_id: UUID,
+    files: Sequence[RecordingFileRow],
+    duration_ms: int,
+    note: Note | None,
+) -> list[str]:
+    """The files are in the store: they replace those of an earlier composition.
+
+    Announces `RecordingReady`; returns the storage keys that are no longer used.
+    """
+    row = await uow.session.get_one(RecordingRow, recording_id, with_for_update=True)
+    old = await uow.session.scalars(
+        select(RecordingFileRow.storage_key).where(RecordingFileRow.recording_id == recording_id)
+    )
+    unused = list(old)
+    await uow.session.execute(
+        delete(RecordingFileRow).where(RecordingFileRow.recording_id == recording_id)
+    )
+    uow.session.add_all(files)
+    row.state, row.note = RecordingState.READY.value, note.value if note else None
+    row.duration_ms, row.progress = duration_ms, 1.0
+    row.ready_at, row.claimed_until, row.last_error = uow.now, None, None
+    uow.record(
+        RecordingReady(
+            hospital_id=row.hospital_id,
+            aggregate_id=row.id,
+            occurred_at=uow.now,
+            room_id=row.room_id,
+            call_id=row.call_id,
+            duration_ms=duration_ms,
+            size=sum(each.size for each in files),
+            note=row.note,
+        )
+    )
+    return unused
+
+
+async def failed(uow: UnitOfWork, recording_id: UUID, note: Note, error: str) -> None:
+    """A composition failed: it is tried again a few times, then announced as `RecordingFailed`.
+
+    Nothing recorded at all is final at once.
+    """
+    row = await uow.session.get_one(RecordingRow, recording_id, with_for_update=True)
+    row.attempts += 1
+    row.last_error, row.claimed_until = error[:2000], None
+    if note is Note.COMPOSITION_FAILED and row.attempts < MAX_ATTEMPTS:
+        row.not_before = uow.now + pause_after(row.attempts)
+        return
+    row.state, row.note = RecordingState.FAILED.value, note.value
+    uow.record(
+        RecordingFailed(
+            hospital_id=row.hospital_id,
+            aggregate_id=row.id,
+            occurred_at=uow.now,
+            room_id=row.room_id,
+            call_id=row.call_id,
+            reason=note.value,
+        )
+    )
+
+
+async def note_look(
+    uow: UnitOfWork, caller: Caller, recording: RecordingRow, file: RecordingFileRow
+) -> None:
+    """Every link is a look, a patient's own one too."""
+    detail = {
+        "file": file.id,
+        "kind": file.kind,
+        "room": recording.room_id,
+        "call": recording.call_id,
+    }
+    await audit.record(uow, caller, "recording.look", "recording", recording.id, detail=detail)
+
+
+async def journals_to_drop(uow: UnitOfWork, before: datetime) -> list[RecordingRow]:
+    """Whole recordings that were ready before a moment and whose journals are still kept."""
+    found = await uow.session.scalars(
+        select(RecordingRow)
+        .where(
+            RecordingRow.state == RecordingState.READY,
+            RecordingRow.note.is_(None),
+            RecordingRow.ready_at < before,
+            RecordingRow.journals_dropped_at.is_(None),
+        )
+        .limit(200)
+    )
+    return list(found)
+
+
+async def journals_dropped(uow: UnitOfWork, recording_id: UUID) -> None:
+    await uow.session.execute(
+        update(RecordingRow)
+        .where(RecordingRow.id == recording_id)
+        .values(journals_dropped_at=uow.now)
+    )
+    await uow.session.execute(
+        update(RecordingTakeRow)
+        .where(RecordingTakeRow.recording_id == recording_id)
+        .values(bytes=0)
+    )

@@ -1,0 +1,31 @@
+"""What a hospital may set about recordings."""
+
+from core.settings import declare
+
+PATIENT_MAY_WATCH = declare(
+    "recording.patient_may_watch",
+    bool,
+    True,
+    title="患者可回看录像",
+    description="关闭时，录像只对医生、监督员和管理员开放",
+)
+WAIT_MINUTES = declare(
+    "recording.wait_minutes",
+    int,
+    10,
+    title="等待录制片段的时长",
+    description="媒体服务器故障后，等待其找回录制片段的时间；超过后用已有片段合成",
+    unit="分钟",
+    minimum=1,
+    maximum=1440,
+)
+KEEP_JOURNAL_DAYS = declare(
+    "recording.keep_journal_days",
+    int,
+    7,
+    title="原始片段保留天数",
+    description="录像合成完成后，原始录制片段的保留时间",
+    unit="天",
+    minimum=0,
+    maximum=365,
+)
