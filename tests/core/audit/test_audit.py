@@ -127,6 +127,7 @@ async def test_staff_looks_are_recorded_and_a_patients_own_are_not(
     assert page["items"][0]["role"] == "supervisor"
 
 
+@pytest.mark.requirement("S1-165", "S3-019")
 async def test_the_list_is_filtered_paged_and_itself_audited(
     runtime: Runtime, cast: Cast, client: Client, clock: FakeClock
 ) -> None:

@@ -50,6 +50,7 @@ async def verify(client: Client, person: Person, name: str, number: str) -> Any:
     return await client.post("/me/real-name", token=person.token, json=body)
 
 
+@pytest.mark.requirement("S4-077")
 async def test_the_real_name_is_checked_and_kept_unreadable(
     cast: Cast, client: Client, registry: Registry, runtime: Runtime
 ) -> None:

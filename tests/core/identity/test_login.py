@@ -1,5 +1,6 @@
 """Logging in by code and by password, and how guesses are slowed down."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -191,6 +192,7 @@ async def test_a_bad_phone_is_a_named_error(
     assert answer.json["fields"][0]["field"] == "phone"
 
 
+@pytest.mark.requirement("S4-016")
 async def test_a_doctor_logs_in_by_password_and_changes_role(
     client: Client, doctor: UUID, hospital: UUID
 ) -> None:
@@ -230,6 +232,13 @@ async def test_the_fifth_wrong_password_locks_for_a_minute_then_two(
     (await try_password(client, PASSWORD)).expect(200)
     assert (await try_password(client, "wrong")).code == "password_wrong"
     (await try_password(client, PASSWORD)).expect(200)
+
+
+async def test_many_guesses_at_once_are_not_more_guesses(client: Client, doctor: UUID) -> None:
+    answers = await asyncio.gather(*(try_password(client, f"wrong-{n}") for n in range(12)))
+    codes = [answer.code for answer in answers]
+    assert codes.count("password_wrong") == 5
+    assert codes.count("too_many_attempts") == 7
 
 
 async def test_an_unknown_account_answers_like_a_wrong_password(
