@@ -160,7 +160,10 @@ def provide_adapters(runtime: Runtime) -> None:
         private_key=_private_key(config.wechat_private_key),
         api_v3_key=_secret(config.wechat_api_v3_key).encode(),
     )
-    runtime.provide(PaymentGateway, WechatPay(config.wechat_url, merchant, now))
+    known = _platform_keys(config.wechat_platform_key)
+    runtime.provide(
+        PaymentGateway, WechatPay(config.wechat_url, merchant, now, platform_keys=known)
+    )
 
 
 def missing_adapters(config: Config) -> list[str]:
@@ -196,6 +199,19 @@ async def close_adapters(runtime: Runtime) -> None:
 
 def _secret(value: Any) -> str:
     return value.get_secret_value() if value is not None else ""
+
+
+def _platform_keys(path: Path | None) -> dict[str, rsa.RSAPublicKey]:
+    """The configured platform key by serial; without one the certificates are fetched."""
+    from clinical.payments.wechat import ProtocolError, load_public_key
+
+    if path is None:
+        return {}
+    try:
+        serial, key = load_public_key(path.read_bytes())
+    except (OSError, ProtocolError) as error:
+        raise SetupProblem(f"ZHENJIAN_WECHAT_PLATFORM_KEY: cannot use {path}: {error}") from error
+    return {serial: key}
 
 
 def _private_key(path: Path) -> rsa.RSAPrivateKey:

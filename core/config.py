@@ -74,13 +74,15 @@ class Config(BaseSettings):
     his_url: str | None = Field(None, description="Hospital information system.")
     his_key: str = Field("zhenjian", description="Key identifier at the HIS.")
     his_secret: SecretStr | None = Field(None, description="Secret at the HIS.")
-    wechat_url: str = Field("", description="WeChat Pay API address.")
+    wechat_url: str = Field("https://api.mch.weixin.qq.com", description="WeChat Pay API address.")
     wechat_mchid: str | None = Field(None, description="WeChat Pay merchant number.")
     wechat_appid: str | None = Field(None, description="WeChat application id.")
     wechat_serial: str | None = Field(None, description="Serial of the merchant certificate.")
     wechat_private_key: Path | None = Field(None, description="Merchant's private key, PEM file.")
     wechat_api_v3_key: SecretStr | None = Field(None, description="APIv3 key, 32 characters.")
-    wechat_platform_key: Path | None = Field(None, description="Platform certificate, PEM file.")
+    wechat_platform_key: Path | None = Field(
+        None, description="Platform certificate or public key, PEM."
+    )
 
     @field_validator("data_dir")
     @classmethod

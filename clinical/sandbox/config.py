@@ -22,6 +22,8 @@ class SandboxConfig:
     `callback_pace` stretches WeChat's retry schedule (15 s, 15 s, 30 s ...): 1 is the real one.
     `refund_seconds` is how long a refund takes, `late_seconds` how long a late callback,
     `hang_seconds` how long a call hangs under the fault "timeout".
+    `public_key_id` (`PUB_KEY_ID_…`) makes the platform sign as it does for merchants that verify
+    with a bare public key instead of certificates.
     `bill_ready_hour` is the hour (China time) of the next day from which a day's bill exists.
     """
 
@@ -34,6 +36,7 @@ class SandboxConfig:
     late_seconds: float = 90.0
     hang_seconds: float = 30.0
     bill_ready_hour: int = 10
+    public_key_id: str | None = None
     now: Callable[[], datetime] = field(default=system_now)
 
     @property

@@ -28,6 +28,7 @@ class World:
         self.config = config
         self.now = config.now
         self.keys = keys.load(config.folder)
+        self.platform_serial = config.public_key_id or self.keys.platform.serial
         self.store = Store(config.folder / "state.sqlite3")
         self.faults = Faults(self.store)
         self.stopping = asyncio.Event()

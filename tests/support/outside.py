@@ -45,6 +45,7 @@ def wechat_gateway(
     *,
     base_url: str | None = None,
     with_certificate: bool = True,
+    platform_pem: bytes | None = None,
     **options: Any,
 ) -> WechatPay:
     """The real client, as the merchant whose keys the simulator made."""
@@ -59,7 +60,8 @@ def wechat_gateway(
     )
     known = {}
     if with_certificate:
-        serial, key = wechat.load_public_key((folder / "platform.cert.pem").read_bytes())
+        pem = platform_pem or (folder / "platform.cert.pem").read_bytes()
+        serial, key = wechat.load_public_key(pem)
         known = {serial: key}
     return WechatPay(base_url or server.url, merchant, now, platform_keys=known, **options)
 

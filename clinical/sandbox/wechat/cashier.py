@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from clinical.sandbox.look import page
 from clinical.sandbox.store import Document
 from clinical.sandbox.wechat import orders
+from clinical.sandbox.wechat.protocol import ZONE
 from clinical.sandbox.world import World, world_of
 
 MERCHANT = "诊间互联网医院"
@@ -100,7 +101,7 @@ def _cashier(order: Document, prepay_id: str, back: str, problem: str | None) ->
     expiry = order["time_expire"]
     until = ""
     if expiry:
-        local = datetime.fromisoformat(expiry)
+        local = datetime.fromisoformat(expiry).astimezone(ZONE)
         until = f"<div><dt>请在此前支付</dt><dd>{local:%H:%M}</dd></div>"
     if problem is None:
         actions = f"""

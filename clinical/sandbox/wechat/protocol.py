@@ -129,7 +129,7 @@ def platform_headers(world: World, raw: bytes, *, spoiled: bool = False) -> dict
     return {
         "Wechatpay-Timestamp": timestamp,
         "Wechatpay-Nonce": nonce,
-        "Wechatpay-Serial": world.keys.platform.serial,
+        "Wechatpay-Serial": world.platform_serial,
         "Wechatpay-Signature": base64.b64encode(signature).decode(),
         "Wechatpay-Signature-Type": SCHEME,
     }

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from clinical.payments import wechat
@@ -358,6 +359,31 @@ async def test_the_platforms_certificate_is_fetched_when_its_serial_is_unknown(
         assert isinstance(await gateway.read_callback(*mailbox.letters[0]), PaymentNotice)
     finally:
         await gateway.aclose()
+
+
+async def test_a_merchant_with_the_platforms_public_key_alone_needs_no_certificates(
+    tmp_path: Path, made_keys: Path, clock: FakeClock, mailbox: Mailbox
+) -> None:
+    config = sandbox_config(
+        tmp_path, made_keys, clock.now, public_key_id="PUB_KEY_ID_0114232134912410000000000000"
+    )
+    async with SandboxServer(config) as server:
+        pair = server.world.keys.platform
+        pem = pair.private_key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        payer = Payer(server)
+        await payer.fault(certificates="error")
+        gateway = wechat_gateway(server, clock.now, platform_pem=pem)
+        await payer.press(await gateway.place_h5(order(clock, mailbox), BACK))
+        await server.world.idle()
+        assert isinstance(await gateway.read_callback(*mailbox.letters[0]), PaymentNotice)
+        await gateway.aclose()
+        stranger = wechat_gateway(server, clock.now)
+        with pytest.raises(CallbackRefused):
+            await stranger.read_callback(*mailbox.letters[0])
+        await stranger.aclose()
+        await payer.close()
 
 
 async def test_without_a_certificate_a_callback_waits_rather_than_being_called_forged(
