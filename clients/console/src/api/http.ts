@@ -1,0 +1,182 @@
+import { newClientId } from "@zhenjian/realtime";
+import { Problem, problemOf } from "@/api/problem";
+import type { Tokens } from "@/api/types";
+import { session } from "@/session";
+
+const BASE = "/api/v1";
+/** Renewed this long before it runs out, so that no request has to fail first. */
+const EARLY_MS = 30_000;
+
+type Query = Record<string, string | number | boolean | null | undefined>;
+
+interface Options {
+  query?: Query;
+  body?: unknown;
+  /** Sends an Idempotency-Key; give your own to repeat a request. */
+  idempotent?: boolean | string;
+  /** Without the access token. */
+  open?: boolean;
+  signal?: AbortSignal;
+}
+
+let onLogout: (code: string) => void = () => undefined;
+let onRenewed: (token: string) => void = () => undefined;
+
+export function hooks(handlers: {
+  logout: (code: string) => void;
+  renewed: (token: string) => void;
+}): void {
+  onLogout = handlers.logout;
+  onRenewed = handlers.renewed;
+}
+
+export function withQuery(path: string, query: Query = {}): string {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== null && value !== undefined && value !== "") parameters.set(name, String(value));
+  }
+  const text = parameters.toString();
+  return text ? `${path}?${text}` : path;
+}
+
+async function send(method: string, path: string, options: Options, token: string | null) {
+  const headers: Record<string, string> = {};
+  if (token) headers["Authorization"] = `Bearer ${token}`;
+  let body: BodyInit | undefined;
+  if (options.body instanceof FormData) body = options.body;
+  else if (options.body !== undefined) {
+    headers["Content-Type"] = "application/json";
+    body = JSON.stringify(options.body);
+  }
+  if (typeof options.idempotent === "string") headers["Idempotency-Key"] = options.idempotent;
+  try {
+    return await fetch(BASE + withQuery(path, options.query), {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body }),
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
+  } catch (error) {
+    if ((error as Error).name === "AbortError") throw error;
+    throw new Problem("offline", 0, "网络连接不上，请检查网络后重试");
+  }
+}
+
+/** The access token, renewed first when it is about to run out. */
+export async function accessToken(): Promise<string> {
+  const tokens = session.reread();
+  if (!tokens) throw new Problem("unauthenticated", 401, "请先登录");
+  if (tokens.expires_at - Date.now() > EARLY_MS) return tokens.access_token;
+  return refresh();
+}
+
+let refreshing: Promise<string> | null = null;
+
+/** A new access token. Tabs take turns, because a refresh token works once. */
+export function refresh(): Promise<string> {
+  refreshing ??= exclusively(renew).finally(() => {
+    refreshing = null;
+  });
+  return refreshing;
+}
+
+async function exclusively<T>(work: () => Promise<T>): Promise<T> {
+  // Locks exist on secure pages only; a plain-HTTP page is a test on one tab.
+  if (!("locks" in navigator)) return work();
+  return navigator.locks.request("zhenjian.refresh", work) as Promise<T>;
+}
+
+async function renew(): Promise<string> {
+  const before = session.tokens?.access_token;
+  const tokens = session.reread();
+  if (!tokens) throw new Problem("unauthenticated", 401, "请先登录");
+  if (tokens.access_token !== before && tokens.expires_at - Date.now() > EARLY_MS) {
+    return tokens.access_token;
+  }
+  const response = await send(
+    "POST",
+    "/auth/refresh",
+    { body: { refresh_token: tokens.refresh_token } },
+    null,
+  );
+  if (!response.ok) {
+    const problem = await problemOf(response);
+    if (response.status === 401) onLogout(problem.code);
+    throw problem;
+  }
+  const fresh = (await response.json()) as Tokens;
+  session.begin(fresh);
+  onRenewed(fresh.access_token);
+  return fresh.access_token;
+}
+
+async function call(method: string, path: string, given: Options): Promise<Response> {
+  const options = {
+    ...given,
+    idempotent: given.idempotent === true ? newClientId() : given.idempotent,
+  };
+  const token = options.open ? null : await accessToken();
+  let response = await send(method, path, options, token);
+  if (response.status === 401 && !options.open) {
+    const problem = await problemOf(response.clone());
+    if (problem.code !== "token_expired") {
+      onLogout(problem.code);
+      throw problem;
+    }
+    response = await send(method, path, options, await refresh());
+  }
+  if (!response.ok) throw await problemOf(response);
+  return response;
+}
+
+async function json<T>(method: string, path: string, options: Options): Promise<T> {
+  const response = await call(method, path, options);
+  if (response.status === 204) return undefined as T;
+  return (await response.json()) as T;
+}
+
+export const http = {
+  get: <T>(path: string, query?: Query, options: Options = {}) =>
+    json<T>("GET", path, { ...options, query: query ?? {} }),
+  post: <T>(path: string, body?: unknown, options: Options = {}) =>
+    // Every POST carries a key: where the server asks for one, a repetition on the wire counts once.
+    json<T>("POST", path, { idempotent: true, ...options, body }),
+  put: <T>(path: string, body?: unknown, options: Options = {}) =>
+    json<T>("PUT", path, { ...options, body }),
+  patch: <T>(path: string, body?: unknown) => json<T>("PATCH", path, { body }),
+  delete: <T>(path: string, query?: Query) => json<T>("DELETE", path, { query: query ?? {} }),
+
+  /** Fetches a file with the token and hands it to the browser's download. */
+  async download(path: string, query: Query, name: string): Promise<void> {
+    const response = await call("GET", path, { query });
+    const url = URL.createObjectURL(await response.blob());
+    const link = document.createElement("a");
+    link.href = url;
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(url), 10_000);
+  },
+
+  /** Uploads with progress; fetch cannot report it. */
+  async upload<T>(path: string, form: FormData, progress: (share: number) => void): Promise<T> {
+    const token = await accessToken();
+    return new Promise<T>((resolve, reject) => {
+      const request = new XMLHttpRequest();
+      request.open("POST", BASE + path);
+      request.setRequestHeader("Authorization", `Bearer ${token}`);
+      request.upload.onprogress = (event) => {
+        if (event.lengthComputable) progress(event.loaded / event.total);
+      };
+      request.onerror = () => reject(new Problem("offline", 0, "网络连接不上，请检查网络后重试"));
+      request.onload = () => {
+        if (request.status >= 200 && request.status < 300) {
+          resolve(JSON.parse(request.responseText) as T);
+        } else {
+          const response = new Response(request.responseText, { status: request.status });
+          void problemOf(response).then(reject);
+        }
+      };
+      request.send(form);
+    });
+  },
+};

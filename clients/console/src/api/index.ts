@@ -1,0 +1,151 @@
+import { http } from "@/api/http";
+import type {
+  Agreement,
+  AuditRow,
+  Consultation,
+  ConsultationCounts,
+  Department,
+  DeviceSession,
+  FileLink,
+  FileRef,
+  Message,
+  Page,
+  ParkedEvent,
+  Phrase,
+  Rating,
+  Recording,
+  RoomView,
+  Role,
+  Setting,
+  SettingChange,
+  SettingScope,
+  SettingValue,
+  StaffMember,
+  SystemStatus,
+  Tokens,
+  User,
+} from "@/api/types";
+import { deviceId, deviceName } from "@/session";
+import type { InboxPage } from "@zhenjian/realtime";
+
+const device = () => ({ id: deviceId(), name: deviceName(), platform: "pc" });
+const open = { open: true };
+
+export const auth = {
+  smsCode: (phone: string) =>
+    http.post<{ retry_after: number }>("/auth/sms-codes", { phone }, open),
+  bySms: (phone: string, code: string) =>
+    http.post<Tokens>("/auth/login/sms", { phone, code, device: device() }, open),
+  byPassword: (login: string, password: string) =>
+    http.post<Tokens>("/auth/login/password", { login, password, device: device() }, open),
+  changeRole: (role: Role, hospital_id: string) =>
+    http.post<Tokens>("/auth/role", { role, hospital_id }),
+  logout: () => http.post<void>("/auth/logout"),
+  sessions: () => http.get<DeviceSession[]>("/auth/sessions"),
+  revoke: (id: string) => http.delete<void>(`/auth/sessions/${id}`),
+};
+
+export const me = {
+  read: () => http.get<{ user: User }>("/me"),
+  edit: (change: { name?: string; avatar_file_id?: string }) => http.patch<unknown>("/me", change),
+  password: (body: { old?: string; new: string }) => http.put<void>("/me/password", body),
+  agreements: () => http.get<Agreement[]>("/me/agreements"),
+  accept: (code: string, version: string) => http.post<void>("/me/agreements", { code, version }),
+};
+
+export interface ConsultationFilter {
+  state?: string;
+  q?: string;
+  patient_id?: string;
+  doctor_id?: string;
+  from?: string;
+  to?: string;
+  cursor?: string | null;
+  limit?: number;
+}
+
+export const consultations = {
+  list: (filter: ConsultationFilter, signal?: AbortSignal) =>
+    http.get<Page<Consultation>>("/consultations", { ...filter }, signal ? { signal } : {}),
+  counts: () => http.get<ConsultationCounts>("/consultations/counts"),
+  show: (id: string) => http.get<Consultation>(`/consultations/${id}`),
+  accept: (id: string) => http.post<Consultation>(`/consultations/${id}/accept`),
+  decline: (id: string, reason: string) =>
+    http.post<Consultation>(`/consultations/${id}/decline`, { reason }),
+  decideProof: (id: string, accepted: boolean, reason?: string) =>
+    http.post<Consultation>(`/consultations/${id}/proof-decision`, {
+      accepted,
+      ...(reason ? { reason } : {}),
+    }),
+  saveNote: (id: string, note: { diagnosis: string; advice: string }) =>
+    http.put<unknown>(`/consultations/${id}/closing-note`, note),
+  end: (id: string) => http.post<Consultation>(`/consultations/${id}/end`),
+  refund: (id: string, reason: string) =>
+    http.post<Consultation>(`/consultations/${id}/refund`, { reason }),
+  history: (id: string) =>
+    http.get<Consultation[] | Page<Consultation>>(`/consultations/${id}/history`),
+  exportCsv: (filter: ConsultationFilter, name: string) =>
+    http.download("/consultations/export.csv", { ...filter }, name),
+  questions: () => http.get<{ id: string; text: string; red_flag: boolean }[]>("/intake/questions"),
+};
+
+export const phrases = {
+  list: () => http.get<Phrase[] | Page<Phrase>>("/phrases"),
+  add: (phrase: Omit<Phrase, "id">) => http.post<Phrase>("/phrases", phrase),
+  edit: (id: string, phrase: Omit<Phrase, "id">) => http.put<Phrase>(`/phrases/${id}`, phrase),
+  remove: (id: string) => http.delete<void>(`/phrases/${id}`),
+};
+
+export const ratings = {
+  received: (cursor?: string | null) => http.get<Page<Rating>>("/ratings/received", { cursor }),
+};
+
+export const files = {
+  upload: (file: Blob, name: string, purpose: string, progress: (share: number) => void) => {
+    const form = new FormData();
+    form.set("purpose", purpose);
+    form.set("file", file, name);
+    return http.upload<FileRef>("/files", form, progress);
+  },
+  links: (ids: string[]) => http.post<Record<string, FileLink>>("/files/links", { ids }),
+};
+
+export const rooms = {
+  show: (id: string) => http.get<RoomView>(`/rooms/${id}`),
+  messages: (id: string, where: { after?: number; before?: number; limit?: number }) =>
+    http.get<{ messages: Message[]; has_more: boolean }>(`/rooms/${id}/messages`, where),
+  recordings: (id: string) => http.get<Recording[]>(`/rooms/${id}/recordings`),
+  recordingLink: (recording: string, file: string) =>
+    http.post<{ url: string; expires_at: string }>(`/recordings/${recording}/files/${file}/link`),
+};
+
+export const inbox = {
+  after: (cursor: number) => http.get<InboxPage>("/inbox", { after: cursor, limit: 100 }),
+  read: (up_to: number) => http.put<void>("/inbox/read", { up_to }),
+};
+
+export const administration = {
+  settings: () => http.get<Setting[]>("/settings"),
+  changeSetting: (
+    key: string,
+    change: { value: SettingValue; scope: SettingScope; scope_id?: string; reason?: string },
+  ) => http.put<unknown>(`/settings/${key}`, change),
+  resetSetting: (key: string, scope: SettingScope, scope_id?: string) =>
+    http.delete<void>(`/settings/${key}`, { scope, scope_id }),
+  settingHistory: (key: string) => http.get<SettingChange[]>(`/settings/${key}/history`),
+  audit: (filter: Record<string, string | null | undefined>) =>
+    http.get<Page<AuditRow>>("/audit", filter),
+  parked: (cursor?: string | null) => http.get<Page<ParkedEvent>>("/outbox/parked", { cursor }),
+  retry: (id: string) => http.post<void>(`/outbox/parked/${id}/retry`),
+  staff: (filter: Record<string, string | null | undefined>) =>
+    http.get<Page<StaffMember>>("/staff", filter),
+  enableStaff: (id: string, enabled: boolean) =>
+    http.put<void>(`/staff/${id}/enabled`, { enabled }),
+  system: () => http.get<SystemStatus>("/system"),
+  departments: () => http.get<Department[]>("/departments"),
+};
+
+/** Some lists come bare, some as a page. */
+export function listOf<T>(answer: T[] | Page<T>): T[] {
+  return Array.isArray(answer) ? answer : answer.items;
+}

@@ -1,0 +1,255 @@
+import type { FileRef, Message, Role, RoomView } from "@zhenjian/realtime";
+
+export type { FileRef, Message, Role, RoomView };
+
+export interface Page<T> {
+  items: T[];
+  next: string | null;
+}
+
+export interface User {
+  id: string;
+  name: string;
+  phone_masked: string | null;
+  real_name_verified: boolean;
+  avatar: string | null;
+}
+
+export interface RoleGrant {
+  role: Role;
+  hospital_id: string;
+  hospital_name: string;
+  department_ids: string[];
+}
+
+export interface Tokens {
+  access_token: string;
+  /** Seconds. */
+  expires_in: number;
+  refresh_token: string;
+  session_id: string;
+  role: Role;
+  user: User;
+  hospital: { id: string; name: string };
+  roles: RoleGrant[];
+}
+
+export interface DeviceSession {
+  id: string;
+  device_name: string;
+  platform: string;
+  created_at: string;
+  last_seen_at: string;
+  current: boolean;
+}
+
+export interface Agreement {
+  code: string;
+  title: string;
+  version: string;
+  text: string;
+  accepted_at: string | null;
+}
+
+export interface Patient {
+  id: string;
+  kind: "adult" | "child";
+  name: string;
+  sex: "male" | "female";
+  birth_date: string;
+  age_text: string;
+  id_type: string;
+  id_number_masked: string | null;
+  phone_masked: string | null;
+  address: string | null;
+  relation: string;
+  verified: boolean;
+  card_number: string | null;
+  guardian: {
+    name: string;
+    id_number_masked: string;
+    phone_masked: string | null;
+    address: string | null;
+    verified: boolean;
+  } | null;
+}
+
+export interface DoctorRef {
+  id: string;
+  name: string;
+  title: string;
+  department: { id: string; name: string };
+  avatar: string | null;
+}
+
+export type ConsultationState =
+  "draft" | "awaiting_payment" | "waiting" | "active" | "ended" | "cancelled";
+
+export type RevisitStatus =
+  | "unchecked"
+  | "eligible"
+  | "proof_required"
+  | "proof_submitted"
+  | "proof_confirmed"
+  | "proof_rejected";
+
+export interface Consultation {
+  id: string;
+  number: string;
+  kind: string;
+  mode: "text" | "video";
+  purpose: "revisit" | "refill";
+  state: ConsultationState;
+  state_text: string;
+  close_reason: string | null;
+  close_text?: string | null;
+  patient: Patient;
+  doctor: DoctorRef;
+  room_id: string | null;
+  order_id: string | null;
+  price_fen: number;
+  description: string;
+  onset: string;
+  answers: Record<string, boolean>;
+  red_flag: boolean;
+  attachments: FileRef[];
+  revisit: {
+    status: RevisitStatus;
+    evidence: { visit_date: string; department: string; diagnosis: string }[];
+    proof: FileRef[];
+    reason?: string | null;
+  };
+  consent: { version: string; accepted_at: string; recording_agreed: boolean } | null;
+  created_at: string;
+  submitted_at: string | null;
+  paid_at: string | null;
+  accept_by: string | null;
+  accepted_at: string | null;
+  ended_at: string | null;
+  closing_note: { diagnosis: string; advice: string; at: string } | null;
+  rating: Rating | null;
+  unread: number;
+  last_message: { text: string; at: string } | null;
+}
+
+export interface Rating {
+  id: string;
+  consultation_id?: string;
+  stars: number;
+  tags: string[];
+  comment: string;
+  at: string;
+  patient_name_masked?: string;
+}
+
+export type ConsultationCounts = Partial<Record<ConsultationState, number>>;
+
+export interface Phrase {
+  id: string;
+  category: string;
+  text: string;
+}
+
+export interface FileLink {
+  url: string;
+  thumbnail_url: string | null;
+  expires_at: string;
+}
+
+export interface Recording {
+  id: string;
+  call_id: string;
+  state: "recording" | "processing" | "ready" | "failed";
+  started_at: string;
+  ended_at: string | null;
+  duration_ms: number | null;
+  files: RecordingFile[];
+}
+
+export interface RecordingFile {
+  id: string;
+  kind: "composed" | "side";
+  user_id: string | null;
+  name: string;
+  content_type: string;
+  size: number;
+  duration_ms: number | null;
+  sha256: string;
+}
+
+export type SettingScope = "group" | "hospital" | "department" | "person";
+export type SettingValue = string | number | boolean;
+
+export interface Setting {
+  key: string;
+  title: string;
+  description: string;
+  type: "integer" | "boolean" | "text" | "choice" | "money";
+  choices: { value: string; label: string }[] | null;
+  default: SettingValue;
+  value: SettingValue;
+  scope: SettingScope | null;
+  scopes?: SettingScope[];
+  unit: string | null;
+  minimum?: number | null;
+  maximum?: number | null;
+}
+
+export interface SettingChange {
+  value: SettingValue | null;
+  old_value: SettingValue | null;
+  scope: SettingScope;
+  scope_id: string | null;
+  changed_by: { id: string; name: string } | null;
+  at: string;
+  reason: string;
+}
+
+export interface AuditRow {
+  id: string;
+  at: string;
+  user: { id: string; name: string } | null;
+  role: Role | null;
+  action: string;
+  object_type: string;
+  object_id: string | null;
+  patient_id: string | null;
+  detail: Record<string, unknown> | null;
+  request_id: string | null;
+  address: string | null;
+}
+
+export interface ParkedEvent {
+  id: string;
+  event: string;
+  handler: string;
+  attempts: number;
+  error: string;
+  parked_at: string;
+}
+
+export interface StaffMember {
+  user_id: string;
+  name: string;
+  phone_masked: string | null;
+  roles: Role[];
+  department: { id: string; name: string } | null;
+  departments: { id: string; name: string }[];
+  title: string;
+  enabled: boolean;
+}
+
+export interface SystemStatus {
+  version: string;
+  demo: boolean;
+  database: unknown;
+  storage: unknown;
+  media_workers: { url: string; alive: boolean; calls: number; peers: number }[];
+  outbox: { pending: number; parked: number };
+}
+
+export interface Department {
+  id: string;
+  name: string;
+  clinician_count: number;
+}

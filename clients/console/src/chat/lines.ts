@@ -1,0 +1,72 @@
+import type { FileBody, Message, Outgoing, TextBody } from "@zhenjian/realtime";
+import { stickerOf } from "@zhenjian/realtime";
+import { friendlyDay, timeOf } from "@/support/format";
+
+/** What a message list draws: day lines, and messages that either arrived or are under way. */
+export type Line =
+  | { kind: "day"; key: string; text: string }
+  | { kind: "message"; key: string; message: Message; joined: boolean }
+  | { kind: "outgoing"; key: string; entry: Outgoing };
+
+const CLOSE_MS = 3 * 60_000;
+
+/** Messages of one sender within three minutes are drawn together, under one name. */
+export function linesOf(messages: readonly Message[], outgoing: readonly Outgoing[]): Line[] {
+  const lines: Line[] = [];
+  let before: Message | null = null;
+  let day = "";
+  for (const message of messages) {
+    // The recalled message itself says that it was recalled.
+    if (message.kind === "system" && (message.body as { event?: string }).event === "recalled") {
+      before = null;
+      continue;
+    }
+    const own = friendlyDay(message.at);
+    if (own !== day) {
+      lines.push({ kind: "day", key: `day-${message.seq}`, text: `${own} ${timeOf(message.at)}` });
+      day = own;
+      before = null;
+    }
+    const joined =
+      before !== null &&
+      before.kind !== "system" &&
+      message.kind !== "system" &&
+      before.sender?.user_id === message.sender?.user_id &&
+      Date.parse(message.at) - Date.parse(before.at) < CLOSE_MS;
+    lines.push({
+      kind: "message",
+      key: message.client_id ?? `seq-${message.seq}`,
+      message,
+      joined,
+    });
+    before = message;
+  }
+  for (const entry of outgoing) lines.push({ kind: "outgoing", key: entry.client_id, entry });
+  return lines;
+}
+
+/** One line of text for a quotation or a list. */
+export function shortText(kind: string, body: unknown, recalled = false): string {
+  if (recalled) return "消息已撤回";
+  const file = (body as Partial<FileBody> | null)?.file;
+  switch (kind) {
+    case "text":
+      return (body as Partial<TextBody>).text ?? "";
+    case "image":
+      return "[图片]";
+    case "voice":
+      return "[语音]";
+    case "video":
+      return "[视频]";
+    case "file":
+      return `[文件] ${file?.name ?? ""}`;
+    case "sticker":
+      return `[${stickerOf((body as { code?: string }).code ?? "")?.label ?? "表情"}]`;
+    case "location":
+      return "[位置]";
+    case "card":
+      return (body as { title?: string }).title ?? "[卡片]";
+    default:
+      return (body as { text?: string } | null)?.text ?? "";
+  }
+}

@@ -1,0 +1,65 @@
+import { createRouter, createWebHashHistory, type RouteRecordRaw } from "vue-router";
+import { session } from "@/session";
+import { PAGES } from "@/shell/pages";
+
+const VIEWS: Record<string, () => Promise<unknown>> = {
+  home: () => import("@/pages/HomePage.vue"),
+  reception: () => import("@/reception/ReceptionPage.vue"),
+  ratings: () => import("@/personal/RatingsPage.vue"),
+  phrases: () => import("@/personal/PhrasesPage.vue"),
+  consultations: () => import("@/supervise/ConsultationsPage.vue"),
+  audit: () => import("@/supervise/AuditPage.vue"),
+  staff: () => import("@/manage/StaffPage.vue"),
+  settings: () => import("@/manage/SettingsPage.vue"),
+  system: () => import("@/manage/SystemPage.vue"),
+  messages: () => import("@/personal/MessagesPage.vue"),
+  profile: () => import("@/personal/ProfilePage.vue"),
+};
+
+const pages: RouteRecordRaw[] = PAGES.map((page) => ({
+  name: page.name,
+  // The chosen consultation stands in the address, so that a reload comes back to it.
+  path: page.name === "reception" ? "/reception/:id?" : page.path,
+  component: VIEWS[page.name] as () => Promise<never>,
+  meta: { title: page.title, roles: page.roles, wide: page.name === "reception" },
+}));
+
+export const router = createRouter({
+  history: createWebHashHistory("/console/"),
+  routes: [
+    {
+      name: "login",
+      path: "/login",
+      component: () => import("@/pages/LoginPage.vue"),
+      meta: { title: "登录", open: true },
+    },
+    {
+      path: "/",
+      component: () => import("@/shell/AppShell.vue"),
+      children: [
+        ...pages,
+        {
+          name: "consultation",
+          path: "/consultations/:id",
+          component: () => import("@/supervise/ConsultationPage.vue"),
+          meta: { title: "问诊详情", roles: ["supervisor", "administrator", "doctor"] },
+        },
+        {
+          name: "missing",
+          path: "/:rest(.*)*",
+          component: () => import("@/pages/MissingPage.vue"),
+          meta: { title: "没有这一页" },
+        },
+      ],
+    },
+  ],
+});
+
+router.beforeEach((to) => {
+  if (to.meta["open"]) return session.tokens && to.name === "login" ? { name: "home" } : true;
+  if (!session.tokens) {
+    const next = to.fullPath === "/" ? {} : { next: to.fullPath };
+    return { name: "login", query: next };
+  }
+  return true;
+});

@@ -1,0 +1,52 @@
+import type { InboxItem } from "@zhenjian/realtime";
+import { ElNotification } from "element-plus";
+import { onScopeDispose } from "vue";
+import type { RouteLocationRaw } from "vue-router";
+import { inbox } from "@/api";
+import { live, rooms } from "@/realtime";
+import { router } from "@/router";
+import { session } from "@/session";
+import { chimeNotice, chimeWaiting } from "@/support/sound";
+
+/** Where a notice leads to, if anywhere for this role. */
+export function targetOf(item: InboxItem): RouteLocationRaw | null {
+  if (item.ref?.type === "consultation") {
+    if (session.role === "doctor") return { name: "reception", params: { id: item.ref.id } };
+    if (session.role === "supervisor" || session.role === "administrator") {
+      return { name: "consultation", params: { id: item.ref.id } };
+    }
+  }
+  if (item.type === "login") return { name: "profile", query: { tab: "devices" } };
+  return null;
+}
+
+/** New inbox items sound and show, wherever one is. */
+export function useNotices(): void {
+  const stop = rooms().on("inbox", (item) => {
+    if (item.read) return;
+    const waiting = item.type === "consultation_waiting";
+    if (waiting) chimeWaiting();
+    else chimeNotice();
+    const target = targetOf(item);
+    const shown = ElNotification({
+      title: item.title,
+      message: item.text,
+      type: waiting ? "warning" : "info",
+      duration: waiting ? 12_000 : 5000,
+      offset: 64,
+      customClass: "notice-toast",
+      onClick: () => {
+        if (target) void router.push(target);
+        shown.close();
+      },
+    });
+  });
+  onScopeDispose(stop);
+}
+
+export async function markAllRead(): Promise<void> {
+  const newest = live.inbox[0]?.id;
+  if (newest === undefined || live.unread === 0) return;
+  await inbox.read(newest);
+  rooms().inbox.markRead(newest);
+}

@@ -1,0 +1,136 @@
+import {
+  Avatar,
+  Bell,
+  ChatDotRound,
+  ChatLineSquare,
+  Document,
+  Files,
+  HomeFilled,
+  Monitor,
+  Setting,
+  Star,
+  User,
+} from "@element-plus/icons-vue";
+import type { Role } from "@zhenjian/realtime";
+import type { Component } from "vue";
+
+export interface PageEntry {
+  name: string;
+  path: string;
+  title: string;
+  icon: Component;
+  /** Absent: every role of staff. */
+  roles?: Role[];
+  group: "" | "医生工作站" | "监管" | "管理" | "我";
+  /** For the command palette. */
+  keywords: string;
+}
+
+/** Every page that a menu or the command palette leads to. */
+export const PAGES: PageEntry[] = [
+  {
+    name: "home",
+    path: "/",
+    title: "工作台",
+    icon: HomeFilled,
+    group: "",
+    keywords: "首页 gongzuotai home",
+  },
+  {
+    name: "reception",
+    path: "/reception",
+    title: "接诊中心",
+    icon: ChatDotRound,
+    roles: ["doctor"],
+    group: "医生工作站",
+    keywords: "问诊 诊间 待接诊 jiezhen",
+  },
+  {
+    name: "ratings",
+    path: "/ratings",
+    title: "我的评价",
+    icon: Star,
+    roles: ["doctor"],
+    group: "医生工作站",
+    keywords: "评分 pingjia",
+  },
+  {
+    name: "phrases",
+    path: "/phrases",
+    title: "常用语",
+    icon: ChatLineSquare,
+    roles: ["doctor"],
+    group: "医生工作站",
+    keywords: "回复模板 changyongyu",
+  },
+  {
+    name: "consultations",
+    path: "/consultations",
+    title: "问诊记录",
+    icon: Files,
+    roles: ["supervisor", "administrator", "doctor"],
+    group: "监管",
+    keywords: "接诊记录 监管 wenzhen jilu",
+  },
+  {
+    name: "audit",
+    path: "/audit",
+    title: "审计日志",
+    icon: Document,
+    roles: ["supervisor", "administrator"],
+    group: "监管",
+    keywords: "shenji rizhi",
+  },
+  {
+    name: "staff",
+    path: "/staff",
+    title: "人员",
+    icon: Avatar,
+    roles: ["administrator"],
+    group: "管理",
+    keywords: "医生 员工 renyuan",
+  },
+  {
+    name: "settings",
+    path: "/settings",
+    title: "设置",
+    icon: Setting,
+    roles: ["administrator"],
+    group: "管理",
+    keywords: "参数 shezhi",
+  },
+  {
+    name: "system",
+    path: "/system",
+    title: "系统状态",
+    icon: Monitor,
+    roles: ["administrator", "operator"],
+    group: "管理",
+    keywords: "健康 事件 重试 xitong",
+  },
+  {
+    name: "messages",
+    path: "/messages",
+    title: "消息中心",
+    icon: Bell,
+    group: "我",
+    keywords: "通知 xiaoxi",
+  },
+  {
+    name: "profile",
+    path: "/profile",
+    title: "个人中心",
+    icon: User,
+    group: "我",
+    keywords: "密码 设备 登录 协议 geren",
+  },
+];
+
+export function pagesOf(role: Role | null): PageEntry[] {
+  return role ? PAGES.filter((page) => !page.roles || page.roles.includes(role)) : [];
+}
+
+/** A doctor finds own records under the work station. */
+export function groupOf(page: PageEntry, role: Role | null): string {
+  return page.name === "consultations" && role === "doctor" ? "医生工作站" : page.group;
+}

@@ -1,0 +1,99 @@
+import type { CallParticipant, Role } from "@zhenjian/realtime";
+import type { Consultation, ConsultationState, Patient } from "@/api/types";
+
+export const ROLES: Record<Role, string> = {
+  patient: "患者",
+  doctor: "医生",
+  nurse: "护士",
+  pharmacist: "药师",
+  administrator: "管理员",
+  supervisor: "监督员",
+  operator: "运营人员",
+  customer_service: "客服",
+};
+
+export const STATES: Record<ConsultationState, string> = {
+  draft: "草稿",
+  awaiting_payment: "待支付",
+  waiting: "待接诊",
+  active: "问诊中",
+  ended: "已结束",
+  cancelled: "已取消",
+};
+
+/** Element Plus tag types by what a state means: amber waits, teal acts, grey is past. */
+export const STATE_TAGS: Record<ConsultationState, "primary" | "warning" | "info"> = {
+  draft: "info",
+  awaiting_payment: "warning",
+  waiting: "warning",
+  active: "primary",
+  ended: "info",
+  cancelled: "info",
+};
+
+const CLOSE_REASONS: Record<string, string> = {
+  completed: "医生结束",
+  ended_by_patient: "患者结束",
+  cancelled_by_patient: "患者取消",
+  payment_expired: "超时未支付",
+  not_accepted: "超时未接诊，已退款",
+  declined: "医生拒诊，已退款",
+  refunded_by_doctor: "医生退诊，已退款",
+  not_a_revisit: "不符合复诊条件",
+  ended_by_supervisor: "监督员结束",
+};
+
+export const MODES = { text: "图文", video: "视频" } as const;
+export const PURPOSES = { revisit: "复诊", refill: "续方" } as const;
+
+export function closeText(consultation: Consultation): string {
+  return (
+    consultation.close_text ??
+    (consultation.close_reason
+      ? (CLOSE_REASONS[consultation.close_reason] ?? consultation.close_reason)
+      : "")
+  );
+}
+
+export const REVISIT_STATUS: Record<string, string> = {
+  unchecked: "未核对",
+  eligible: "本院有就诊记录",
+  proof_required: "需要患者上传凭证",
+  proof_submitted: "待医生确认凭证",
+  proof_confirmed: "凭证已确认",
+  proof_rejected: "凭证未通过",
+};
+
+export const ID_TYPES: Record<string, string> = {
+  identity_card: "居民身份证",
+  permanent_residence: "外国人永久居留证",
+  hk_macao_permit: "港澳居民来往内地通行证",
+  passport: "护照",
+  none: "无证件",
+};
+
+export const sexOf = (patient: Patient): string => (patient.sex === "male" ? "男" : "女");
+export const patientLine = (patient: Patient): string =>
+  `${patient.name} · ${sexOf(patient)} · ${patient.age_text}`;
+
+export const CALL_ENDS: Record<string, string> = {
+  completed: "通话已结束",
+  hung_up: "通话已结束",
+  ended: "通话已结束",
+  no_answer: "对方无人接听",
+  declined: "对方已拒绝",
+  cancelled: "已取消呼叫",
+  taken_elsewhere: "已在其他设备接听",
+  room_closed: "问诊已结束，通话随之结束",
+  connection_lost: "连接中断，通话已结束",
+  busy: "已有通话正在进行",
+};
+
+export const QUALITY = ["", "很差", "较差", "一般", "良好"] as const;
+
+export const participantText: Record<CallParticipant["state"], string> = {
+  ringing: "呼叫中",
+  joined: "通话中",
+  declined: "已拒绝",
+  left: "已离开",
+};
