@@ -1,3 +1,3 @@
 """The administration modules, in dependency order; ``app.py`` reads this list."""
 
-MODULES: tuple[str, ...] = ()
+MODULES: tuple[str, ...] = ("admin.operations",)

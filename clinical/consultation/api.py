@@ -290,7 +290,7 @@ async def phrases(ctx: Context) -> list[PhraseView]:
     return [PhraseView.model_validate(row, from_attributes=True) for row in rows]
 
 
-@routes.post("/phrases", roles=DOCTOR, status=201, idempotent=True, summary="Keep a phrase")
+@routes.post("/phrases", roles=DOCTOR, status=201, summary="Keep a phrase")
 async def keep_phrase(ctx: Context, body: PhraseForm) -> PhraseView:
     row = await service.keep_phrase(ctx.uow, ctx.caller, body.category, body.text)
     return PhraseView.model_validate(row, from_attributes=True)

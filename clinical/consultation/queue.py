@@ -48,7 +48,9 @@ async def enter_queue(uow: UnitOfWork, row: Consultation) -> None:
         hospital_id=row.hospital_id,
         title=f"{MODE_TEXT[row.mode]} · {relation.patient.name}",
         members=[
-            rooms.NewMember(row.payer_id, Role.PATIENT, name=room_name(relation.patient.name, relation.relation)),
+            rooms.NewMember(
+                row.payer_id, Role.PATIENT, name=room_name(relation.patient.name, relation.relation)
+            ),
             rooms.NewMember(row.doctor_id, Role.DOCTOR),
         ],
         ref_type="consultation",

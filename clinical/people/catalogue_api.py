@@ -26,14 +26,14 @@ from core.masking import mask_name
 routes = Routes(tag="catalogue", title="医院与医生")
 LIMIT = 100
 SERVICES: tuple[tuple[str, str, str], ...] = (
-    ("text_revisit", "图文复诊", "chat"),
-    ("video_revisit", "视频复诊", "video"),
+    ("text", "图文复诊", "text"),
+    ("video", "视频复诊", "video"),
     ("refill", "在线续方", "refill"),
-    ("find_doctor", "找医生", "doctor"),
-    ("my_consultations", "我的问诊", "list"),
-    ("patients", "就诊人", "people"),
-    ("orders", "我的订单", "order"),
-    ("favourites", "关注医生", "star"),
+    ("department", "按科室找", "department"),
+    ("doctors", "找医生", "doctors"),
+    ("patients", "就诊人", "patients"),
+    ("records", "历史问诊", "records"),
+    ("orders", "我的订单", "payment"),
 )
 
 

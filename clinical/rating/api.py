@@ -5,6 +5,7 @@ from uuid import UUID
 from clinical.consultation.schemas import RatingView
 from clinical.cursors import cut, read_moment
 from clinical.people import access as people
+from clinical.people.views import doctor_ref
 from clinical.rating import access, service
 from clinical.rating.models import Rating
 from clinical.rating.schemas import GiveRating, RatingShown
@@ -70,8 +71,7 @@ async def _page(ctx: Context, rows: list[Rating], size: int) -> Page[RatingShown
         RatingShown(
             id=row.id,
             consultation_id=row.consultation_id,
-            doctor_id=row.doctor_id,
-            doctor_name=doctors[row.doctor_id].clinician.name,
+            doctor=doctor_ref(doctors[row.doctor_id]),
             patient_name_masked=mask_name(row.patient_name),
             stars=row.stars,
             tags=row.tags,

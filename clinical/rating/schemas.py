@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints
 
+from clinical.people.schemas import DoctorRef
+
 
 class GiveRating(BaseModel):
     """A patient's word about an ended consultation."""
@@ -20,8 +22,7 @@ class RatingShown(BaseModel):
 
     id: UUID
     consultation_id: UUID
-    doctor_id: UUID
-    doctor_name: str
+    doctor: DoctorRef
     patient_name_masked: str
     stars: int
     tags: list[str]

@@ -134,4 +134,4 @@ async def test_the_home_page_names_the_hospital_and_warns_of_emergencies(story: 
     home = (await story.client.get("/home")).expect(200)
     assert home["hospital"]["name"] == "仁和示范医院"
     assert "120" in home["notices"][0]["text"]
-    assert {s["code"] for s in home["services"]} >= {"text_revisit", "video_revisit"}
+    assert {s["code"] for s in home["services"]} >= {"text", "video", "refill"}

@@ -19,7 +19,7 @@ async def test_an_ended_consultation_is_rated_once_and_the_doctor_sees_it(story:
     received = (await story.get(story.cast.doctor, "/ratings/received"))["items"]
     assert [(r["stars"], r["patient_name_masked"]) for r in received] == [(5, "林*满")]
     mine = (await story.get(story.cast.patient, "/ratings/mine"))["items"]
-    assert mine[0]["doctor_name"] == "陈安和"
+    assert mine[0]["doctor"]["name"] == "陈安和"
     shown = await story.get(story.cast.patient, f"/consultations/{key}")
     assert shown["rating"]["comment"] == "谢谢医生"
     assert (await story.get(story.cast.other_doctor, "/ratings/received"))["items"] == []
