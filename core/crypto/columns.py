@@ -49,10 +49,6 @@ class _Encrypted(TypeDecorator[Any]):
             raise RuntimeError("An encrypted type is used outside a table column.")
         return self.context
 
-    def __repr__(self) -> str:
-        # Migrations name the storage type: the ciphertext is what the database knows.
-        return "LargeBinary()"
-
 
 class EncryptedText(_Encrypted):
     """A string at rest as SM4-GCM ciphertext."""
