@@ -6,13 +6,12 @@ The gateway knows nothing of our tables: numbers in, plain values or named error
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import secrets
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode, urlsplit
@@ -21,6 +20,7 @@ import orjson
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from clinical.payments import wechat
+from clinical.payments.platform_keys import PlatformKeys
 from core.outside import (
     OutsideClient,
     OutsideGarbled,
@@ -214,19 +214,13 @@ class WechatPay:
         *,
         platform_keys: Mapping[str, rsa.RSAPublicKey] | None = None,
         timeout: float = 8.0,
-        certificate_age: timedelta = timedelta(hours=12),
-        retry_certificates_after: timedelta = timedelta(seconds=30),
     ) -> None:
         self._http = OutsideClient(SYSTEM, base_url, timeout=timeout, max_body=MAX_BILL_BYTES)
         self._merchant = merchant
         self._now = now
-        self._keys = dict(platform_keys or {})
-        self._certificate_age = certificate_age
-        self._retry_certificates_after = retry_certificates_after
-        self._fetched_at: datetime | None = None
-        self._asked_at: datetime | None = None
-        self._failure: OutsideUnavailable | OutsideRefused | None = None
-        self._fetching = asyncio.Lock()
+        self._keys = PlatformKeys(
+            platform_keys or {}, merchant.api_v3_key, now, self._ask_certificates
+        )
 
     async def aclose(self) -> None:
         await self._http.aclose()
@@ -373,65 +367,15 @@ class WechatPay:
         except (OSError, EOFError, zlib.error) as error:
             raise OutsideGarbled(SYSTEM, "the bill does not unpack") from error
 
-    # ------------------------------------------------------------------ the platform's keys
-
     async def _verify(self, vouched: wechat.SignatureHeaders, body: bytes) -> None:
-        key = await self._platform_key(vouched.serial)
-        text = wechat.answer_text(vouched.timestamp, vouched.nonce, body)
-        if not wechat.verify(key, text, vouched.signature):
-            raise wechat.ProtocolError("The platform's signature is wrong.")
+        key = await self._keys.get(vouched.serial)
+        wechat.check_signature(key, vouched, body)
 
-    async def _platform_key(self, serial: str) -> rsa.RSAPublicKey:
-        if serial.startswith(wechat.PUBLIC_KEY_PREFIX):
-            serial = wechat.PUBLIC_KEY_PREFIX
-        elif serial not in self._keys or self._is_stale():
-            async with self._fetching:
-                if serial not in self._keys or self._is_stale():
-                    await self._fetch_certificates()
-        key = self._keys.get(serial)
-        if key is None:
-            if self._failure is not None:
-                raise self._failure
-            raise wechat.ProtocolError("The platform's serial number is unknown.")
-        return key
-
-    def _is_stale(self) -> bool:
-        if self._fetched_at is None:
-            self._fetched_at = self._now()
-        return self._now() - self._fetched_at > self._certificate_age
-
-    async def _fetch_certificates(self) -> None:
-        """Fetch the platform's certificates, at most every half minute whoever asks.
-
-        A failure is kept for those who lack a key; the keys at hand stay good.
-        """
-        now = self._now()
-        if self._asked_at is not None and now - self._asked_at < self._retry_certificates_after:
-            return
-        self._asked_at = now
-        try:
-            reply = await self._send("GET", "/v3/certificates", None, repeat=False)
-            if reply.status >= 400:
-                raise _refusal(reply)
-        except (OutsideUnavailable, OutsideRefused) as error:
-            self._failure = error
-            return
-        keys = wechat.open_certificates(reply.body, self._merchant.api_v3_key)
-        self._check_list(reply, keys)
-        self._keys.update(keys)
-        self._fetched_at, self._failure = now, None
-
-    def _check_list(self, reply: Reply, keys: Mapping[str, rsa.RSAPublicKey]) -> None:
-        vouched = wechat.SignatureHeaders.of(reply.headers)
-        vouched.check_time(self._now())
-        known = {**keys, **self._keys}
-        if vouched.serial.startswith(wechat.PUBLIC_KEY_PREFIX):
-            key = known.get(wechat.PUBLIC_KEY_PREFIX)
-        else:
-            key = known.get(vouched.serial)
-        text = wechat.answer_text(vouched.timestamp, vouched.nonce, reply.body)
-        if key is None or not wechat.verify(key, text, vouched.signature):
-            raise wechat.ProtocolError("The list of certificates is not signed by the platform.")
+    async def _ask_certificates(self) -> Reply:
+        reply = await self._send("GET", "/v3/certificates", None, repeat=False)
+        if reply.status >= 400:
+            raise _refusal(reply)
+        return reply
 
 
 _REFUSALS: dict[str, type[OutsideRefused]] = {

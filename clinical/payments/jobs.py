@@ -16,12 +16,13 @@ from clinical.payments.models import Order, Refund
 from clinical.payments.rules import OrderState, RefundState
 from core.errors import ProblemError
 from core.jobs import Job
-from core.outside import OutsideError
+from core.outside import OutsideError, OutsideUnavailable
 from core.runtime import Runtime
 
 log = structlog.get_logger(__name__)
 
 BATCH = 200
+PATIENCE = 5
 
 
 async def query_pending(runtime: Runtime) -> None:
@@ -60,9 +61,16 @@ async def _each(
     async with runtime.unit_of_work() as uow:
         query = select(table.id).where(*conditions).order_by(order_by).limit(BATCH)
         due = list(await uow.session.scalars(query))
+    silent = 0
     for row_id in due:
         try:
             await act(runtime, row_id)
+        except OutsideUnavailable as error:
+            log.warning("payment_job_without_answer", row=str(row_id), error=repr(error))
+            silent += 1
+            if silent >= PATIENCE:
+                # The channel is down: asking for each order in turn would only take hours.
+                return
         except (OutsideError, ProblemError, SQLAlchemyError) as error:
             log.warning("payment_job_failed", row=str(row_id), error=repr(error))
 

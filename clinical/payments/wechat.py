@@ -119,6 +119,12 @@ class SignatureHeaders:
             raise ProtocolError("Wechatpay-Timestamp is outside the five minutes.")
 
 
+def check_signature(key: rsa.RSAPublicKey, vouched: SignatureHeaders, body: bytes) -> None:
+    """Raise ProtocolError unless the platform signed this very answer or callback."""
+    if not verify(key, answer_text(vouched.timestamp, vouched.nonce, body), vouched.signature):
+        raise ProtocolError("The platform's signature is wrong.")
+
+
 def load_public_key(pem: bytes) -> tuple[str, rsa.RSAPublicKey]:
     """Serial and key of a platform certificate, or the public-key prefix and a bare public key.
 

@@ -32,7 +32,6 @@ async def refunded_once(till: Till, order_id: UUID) -> None:
     assert (await till.announced(order_id)).count("order.refunded") == 1
 
 
-@pytest.mark.requirement("S1-045", "S2-011")
 async def test_a_refund_goes_back_whole_is_audited_and_told_to_the_payer(till: Till) -> None:
     order_id = await till.paid(amount_fen=4999)
     await till.ask_back(order_id)

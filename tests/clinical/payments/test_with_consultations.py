@@ -8,10 +8,9 @@ from uuid import UUID
 
 import pytest
 
+from core.jobs import JobRunner
 from tests.clinical.payments.conftest import Till
 from tests.clinical.story import Story
-
-pytestmark = pytest.mark.requirement("S2-006")
 
 
 async def submitted(story: Story) -> tuple[str, UUID]:
@@ -20,6 +19,7 @@ async def submitted(story: Story) -> tuple[str, UUID]:
     return consultation["id"], UUID(consultation["order_id"])
 
 
+@pytest.mark.requirement("S2-006")
 async def test_submitting_opens_the_order_with_price_and_deadline(till: Till, story: Story) -> None:
     consultation: dict[str, Any] = await story.submitted()
     shown = await till.show(UUID(consultation["order_id"]))
@@ -83,3 +83,29 @@ async def test_an_unpaid_order_that_expires_cancels_its_consultation(
     await till.later(timedelta(minutes=31))
     assert (await till.show(order_id))["close_reason"] == "payment_expired"
     assert (await story.state(key))[:2] == ("cancelled", "payment_expired")
+
+
+@pytest.mark.requirement("S1-045")
+async def test_a_consultation_not_accepted_in_time_is_paid_back_by_itself(
+    till: Till, story: Story, jobs: JobRunner
+) -> None:
+    key, order_id = await submitted(story)
+    await till.press_pay(await till.cashier(order_id))
+    till.clock.advance(timedelta(hours=24, minutes=1))
+    await jobs.run_due()
+    await till.react()
+    assert (await story.state(key))[:2] == ("cancelled", "not_accepted")
+    shown = await till.show(order_id)
+    assert (shown["state"], shown["refunds"][0]["reason"]) == ("refunded", "not_accepted")
+
+
+@pytest.mark.requirement("S2-011")
+async def test_the_doctor_gives_the_fee_back(till: Till, story: Story) -> None:
+    key, order_id = await submitted(story)
+    await till.press_pay(await till.cashier(order_id))
+    await story.do(till.cast.doctor, key, "accept")
+    await story.do(till.cast.doctor, key, "refund", {"reason": "患者误下单"})
+    await till.react()
+    shown = await till.show(order_id)
+    assert (shown["state"], shown["refunds"][0]["reason"]) == ("refunded", "refunded_by_doctor")
+    assert len(await till.at_channel("refunds")) == 1
