@@ -16,6 +16,7 @@ from core.identity.gateway import (
     IdentityVerdict,
 )
 from core.identity.id_numbers import check_digit
+from core.identity.tokens import issue_access_token
 from core.outside import OutsideUnavailable
 from core.runtime import Runtime
 from core.uow import UnitOfWork
@@ -108,9 +109,16 @@ class Story:
     # --- asking ----------------------------------------------------------------------------------
 
     async def ask(self, who: Person, method: str, path: str, body: Any = None) -> Response:
-        return await self.client.request(
-            method, path, token=who.token, json=body, key=str(uuid4())
-        )
+        # A fresh token, because some stories last longer than one.
+        now = self.runtime.clock.now()
+        token = issue_access_token(who.caller, now, self.runtime.keyring)
+        return await self.client.request(method, path, token=token, json=body, key=str(uuid4()))
+
+    async def set(self, key: str, value: Any) -> None:
+        """The administrator changes a setting of the hospital."""
+        body = {"value": value, "scope": "hospital"}
+        answer = await self.ask(self.cast.administrator, "PUT", f"/settings/{key}", body)
+        assert answer.status < 300, answer.body
 
     async def get(self, who: Person, path: str) -> Any:
         return (await self.ask(who, "GET", path)).expect(200)
@@ -243,5 +251,3 @@ class Story:
         """The types of everything in somebody's inbox, oldest first."""
         items = (await self.get(who, "/inbox?limit=100"))["items"]
         return [item["type"] for item in items]
-
-

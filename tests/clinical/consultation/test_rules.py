@@ -14,6 +14,7 @@ from clinical.consultation.states import (
     RevisitStatus,
     State,
 )
+from core.errors import ProblemError
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 SOON = NOW + timedelta(minutes=1)
@@ -199,7 +200,7 @@ def test_every_command_in_every_state_changes_as_the_table_says_or_is_refused(
     )
     expected = OUTCOMES[command].get(state)
     if expected is None:
-        with pytest.raises(errors.ProblemError):
+        with pytest.raises(ProblemError):
             COMMANDS[command](before)
         return
     change = COMMANDS[command](before)

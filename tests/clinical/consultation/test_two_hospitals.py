@@ -1,0 +1,139 @@
+"""Nothing of one hospital is seen or touched from another, and nothing of one person by another."""
+
+from typing import Any
+
+import pytest
+
+from tests.clinical.story import Story
+
+VERBS: dict[str, Any] = {
+    "accept": None,
+    "decline": {"reason": "不行"},
+    "refund": {"reason": "不行"},
+    "cancel": None,
+    "end": None,
+    "proof-decision": {"accepted": False},
+    "closing-note": {"diagnosis": "a", "advice": "b"},
+    "submit": None,
+    "consent": {"version": "2026-11", "recording_agreed": True},
+    "proof": {"attachment_ids": []},
+    "revisit-check": None,
+    "rating": {"stars": 5},
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+async def test_strangers_of_both_hospitals_get_not_found_or_forbidden(
+    story: Story, verb: str
+) -> None:
+    key = (await story.waiting())["id"]
+    cast = story.cast
+    strangers = (
+        cast.foreign_patient,
+        cast.foreign_doctor,
+        cast.foreign_administrator,
+        cast.other_doctor,
+        cast.other_patient,
+        cast.nurse,
+    )
+    for stranger in strangers:
+        answer = await story.try_to(stranger, key, verb, VERBS[verb])
+        assert answer.code in ("not_found", "forbidden"), (stranger.name, verb)
+    assert await story.state(key) == ("waiting", None, False)
+
+
+async def test_lists_counts_exports_and_histories_stay_at_home(story: Story) -> None:
+    key = (await story.ended())["id"]
+    cast = story.cast
+    for stranger in (
+        cast.foreign_doctor,
+        cast.foreign_supervisor,
+        cast.foreign_administrator,
+        cast.foreign_patient,
+        cast.other_doctor,
+        cast.other_patient,
+    ):
+        assert (await story.get(stranger, "/consultations"))["items"] == []
+        counts = await story.get(stranger, "/consultations/counts")
+        assert set(counts.values()) == {0}
+        answer = await story.ask(stranger, "GET", f"/consultations/{key}")
+        assert answer.code == "not_found"
+    csv = await story.ask(cast.foreign_administrator, "GET", "/consultations/export.csv")
+    assert len(csv.body.decode("utf-8-sig").splitlines()) == 1
+    history = await story.ask(cast.foreign_doctor, "GET", f"/consultations/{key}/history")
+    assert history.code == "not_found"
+
+
+async def test_a_patient_cannot_consult_for_a_person_or_with_a_doctor_of_elsewhere(
+    story: Story,
+) -> None:
+    patient = await story.add_patient()
+    body = {
+        "patient_id": patient["id"],
+        "doctor_id": str(story.cast.doctor.user_id),
+        "mode": "text",
+    }
+    foreign = {**body, "doctor_id": str(story.cast.foreign_doctor.user_id)}
+    answer = await story.ask(story.cast.patient, "POST", "/consultations", foreign)
+    assert answer.code == "not_found"
+    answer = await story.ask(story.cast.other_patient, "POST", "/consultations", body)
+    assert answer.code == "not_found"
+
+
+async def test_a_doctor_does_not_see_what_has_not_reached_the_queue(story: Story) -> None:
+    key = (await story.submitted())["id"]
+    answer = await story.ask(story.cast.doctor, "GET", f"/consultations/{key}")
+    assert answer.code == "not_found"
+    await story.do(story.cast.patient, key, "cancel")
+    answer = await story.ask(story.cast.doctor, "GET", f"/consultations/{key}")
+    assert answer.code == "not_found"
+
+
+@pytest.mark.requirement("S0-A-089", "S1-099", "S1-138")
+async def test_supervisors_and_administrators_see_their_hospital_and_every_look_is_audited(
+    story: Story,
+) -> None:
+    key = (await story.ended())["id"]
+    for who in (story.cast.supervisor, story.cast.administrator, story.cast.doctor):
+        shown = await story.get(who, f"/consultations/{key}")
+        assert shown["closing_note"]["diagnosis"] == "急性支气管炎恢复期"
+    csv = await story.ask(story.cast.administrator, "GET", "/consultations/export.csv?state=ended")
+    lines = csv.body.decode("utf-8-sig").splitlines()
+    assert len(lines) == 2
+    assert "林*满" in lines[1]
+    assert "支气管炎" not in csv.body.decode()
+    audit = await story.get(story.cast.administrator, f"/audit?object_id={key}&limit=50")
+    looks = [e["role"] for e in audit["items"] if e["action"] == "consultation.look"]
+    assert sorted(looks) == ["administrator", "doctor", "supervisor"]
+    exports = await story.get(story.cast.administrator, "/audit?action=consultation.export")
+    assert exports["items"][0]["detail"] == {"rows": 1}
+
+
+async def test_lists_are_filtered_by_day_state_name_and_number(story: Story) -> None:
+    ended = await story.ended()
+    waiting = await story.waiting()
+    who = story.cast.administrator
+
+    async def found(query: str) -> set[str]:
+        items = (await story.get(who, f"/consultations?{query}"))["items"]
+        return {item["id"] for item in items}
+
+    assert await found("state=ended") == {ended["id"]}
+    assert await found("state=ended,waiting") == {ended["id"], waiting["id"]}
+    assert await found(f"q={waiting['number']}") == {waiting["id"]}
+    assert await found("q=%E6%9E%97%E5%B0%8F%E6%BB%A1") == {ended["id"], waiting["id"]}
+    assert await found("q=%E6%97%A0%E4%BA%BA") == set()
+    assert await found("from=2026-11-20&to=2026-11-20") == {ended["id"], waiting["id"]}
+    assert await found("to=2026-11-19") == set()
+    answer = await story.ask(who, "GET", "/consultations?state=nonsense")
+    assert (answer.status, answer.code) == (422, "invalid")
+
+
+async def test_medical_words_lie_encrypted_in_the_database(story: Story) -> None:
+    await story.ended()
+    async with story.runtime.unit_of_work() as uow:
+        connection = await uow.session.connection()
+        rows = await connection.exec_driver_sql("SELECT c::text FROM consultations c")
+        stored = rows.scalar_one()
+    for words in ("咳嗽", "支气管炎", "多饮水", "内科"):
+        assert words not in stored
