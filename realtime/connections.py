@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-import orjson
 import structlog
 
 from core.identity.caller import Caller
@@ -87,7 +86,7 @@ class Connection:
 
     def drop(self, code: str) -> None:
         """Say why and end the connection."""
-        self.socket.outgoing.force(event_frame("session:revoked", orjson.dumps({"code": code})))
+        self.socket.outgoing.force(event_frame("session:revoked", {"code": code}))
         task = asyncio.create_task(self.socket.close(wait=False))
         _closing.add(task)
         task.add_done_callback(_closing.discard)
@@ -100,7 +99,7 @@ class Connection:
     def _catch_up(self) -> None:
         behind, self.behind = self.behind, set()
         for room_id in behind:
-            self.send(event_frame("resync", orjson.dumps({"room": str(room_id)})))
+            self.send(event_frame("resync", {"room": str(room_id)}))
 
 
 _closing: set[asyncio.Task[None]] = set()

@@ -41,13 +41,13 @@ from realtime.connections import Connection, Connections
 from realtime.errors import Overloaded, PayloadTooLarge, UnknownEvent
 from realtime.feeds import Feeds
 from realtime.hub import PRESENCE_CHANNEL, ROOMS_CHANNEL, SEND_CHANNEL, Hub
-from realtime.limits import RateLimits
+from realtime.limits import LIMITS, Limit, RateLimits
 from realtime.messages import MessageWriter
 from realtime.rules import MessageKind
 from realtime.schemas import MessageView
 from realtime.table import MessageContext, RoomMessage
 from realtime.tokens import token_expiry
-from realtime.transport import Listener, RoomServer, ack_frame, event_frame
+from realtime.transport import Listener, RoomServer, ack_frame, event_frame, raw_event_frame
 from realtime.watch import PresenceWatch
 
 log = structlog.get_logger(__name__)
@@ -73,6 +73,7 @@ class Gateway:
         *,
         offline_delay: float | None = None,
         max_connections: int = MAX_CONNECTIONS,
+        limits: Mapping[str, Limit] = LIMITS,
     ) -> None:
         self.runtime = runtime
         self.node_id = new_id()
@@ -85,7 +86,7 @@ class Gateway:
         )
         self._table = room_messages
         self._max_connections = max_connections
-        self._limits = RateLimits(time.monotonic)
+        self._limits = RateLimits(time.monotonic, limits)
         self._arriving: dict[str, Connection] = {}
         self._heads: dict[UUID, int] = {}
         self._heads_changed = asyncio.Event()
@@ -293,7 +294,7 @@ class Gateway:
 
     def _deliver(self, message: MessageView) -> None:
         listeners = self.connections.in_room(message.room)
-        frame = event_frame("message", message.model_dump_json().encode())
+        frame = raw_event_frame("message", message.model_dump_json().encode())
         for connection in listeners:
             connection.send_entry(message.room, frame)
         if message.kind is MessageKind.SYSTEM:
@@ -329,7 +330,7 @@ class Gateway:
             "close_reason": close_reason,
             "seq": message.seq,
         }
-        frame = event_frame("room:state", orjson.dumps(payload))
+        frame = event_frame("room:state", payload)
         for connection in listeners:
             connection.send(frame)
 
@@ -343,7 +344,7 @@ class Gateway:
         if view is None:
             return
         payload = {"room": str(room_id), "member": view.model_dump(mode="json")}
-        frame = event_frame("room:member", orjson.dumps(payload))
+        frame = event_frame("room:member", payload)
         for connection in self.connections.in_room(room_id):
             connection.send(frame)
 
@@ -355,7 +356,7 @@ class Gateway:
     async def _on_send(self, payload: dict[str, Any]) -> None:
         targets = self._targets(payload)
         if targets:
-            frame = event_frame(payload["event"], orjson.dumps(payload["payload"]))
+            frame = event_frame(payload["event"], payload["payload"])
             for connection in targets:
                 connection.send(frame)
 
@@ -448,7 +449,7 @@ def _answer(connection: Connection, ack_id: int | None, answer: dict[str, Any]) 
     elif not answer["ok"]:
         error = answer["error"]
         notice = {"code": error["code"], "text": error["message"]}
-        connection.send(event_frame("notice", orjson.dumps(notice)))
+        connection.send(event_frame("notice", notice))
 
 
 def _validated(message: RoomMessage, payload: Any) -> BaseModel:

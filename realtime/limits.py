@@ -1,6 +1,6 @@
 """How fast one user may send: token buckets in this process, shared by all his sockets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -15,12 +15,13 @@ class Limit:
     burst: int
 
 
-SENDING = Limit(rate=10, burst=40)
-HINTS = Limit(rate=5, burst=10)
-EVERYTHING = Limit(rate=50, burst=200)
-
-#: Events with a limit of their own; everything counts towards `EVERYTHING` as well.
-BY_EVENT: dict[str, Limit] = {"message:send": SENDING, "typing": HINTS}
+#: What every event counts towards, whatever else it counts towards.
+ALL = "*"
+LIMITS: Mapping[str, Limit] = {
+    ALL: Limit(rate=50, burst=200),
+    "message:send": Limit(rate=10, burst=40),
+    "typing": Limit(rate=5, burst=10),
+}
 
 #: A full bucket says nothing that a missing one does not: forget them when there are too many.
 MAX_BUCKETS = 50_000
@@ -29,16 +30,16 @@ MAX_BUCKETS = 50_000
 class RateLimits:
     """Counts what each user sends; `clock` gives seconds and never goes back."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], limits: Mapping[str, Limit] = LIMITS) -> None:
         self._clock = clock
+        self._limits = limits
         self._buckets: dict[tuple[UUID, str], tuple[float, float]] = {}
 
     def check(self, user_id: UUID, event: str) -> None:
         """Count one event. Raises `rate_limited` with the seconds to wait."""
-        self._take(user_id, "", EVERYTHING)
-        limit = BY_EVENT.get(event)
-        if limit is not None:
-            self._take(user_id, event, limit)
+        for name in (ALL, event):
+            if (limit := self._limits.get(name)) is not None:
+                self._take(user_id, name, limit)
 
     def _take(self, user_id: UUID, name: str, limit: Limit) -> None:
         now = self._clock()

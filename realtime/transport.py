@@ -54,7 +54,12 @@ class Frame:
     size: int
 
 
-def event_frame(event: str, payload: bytes) -> Frame:
+def event_frame(event: str, payload: Any) -> Frame:
+    """A server event; ids and other plain values in its payload are taken as text."""
+    return raw_event_frame(event, orjson.dumps(payload, default=str))
+
+
+def raw_event_frame(event: str, payload: bytes) -> Frame:
     """A server event whose payload is JSON already."""
     data = b'42["' + event.encode() + b'",' + payload + b"]"
     return Frame(data.decode(), len(data))

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-import orjson
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -110,7 +109,7 @@ class PresenceWatch:
         for user_id, state in states.items():
             if self._shown.get(user_id) != state:
                 self._shown[user_id] = state
-                data = orjson.dumps({"user": str(user_id), "state": state})
+                data = {"user": str(user_id), "state": state}
                 frame = event_frame("presence", data)
                 for connection in self._connections.watchers(user_id):
                     connection.send(frame)

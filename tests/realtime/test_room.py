@@ -94,9 +94,7 @@ def test_a_room_opens_with_its_first_event(start: RoomState) -> None:
 )
 def test_a_room_does_not_open_without_sense(people: list[Person], state: RoomState) -> None:
     with pytest.raises(InvalidRequest):
-        room.open_room(
-            STRANGER, STRANGER, RoomKind.CONSULTATION, people, NOW, state=state
-        )
+        room.open_room(STRANGER, STRANGER, RoomKind.CONSULTATION, people, NOW, state=state)
 
 
 COMMANDS: list[tuple[RoomState, room.Command, str | type[ProblemError] | None]] = [
@@ -215,9 +213,7 @@ def test_a_message_is_checked_against_room_member_and_kind(
 
 
 def test_whoever_left_neither_sends_nor_recalls() -> None:
-    current = step(
-        in_state(RoomState.ACTIVE), RemoveMember(PATIENT.user_id, LeaveReason.REMOVED)
-    )
+    current = step(in_state(RoomState.ACTIVE), RemoveMember(PATIENT.user_id, LeaveReason.REMOVED))
     with pytest.raises(NotFound):
         room.check_send(current, PATIENT.user_id, Role.PATIENT, MessageKind.TEXT, None)
     with pytest.raises(NotFound):

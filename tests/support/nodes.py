@@ -19,6 +19,7 @@ from core.crypto.keyring import Keyring
 from core.modules import Modules
 from core.runtime import Runtime
 from realtime.gateway import Gateway
+from realtime.transport import MAX_FRAME_BYTES
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ async def serving(
             ws="websockets-sansio",
             ws_per_message_deflate=False,
             ws_ping_interval=None,
+            ws_max_size=MAX_FRAME_BYTES,
             lifespan="off",
             log_config=None,
             timeout_graceful_shutdown=1,

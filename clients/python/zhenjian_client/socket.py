@@ -152,6 +152,8 @@ class Socket:
                 self._connected.set_result(None)
             else:
                 self._connected.set_exception(error)
+                # Nobody may be waiting any more.
+                self._connected.exception()
 
     async def _end(self, reason: str) -> None:
         if self.closed.is_set():

@@ -1,0 +1,136 @@
+"""What a message carries besides words: uploads of the sender, seen by whoever sees the message."""
+
+from __future__ import annotations
+
+import io
+from uuid import UUID
+
+import pytest
+from PIL import Image
+
+from core.identity.roles import Role
+from core.runtime import Runtime
+from realtime import attachments, service
+from realtime.rules import LeaveReason
+from realtime.schemas import CardBody
+from tests.realtime.conftest import Connect, OpenRoom
+from tests.support.cast import Cast, Person
+from tests.support.http import Client
+from zhenjian_client import RequestFailed
+
+
+async def upload(client: Client, person: Person, purpose: str = "message") -> dict[str, object]:
+    """A small picture, uploaded by somebody."""
+    picture = io.BytesIO()
+    Image.linear_gradient("L").resize((64, 48)).convert("RGB").save(picture, "PNG")
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\n'
+        + purpose.encode()
+        + b'\r\n--b\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n'
+        + b"Content-Type: image/png\r\n\r\n"
+        + picture.getvalue()
+        + b"\r\n--b--\r\n"
+    )
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    answer = await client.post("/files", token=person.token, body=body, headers=headers)
+    found: dict[str, object] = answer.expect(201)
+    return found
+
+
+async def may_open(client: Client, person: Person, file_id: object) -> bool:
+    answer = await client.post("/files/links", token=person.token, json={"ids": [file_id]})
+    return str(file_id) in answer.expect(200)
+
+
+@pytest.mark.requirement("S0-P-146", "S0-C-019", "S1-093")
+async def test_a_picture_reaches_the_other_side_and_only_who_sees_the_room(
+    connect: Connect, cast: Cast, room: UUID, client: Client
+) -> None:
+    patient, doctor = await connect(cast.patient), await connect(cast.doctor)
+    hers, his = await patient.join(str(room)), await doctor.join(str(room))
+    file = await upload(client, cast.patient)
+    assert not await may_open(client, cast.doctor, file["id"])
+
+    sent = await hers.send("image", {"file": file, "caption": "红疹"})
+    await his.wait_for(lambda log: log.last == sent.seq)
+    body = his.log.messages[-1]["body"]
+    assert body["caption"] == "红疹"
+    assert (body["file"]["id"], body["file"]["kind"]) == (file["id"], "image")
+    assert (body["file"]["width"], body["file"]["height"]) == (64, 48)
+
+    for person in (cast.patient, cast.doctor, cast.supervisor):
+        assert await may_open(client, person, file["id"])
+    for person in (cast.other_patient, cast.other_doctor, cast.nurse, cast.foreign_supervisor):
+        assert not await may_open(client, person, file["id"])
+
+    await hers.recall(sent.seq)
+    for person in (cast.patient, cast.doctor, cast.supervisor):
+        assert not await may_open(client, person, file["id"])
+
+
+async def test_a_file_of_somebody_else_or_of_another_kind_is_refused_and_harms_nobody(
+    connect: Connect, cast: Cast, room: UUID, client: Client
+) -> None:
+    hers = await (await connect(cast.patient)).join(str(room))
+    foreign = await upload(client, cast.doctor)
+    avatar = await upload(client, cast.patient, "avatar")
+    own = await upload(client, cast.patient)
+    for kind, file, code in (
+        ("image", foreign, "file_not_found"),
+        ("image", avatar, "file_type_not_allowed"),
+        ("voice", own, "file_type_not_allowed"),
+    ):
+        with pytest.raises(RequestFailed) as refused:
+            await hers.send(kind, {"file": {"id": file["id"]}})
+        assert refused.value.code == code
+    sent = await hers.send("file", {"file": {"id": own["id"]}})
+    assert sent.seq == 2
+    with pytest.raises(RequestFailed, match="file_not_found"):
+        await hers.send("image", {"file": {"id": own["id"]}})
+
+
+async def test_whoever_left_the_room_no_longer_opens_its_files(
+    connect: Connect, cast: Cast, open_room: OpenRoom, client: Client, runtime: Runtime
+) -> None:
+    room = await open_room(cast.patient, cast.doctor, cast.nurse)
+    hers = await (await connect(cast.patient)).join(str(room))
+    file = await upload(client, cast.patient)
+    await hers.send("image", {"file": file})
+    assert await may_open(client, cast.nurse, file["id"])
+    async with runtime.unit_of_work() as uow:
+        await service.remove_member(uow, room, cast.nurse.user_id, LeaveReason.LEFT)
+    assert not await may_open(client, cast.nurse, file["id"])
+
+
+async def test_cards_come_from_registered_types_and_roles(
+    connect: Connect, cast: Cast, room: UUID, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attachments, "_card_senders", {})
+    hers = await (await connect(cast.patient)).join(str(room))
+    his = await (await connect(cast.doctor)).join(str(room))
+    card = {"type": "referral", "ref": "17", "title": "转诊推荐"}
+    with pytest.raises(RequestFailed, match="message_kind_not_allowed"):
+        await his.send("card", card)
+    attachments.register_card("referral", [Role.DOCTOR])
+    assert (await his.send("card", card)).seq == 2
+    with pytest.raises(RequestFailed, match="message_kind_not_allowed"):
+        await hers.send("card", card)
+
+    async with runtime.unit_of_work() as uow:
+        await service.card_message(
+            uow, room, CardBody(type="rating", ref="1", title="请评价"), sender=None
+        )
+    await hers.wait_for(lambda log: log.last == 3)
+    assert hers.log.messages[-1]["kind"] == "card"
+    assert hers.log.messages[-1]["sender"] is None
+
+
+async def test_stickers_and_places_are_messages_too(
+    connect: Connect, cast: Cast, room: UUID
+) -> None:
+    hers = await (await connect(cast.patient)).join(str(room))
+    await hers.send("sticker", {"code": "smile"})
+    place = {"lat": 30.25, "lng": 120.16, "name": "仁和示范医院"}
+    last = await hers.send("location", place)
+    await hers.wait_for(lambda log: log.last == last.seq)
+    assert [m["body"] for m in hers.log.messages[1:]] == [{"code": "smile"}, place]

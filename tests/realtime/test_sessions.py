@@ -1,0 +1,115 @@
+"""A socket lives as long as its token and its session, and not a moment longer."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from core.clock import FakeClock
+from core.identity import tokens
+from core.identity.tokens import ACCESS_TOKEN_LIFE
+from core.runtime import Runtime
+from tests.realtime.conftest import Connect
+from tests.support.cast import Cast, Person
+from tests.support.http import Client
+from tests.support.nodes import Node
+from zhenjian_client import Refused, RequestFailed, RoomClient, Socket
+
+
+def fresh_token(runtime: Runtime, person: Person) -> str:
+    return tokens.issue_access_token(person.caller, runtime.clock.now(), runtime.keyring)
+
+
+async def test_an_expired_token_is_refused_by_name(
+    node: Node, cast: Cast, clock: FakeClock
+) -> None:
+    clock.advance(ACCESS_TOKEN_LIFE)
+    with pytest.raises(Refused) as refused:
+        await Socket(node.url, {"token": cast.patient.token}).connect()
+    assert refused.value.code == "token_expired"
+
+
+async def test_a_living_socket_ends_with_its_token(
+    node: Node, connect: Connect, cast: Cast, clock: FakeClock
+) -> None:
+    patient = await connect(cast.patient)
+    clock.advance(ACCESS_TOKEN_LIFE)
+    with pytest.raises(RequestFailed) as refused:
+        await patient.call("presence:watch", {"users": []})
+    assert refused.value.code == "token_expired"
+    node.gateway.drop_expired()
+    assert (await patient.wait_event("session:revoked")) == {"code": "token_expired"}
+
+
+async def test_a_client_refreshes_an_expired_token_and_comes_back(
+    node: Node,
+    connect: Connect,
+    cast: Cast,
+    room: UUID,
+    clock: FakeClock,
+    runtime: Runtime,
+) -> None:
+    async def refresh() -> str:
+        return fresh_token(runtime, cast.patient)
+
+    patient = await connect(cast.patient, refresh=refresh)
+    joined = await patient.join(str(room))
+    clock.advance(ACCESS_TOKEN_LIFE)
+    node.gateway.drop_expired()
+    assert (await joined.send_text("换了令牌")).seq == 2
+    assert patient.connects == 2
+
+
+async def test_a_renewed_token_keeps_the_socket_alive(
+    node: Node, connect: Connect, cast: Cast, room: UUID, clock: FakeClock, runtime: Runtime
+) -> None:
+    patient = await connect(cast.patient)
+    joined = await patient.join(str(room))
+    clock.advance(ACCESS_TOKEN_LIFE - timedelta(seconds=10))
+    await patient.renew(fresh_token(runtime, cast.patient))
+    clock.advance(60)
+    node.gateway.drop_expired()
+    assert (await joined.send_text("还在")).seq == 2
+    assert patient.connects == 1
+
+
+async def test_a_socket_is_not_renewed_for_somebody_else(
+    connect: Connect, cast: Cast, runtime: Runtime
+) -> None:
+    patient = await connect(cast.patient)
+    for token, code in (
+        (cast.doctor.token, "session_revoked"),
+        ("nonsense", "unauthenticated"),
+    ):
+        with pytest.raises(RequestFailed) as refused:
+            await patient.call("session:renew", {"token": token})
+        assert refused.value.code == code
+
+
+async def test_a_revoked_session_drops_its_sockets_on_every_node(
+    connect: Connect, cast: Cast, client: Client, start_node, room: UUID
+) -> None:
+    other = await start_node()
+    here = await connect(cast.patient, device="phone")
+    there = await connect(cast.patient, device="desk", to=other)
+    doctor = await connect(cast.doctor)
+    his = await doctor.join(str(room))
+    (await client.post("/auth/logout", token=cast.patient.token)).expect(204)
+    for each in (here, there):
+        assert (await each.wait_event("session:revoked")) == {"code": "session_revoked"}
+        await wait_for_failure(each)
+    with pytest.raises(Refused) as refused:
+        await Socket(other.url, {"token": cast.patient.token}).connect()
+    assert refused.value.code == "session_revoked"
+    assert (await his.send_text("医生不受影响")).seq == 2
+
+
+async def wait_for_failure(client: RoomClient) -> None:
+    async with asyncio.timeout(5):
+        while client.failure is None:
+            await asyncio.sleep(0.01)
+    with pytest.raises(Refused, match="session_revoked"):
+        await client.call("presence:watch", {"users": []})

@@ -1,0 +1,117 @@
+"""A client that does not read holds up nobody, costs a bounded amount and is told to catch up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from uuid import UUID
+
+import aiohttp
+
+from realtime.connections import Connection
+from realtime.transport import Frame, Outgoing, event_frame
+from tests.realtime.conftest import Connect
+from tests.support.cast import Cast
+from tests.support.nodes import Node
+
+
+def frame(size: int) -> Frame:
+    return Frame("x" * size, size)
+
+
+async def test_the_queue_towards_a_client_is_bounded_in_bytes() -> None:
+    outgoing = Outgoing(limit=100)
+    assert outgoing.put(frame(60))
+    assert not outgoing.put(frame(60))
+    assert outgoing.put(frame(40))
+    outgoing.force(frame(5))
+    assert outgoing.size == 105
+
+
+async def test_what_was_queued_goes_out_in_order_before_the_end() -> None:
+    outgoing, written = Outgoing(limit=1000), []
+
+    async def send(text: str) -> None:
+        await asyncio.sleep(0)
+        written.append(text)
+
+    writing = asyncio.create_task(outgoing.write_to(send))
+    for number in range(5):
+        outgoing.put(Frame(str(number), 1))
+    outgoing.end()
+    await writing
+    assert written == ["0", "1", "2", "3", "4"]
+    assert not outgoing.put(frame(1))
+
+
+async def test_a_slow_client_is_told_to_fetch_once_it_has_taken_what_waited() -> None:
+    class Socket:
+        outgoing = Outgoing(limit=200)
+
+    connection = Connection("id", None, "d", "", None, Socket())  # type: ignore[arg-type]
+    room, sent = UUID(int=1), []
+    assert [connection.send_entry(room, event_frame("message", {"seq": n})) for n in range(9)]
+    assert connection.behind == {room}
+
+    async def send(text: str) -> None:
+        sent.append(json.loads(text[2:]))
+
+    writing = asyncio.create_task(Socket.outgoing.write_to(send))
+    await asyncio.sleep(0)
+    connection.send_entry(room, event_frame("message", {"seq": 10}))
+    Socket.outgoing.end()
+    await writing
+    assert [name for name, _ in sent].count("resync") == 1
+    before = [data["seq"] for name, data in sent if name == "message"]
+    assert before[:3] == [0, 1, 2]
+    assert ["resync", {"room": str(room)}] in sent
+
+
+async def test_a_client_that_does_not_read_holds_up_nobody(
+    connect: Connect, cast: Cast, room: UUID, node: Node
+) -> None:
+    """The deaf one stops reading its line; the others talk on, and it catches up later."""
+    async with aiohttp.ClientSession() as http:
+        url = node.url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
+        deaf = await http.ws_connect(url, max_msg_size=0)
+        await deaf.send_str("40" + json.dumps({"token": cast.patient.token, "device": "deaf"}))
+        await deaf.send_str("421" + json.dumps(["room:join", {"room": str(room), "after": 0}]))
+        async with asyncio.timeout(5):
+            while not (await deaf.receive()).data.startswith("431"):
+                pass
+        transport = deaf._response.connection.transport  # type: ignore[union-attr]
+        transport.pause_reading()
+        [slow] = [c for c in node.gateway.connections.by_id.values() if c.device == "deaf"]
+
+        talker, listener = await connect(cast.doctor), await connect(cast.doctor, device="desk")
+        his, hers = await talker.join(str(room)), await listener.join(str(room))
+        text, count = "长" * 5000, 0
+        while room not in slow.behind:
+            count += 1
+            await his.send_text(text)
+            assert count < 2000
+        await hers.wait_for(lambda log: log.last == count + 1)
+        assert slow.socket.outgoing.size <= slow.socket.outgoing.limit + 1024
+
+        transport.resume_reading()
+        heard: list[int] = []
+        async with asyncio.timeout(30):
+            while True:
+                data = (await deaf.receive()).data
+                if data == "2":
+                    await deaf.send_str("3")
+                elif data.startswith('42["resync"'):
+                    break
+                elif data.startswith('42["message"'):
+                    heard.append(json.loads(data[2:])[1]["seq"])
+        assert heard == list(range(2, len(heard) + 2))
+        last = heard[-1]
+        asked = {"room": str(room), "after": last, "limit": 200}
+        await deaf.send_str("422" + json.dumps(["message:fetch", asked]))
+        async with asyncio.timeout(10):
+            while not (data := (await deaf.receive()).data).startswith("432"):
+                pass
+        page = json.loads(data[3:])[0]
+        assert page["messages"][0]["seq"] == last + 1
+        assert page["messages"][-1]["seq"] == his.log.last or page["has_more"]
+        await deaf.close()
