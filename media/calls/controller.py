@@ -128,7 +128,7 @@ class Controller:
         if stored is None or person is None or person.session != session:
             raise AnswerIsStale
         try:
-            link = self._link(stored.row.worker)
+            link = await self._reach(stored.row.worker)
             await link.answer(str(call_id), peer_name(person), session, version, sdp)
         except (StaleAnswer, PeerUnknown, CallUnknown) as error:
             raise AnswerIsStale from error
@@ -145,7 +145,7 @@ class Controller:
         if stored is None or person is None or person.place != Place.JOINED:
             return
         try:
-            link = self._link(stored.row.worker)
+            link = await self._reach(stored.row.worker)
             await link.set_media(
                 str(call_id), peer_name(person), audio=person.audio, video=person.video
             )
@@ -160,9 +160,8 @@ class Controller:
         if stored is None or person is None or person.device is None:
             return
         try:
-            await self._link(stored.row.worker).remove_peer(
-                str(call_id), peer_name(person), "left", person.session
-            )
+            link = await self._reach(stored.row.worker)
+            await link.remove_peer(str(call_id), peer_name(person), "left", person.session)
         except MediaError as error:
             log.info("peer_not_removed", call=str(call_id), error=str(error))
 
@@ -171,7 +170,8 @@ class Controller:
         alone: when it comes back, `reconcile` closes what is over.
         """
         try:
-            await self._link(row.worker).close_call(str(row.id), row.end_reason or "ended")
+            link = await self._reach(row.worker)
+            await link.close_call(str(row.id), row.end_reason or "ended")
         except MediaError as error:
             log.info("call_not_closed", call=str(row.id), error=str(error))
 
@@ -264,7 +264,7 @@ class Controller:
         if stored is None or person is None or person.place != Place.JOINED:
             return
         try:
-            link = self._link(stored.row.worker)
+            link = await self._reach(stored.row.worker)
         except WorkerUnavailable:
             link = self._workers.choose()
             await self._move(stored.row, link)
@@ -367,10 +367,20 @@ class Controller:
 
     # ---- helpers -----------------------------------------------------------------------------
 
-    def _link(self, url: str) -> WorkerLink:
+    async def _reach(self, url: str) -> WorkerLink:
+        """The link to a worker; one that was lost just now, or is still being connected after
+        this process began, is waited for. Raises WorkerUnavailable.
+        """
         link = self._workers.by_url(url)
-        if link is None or not link.alive:
+        patience = CONNECT_SECONDS - self.away_for(url)
+        if link is None or (not link.alive and patience <= 0):
             raise WorkerUnavailable(f"{url} is not connected")
+        if not link.alive:
+            try:
+                async with asyncio.timeout(patience):
+                    await link.wait_up()
+            except TimeoutError as error:
+                raise WorkerUnavailable(f"{url} is not connected") from error
         return link
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

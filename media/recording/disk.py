@@ -1,10 +1,13 @@
 """Reaching the disk: fsync in a thread of its own, and files that appear whole or not at all."""
 
+import fcntl
 import logging
 import os
 import queue
 import threading
 from pathlib import Path
+
+LOCK_NAME = ".lock"
 
 log = logging.getLogger(__name__)
 
@@ -74,3 +77,17 @@ def replace_file(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
     temporary.replace(path)
     sync_folder(path.parent)
+
+
+def lock_folder(folder: Path) -> int | None:
+    """Lock a folder for as long as the returned descriptor is open; None when another has it.
+
+    The system frees the lock of a process that dies.
+    """
+    handle = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from media.recording.disk import Syncer, replace_file
+from media.recording.disk import Syncer, lock_folder, replace_file
 from media.recording.frames import (
     HEADER,
     MAGIC,
@@ -99,6 +99,8 @@ class JournalWriter:
         self._synced_us = 0
         self._last_us = 0
         folder.mkdir(parents=True, exist_ok=True)
+        # Several workers share a folder of journals: a locked take is being written.
+        self._lock = lock_folder(folder)
         self._open_segment()
 
     @property
@@ -209,10 +211,22 @@ class JournalWriter:
         """Close the take for good and write its manifest; returns the same one when repeated.
 
         Waits for the disk: call it in a thread. Raises OSError when the disk refuses; what was
-        flushed until then can still be sealed by ``recover_take``.
+        flushed until then can still be sealed by ``recover_take``, for the take is let go.
         """
-        if self._sealed is not None:
-            return self._sealed
+        if self._sealed is None:
+            try:
+                self._sealed = self._seal(reason)
+            finally:
+                self.let_go()
+        return self._sealed
+
+    def let_go(self) -> None:
+        """Give up the lock on the take, as a process that dies does."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _seal(self, reason: str) -> Manifest:
         self.flush()
         if self._buffer:
             raise self.failed or OSError("the journal could not be written")
@@ -225,7 +239,7 @@ class JournalWriter:
         self._file = -1
         _syncer.wait()
         last_us = max(self._last_us, int(self.started_at.timestamp() * 1e6))
-        self._sealed = Manifest(
+        manifest = Manifest(
             call=self.call,
             take=self.take,
             started_at=self.started_at,
@@ -236,8 +250,8 @@ class JournalWriter:
             tracks=tuple(self.tracks),
             segments=tuple(self._segments),
         )
-        replace_file(self.folder / MANIFEST_NAME, self._sealed.to_json())
-        return self._sealed
+        replace_file(self.folder / MANIFEST_NAME, manifest.to_json())
+        return manifest
 
     def _passed(self, now_us: int) -> None:
         self._last_us = max(self._last_us, now_us)

@@ -6,7 +6,9 @@ manifest finds every segment that it names. Everything here may be repeated at w
 
 import asyncio
 import hashlib
+import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import stamina
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import ObjectStore
 
+from media.recording.disk import lock_folder
 from media.recording.frames import MANIFEST_NAME, SUFFIX, JournalError, Manifest
 from media.recording.take import recover_take
 
@@ -75,25 +78,36 @@ class Uploader:
     async def recover(self, journal: Path, live: frozenset[str] = frozenset()) -> list[str]:
         """Seal, upload and remove every take in ``journal/<call>/<take>`` that nobody writes.
 
-        ``live`` holds the takes that are being written. Returns the manifest keys. A take with
+        ``live`` holds takes to leave alone; one that another worker writes is locked and left
+        alone too. Returns the manifest keys. A take with
         nothing readable is set aside; one that cannot be uploaded stays for the next time, and the
         first such StoreUnavailable is raised after the others were tried.
         """
         keys: list[str] = []
         refused: StoreUnavailable | None = None
         for folder in await asyncio.to_thread(_abandoned, journal, live):
-            try:
-                await asyncio.to_thread(recover_take, folder)
-            except JournalError:
-                await asyncio.to_thread(_set_aside, folder)
+            lock = await asyncio.to_thread(_try_lock, folder)
+            if lock is None:
                 continue
             try:
-                keys.append(await self.finish(folder))
+                key = await self._recover_one(folder)
             except StoreUnavailable as error:
                 refused = refused or error
+            else:
+                keys += [key] if key is not None else []
+            finally:
+                os.close(lock)
         if refused is not None:
             raise refused
         return keys
+
+    async def _recover_one(self, folder: Path) -> str | None:
+        try:
+            await asyncio.to_thread(recover_take, folder)
+        except JournalError:
+            await asyncio.to_thread(_set_aside, folder)
+            return None
+        return await self.finish(folder)
 
     async def _put(self, key: str, data: bytes) -> None:
         try:
@@ -138,6 +152,13 @@ def _abandoned(journal: Path, live: frozenset[str]) -> list[Path]:
     return [path for path in folders if path.name not in live and path.suffix != UNREADABLE]
 
 
+def _try_lock(folder: Path) -> int | None:
+    try:
+        return lock_folder(folder)
+    except FileNotFoundError:
+        return None  # Another worker has carried it away meanwhile.
+
+
 def _set_aside(folder: Path) -> None:
     """Keep what cannot be read for a person to look at, out of the way of the next recovery."""
     folder.rename(folder.with_suffix(UNREADABLE))
@@ -146,7 +167,7 @@ def _set_aside(folder: Path) -> None:
 def _remove(folder: Path) -> None:
     # The manifest goes last: a removal that is cut short is repeated from it.
     for path in folder.glob(f"*{SUFFIX}"):
-        path.unlink()
-    shutil.rmtree(folder)
-    if not any(folder.parent.iterdir()):
+        path.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
         folder.parent.rmdir()

@@ -62,7 +62,7 @@ def test_recovery_seals_uploads_and_removes_what_a_dead_worker_left(tmp_path: Pa
     store = MemoryStore()
     journal = tmp_path / "journal"
     torn = journal / "call-1" / "t1"
-    write_take(torn)
+    write_take(torn).let_go()
     path = torn / "00001.zjr"
     path.write_bytes(path.read_bytes()[:-3])
     write_take(journal / "call-1" / "t2")
@@ -78,6 +78,16 @@ def test_recovery_seals_uploads_and_removes_what_a_dead_worker_left(tmp_path: Pa
     raw = bytes(obstore.get(store, found[0]).bytes())
     assert Manifest.from_json(raw).reason == "recovered"
     assert asyncio.run(Uploader(store).recover(journal, live=frozenset({"t2"}))) == []
+
+
+def test_a_take_that_another_worker_writes_is_left_alone(tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    writer = write_take(journal / "call-1" / "t1")
+    assert asyncio.run(Uploader(MemoryStore()).recover(journal)) == []
+    assert writer.path.exists()
+    writer.let_go()
+    found = asyncio.run(Uploader(MemoryStore()).recover(journal))
+    assert found == ["recordings/call-1/t1/manifest.json"]
 
 
 def test_a_removal_that_was_cut_short_is_repeated(tmp_path: Path) -> None:

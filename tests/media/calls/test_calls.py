@@ -1,0 +1,297 @@
+"""Whole calls: over real sockets, a real worker process, real PeerConnections, to the playback."""
+
+import asyncio
+import hashlib
+import io
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import av
+import numpy as np
+import pytest
+
+from core.clock import FakeClock
+from core.outbox import Relay
+from core.runtime import Runtime
+from media.calls.jobs import watch_calls
+from media.recording.composer import Composer
+from realtime import service
+from realtime.rules import CloseReason
+from tests.media.calls.conftest import Attend, Attendee
+from tests.media.sfu.support import WorkerProcess
+from tests.support.cast import Cast
+from tests.support.http import Client
+from zhenjian_client.errors import RequestFailed
+
+
+async def refused(attendee: Attendee, event: str, **payload: Any) -> str:
+    with pytest.raises(RequestFailed) as caught:
+        await attendee.call(event, **payload)
+    return caught.value.code
+
+
+async def started(doctor: Attendee, room: UUID, media: str = "video") -> dict[str, Any]:
+    answer = await doctor.call("call:start", room=str(room), media=media)
+    return answer["call"]
+
+
+async def state_where(attendee: Attendee, check: Any) -> dict[str, Any]:
+    return await attendee.client.wait_event("call:state", check)
+
+
+def place(call: dict[str, Any], person: Any) -> dict[str, Any]:
+    [found] = [p for p in call["participants"] if p["user_id"] == str(person.user_id)]
+    return found
+
+
+@pytest.mark.requirement("S0-C-035", "S0-P-185")
+async def test_every_device_rings_the_first_wins_and_both_sides_hear_and_see(
+    attend: Attend, cast: Cast, room: UUID, client: Client
+) -> None:
+    doctor = await attend(cast.doctor, "pc")
+    phone = await attend(cast.patient, "phone", 180)
+    pad = await attend(cast.patient, "pad")
+
+    call = await started(doctor, room)
+    assert (call["state"], call["recording"]) == ("ringing", True)
+    for device in (phone, pad):
+        ring = await device.client.wait_event("call:ring")
+        assert (ring["call"]["id"], ring["room"]) == (call["id"], str(room))
+    current = (await client.get(f"/rooms/{room}/call", token=cast.patient.token)).expect(200)
+    assert current["id"] == call["id"]
+
+    answer = await phone.call("call:accept", call=call["id"], device="phone")
+    assert place(answer["call"], cast.patient)["device"] == "phone"
+    assert await refused(pad, "call:accept", call=call["id"], device="pad") == "call_taken"
+    stop = await state_where(pad, lambda it: place(it, cast.patient)["state"] == "joined")
+    assert (stop["state"], place(stop, cast.patient)["device"]) == ("active", "phone")
+
+    await asyncio.gather(doctor.receives(), phone.receives())
+    assert pad.sessions == []
+    quality = await doctor.client.wait_event("call:quality")
+    assert quality["call"] == call["id"]
+    assert 1 <= quality["level"] <= 4
+
+    await phone.call("call:update", call=call["id"], action="media", audio=False, video=True)
+    muted = await state_where(doctor, lambda it: not place(it, cast.patient)["audio"])
+    assert place(muted, cast.patient)["video"]
+
+    await phone.call("call:leave", call=call["id"])
+    ended = await state_where(doctor, lambda it: it["state"] == "ended")
+    assert ended["end_reason"] == "hung_up"
+    assert await refused(phone, "call:update", call=call["id"], action="join") == "call_ended"
+    events = [m["body"].get("event") for m in doctor.client.rooms[str(room)].log.messages]
+    assert events[-2:] == ["call_started", "call_ended"]
+    assert (await client.get(f"/rooms/{room}/call", token=cast.doctor.token)).expect(200) is None
+
+
+async def test_a_recorded_call_is_composed_listed_linked_and_played_in_ranges(
+    attend: Attend,
+    cast: Cast,
+    room: UUID,
+    client: Client,
+    runtime: Runtime,
+    relay: Relay,
+    clock: FakeClock,
+) -> None:
+    doctor = await attend(cast.doctor, "pc", 60)
+    patient = await attend(cast.patient, "phone", 180)
+    call = await started(doctor, room)
+    await patient.client.wait_event("call:ring")
+    await patient.call("call:accept", call=call["id"])
+    await asyncio.gather(doctor.receives(150, 60), patient.receives(150, 60))
+    listed = (await client.get(f"/rooms/{room}/recordings", token=cast.doctor.token)).expect(200)
+    assert [each["state"] for each in listed] == ["recording"]
+
+    await doctor.call("call:end", call=call["id"])
+    await relay.drain()
+    await composed(runtime, clock, client, room, cast.doctor.token)
+    [recording] = (await client.get(f"/rooms/{room}/recordings", token=cast.doctor.token)).json
+    assert (recording["state"], recording["note"]) == ("ready", None)
+    kinds = [(each["kind"], each["user_id"]) for each in recording["files"]]
+    assert kinds == [
+        ("composed", None),
+        ("side", str(cast.doctor.user_id)),
+        ("side", str(cast.patient.user_id)),
+    ]
+    [whole, *_] = recording["files"]
+    link = (
+        await client.post(
+            f"/recordings/{recording['id']}/files/{whole['id']}/link", token=cast.supervisor.token
+        )
+    ).expect(200)
+    path = link["url"].removeprefix("/api/v1")
+    answer = await client.get(path)
+    assert answer.status == 200
+    assert hashlib.sha256(answer.body).hexdigest() == whole["sha256"]
+    part = await client.get(path, headers={"Range": "bytes=100-199"})
+    assert (part.status, part.body) == (206, answer.body[100:200])
+
+    left, right, loudness, seconds = look_at(answer.body)
+    assert left < 100 < right
+    assert loudness > 0.05
+    assert seconds > 3
+    entries = (
+        await client.get("/audit?action=recording.look", token=cast.administrator.token)
+    ).json
+    assert [entry["user"]["id"] for entry in entries["items"]] == [str(cast.supervisor.user_id)]
+
+
+async def composed(
+    runtime: Runtime, clock: FakeClock, client: Client, room: UUID, token: str
+) -> None:
+    """Poll as the job does until no recording of the room is waiting any more."""
+    composer = Composer.of(runtime)
+    async with asyncio.timeout(60):
+        while True:
+            clock.advance(timedelta(seconds=6))
+            await composer.poll()
+            await composer.wait()
+            listed = (await client.get(f"/rooms/{room}/recordings", token=token)).expect(200)
+            if all(each["state"] in ("ready", "failed") for each in listed):
+                return
+            await asyncio.sleep(0.2)
+
+
+def look_at(data: bytes) -> tuple[float, float, float, float]:
+    """Brightness of the left and right half at the end, loudness, length in seconds."""
+    with av.open(io.BytesIO(data)) as container:
+        seconds = (container.duration or 0) / 1e6
+        frames = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
+    with av.open(io.BytesIO(data)) as container:
+        sound = np.concatenate([f.to_ndarray()[0] for f in container.decode(audio=0)])
+    late = frames[int(len(frames) * 0.9)]
+    middle = late.shape[1] // 2
+    rows = slice(late.shape[0] // 3, late.shape[0] // 2)
+    left, right = np.median(late[rows, :middle]), np.median(late[rows, middle:])
+    return float(left), float(right), float(np.sqrt((sound**2).mean())), seconds
+
+
+@pytest.mark.timeout(120)
+async def test_a_killed_worker_costs_a_moment_and_what_was_recorded_plays(
+    attend: Attend,
+    cast: Cast,
+    room: UUID,
+    client: Client,
+    runtime: Runtime,
+    relay: Relay,
+    clock: FakeClock,
+    workers: list[WorkerProcess],
+) -> None:
+    doctor = await attend(cast.doctor, "pc", 60)
+    patient = await attend(cast.patient, "phone", 180)
+    call = await started(doctor, room)
+    await patient.client.wait_event("call:ring")
+    await patient.call("call:accept", call=call["id"])
+    await asyncio.gather(doctor.receives(100, 40), patient.receives(100, 40))
+
+    clock.advance(timedelta(seconds=10))
+    await workers[0].kill()
+    await workers[0].start()
+    await asyncio.gather(doctor.receives(100, 40), patient.receives(100, 40))
+    assert len(doctor.sessions) == 2
+    assert len(patient.sessions) == 2
+
+    await doctor.call("call:end", call=call["id"])
+    await relay.drain()
+    await composed(runtime, clock, client, room, cast.doctor.token)
+    [recording] = (await client.get(f"/rooms/{room}/recordings", token=cast.doctor.token)).json
+    assert (recording["state"], recording["note"]) == ("ready", None)
+    takes = {p.parent.name for p in (Path(runtime.config.data_dir) / "storage").rglob("*.zjr")}
+    assert len(takes) == 2
+    assert recording["duration_ms"] > 4000
+
+
+async def test_nobody_answers_and_the_call_ends_by_itself(
+    attend: Attend, cast: Cast, room: UUID, runtime: Runtime, clock: FakeClock
+) -> None:
+    doctor = await attend(cast.doctor, "pc")
+    patient = await attend(cast.patient, "phone")
+    call = await started(doctor, room)
+    await patient.client.wait_event("call:ring")
+    await watch_calls(runtime)
+    clock.advance(timedelta(seconds=61))
+    await watch_calls(runtime)
+    ended = await state_where(patient, lambda it: it["state"] == "ended")
+    assert (ended["id"], ended["end_reason"]) == (call["id"], "no_answer")
+
+
+async def test_a_declined_call_tells_the_doctor_and_leaves_no_recording(
+    attend: Attend, cast: Cast, room: UUID, client: Client
+) -> None:
+    doctor = await attend(cast.doctor, "pc")
+    patient = await attend(cast.patient, "phone")
+    call = await started(doctor, room, "voice")
+    assert not place(call, cast.doctor)["video"]
+    await patient.client.wait_event("call:ring")
+    await patient.call("call:decline", call=call["id"])
+    ended = await state_where(doctor, lambda it: it["state"] == "ended")
+    assert ended["end_reason"] == "declined"
+    listed = await client.get(f"/rooms/{room}/recordings", token=cast.doctor.token)
+    assert listed.expect(200) == []
+
+
+async def test_closing_the_room_ends_its_call(
+    attend: Attend, cast: Cast, room: UUID, runtime: Runtime
+) -> None:
+    doctor = await attend(cast.doctor, "pc")
+    await started(doctor, room)
+    async with runtime.unit_of_work() as uow:
+        await service.close_room(uow, room, CloseReason.COMPLETED, cast.doctor.user_id)
+    ended = await state_where(doctor, lambda it: it["state"] == "ended")
+    assert ended["end_reason"] == "room_closed"
+
+
+async def test_who_may_not_call_is_told_why(
+    attend: Attend, connect: Any, cast: Cast, room: UUID
+) -> None:
+    doctor = await attend(cast.doctor, "pc")
+    patient = await attend(cast.patient, "phone")
+    assert await refused(patient, "call:start", room=str(room), media="video") == "forbidden"
+    call = await started(doctor, room)
+    assert await refused(doctor, "call:start", room=str(room), media="video") == "call_in_progress"
+    assert await refused(patient, "call:end", call=call["id"]) == "forbidden"
+    for person in (cast.other_doctor, cast.foreign_doctor):
+        stranger = await connect(person, device="pc")
+        for event, payload in (
+            ("call:start", {"room": str(room), "media": "video"}),
+            ("call:accept", {"call": call["id"]}),
+            ("call:leave", {"call": call["id"]}),
+            ("call:update", {"call": call["id"], "action": "join"}),
+        ):
+            with pytest.raises(RequestFailed) as caught:
+                await stranger.call(event, payload)
+            assert caught.value.code == "not_found", event
+
+
+async def test_an_answer_to_another_session_or_in_rubbish_is_refused(
+    attend: Attend, cast: Cast, room: UUID
+) -> None:
+    doctor = await attend(cast.doctor, "pc")
+    await attend(cast.patient, "phone")
+    call = await started(doctor, room)
+    offer = await doctor.client.wait_event("call:offer")
+    stale = {"call": call["id"], "session": "0" * 32, "version": 1, "sdp": "v=0"}
+    assert await refused(doctor, "call:answer", **stale) == "stale_answer"
+    newer = {**stale, "session": offer["session"], "version": 77}
+    assert await refused(doctor, "call:answer", **newer) == "stale_answer"
+
+
+async def test_a_rejoin_gives_a_fresh_session_on_the_new_device(
+    attend: Attend, cast: Cast, room: UUID
+) -> None:
+    doctor = await attend(cast.doctor, "pc", 60)
+    phone = await attend(cast.patient, "phone", 180)
+    call = await started(doctor, room)
+    await phone.client.wait_event("call:ring")
+    await phone.call("call:accept", call=call["id"])
+    await asyncio.gather(doctor.receives(), phone.receives())
+    pad = await attend(cast.patient, "pad", 180)
+    joined = pad.client.rooms[str(room)].call
+    assert joined is not None
+    assert joined["id"] == call["id"]
+    answer = await pad.call("call:update", call=call["id"], action="join")
+    assert place(answer["call"], cast.patient)["device"] == "pad"
+    await asyncio.gather(doctor.receives(), pad.receives())
