@@ -1,10 +1,15 @@
 """Removing uploads that were never used."""
 
+import shutil
+import time
 from datetime import timedelta
+from pathlib import Path
 
+from anyio import to_thread
 from sqlalchemy import delete, or_, select, update
 
 from core.files.models import File
+from core.files.upload import FOLDER
 from core.jobs import Job
 from core.runtime import Runtime
 
@@ -48,4 +53,19 @@ async def remove_orphans(runtime: Runtime) -> None:
             return
 
 
-JOBS = [Job("files.remove_orphans", timedelta(hours=1), remove_orphans)]
+async def remove_leftovers(runtime: Runtime) -> None:
+    """Delete the working folders of uploads whose process died in the middle."""
+    await to_thread.run_sync(_remove_old_folders, runtime.config.data_dir / FOLDER)
+
+
+def _remove_old_folders(parent: Path) -> None:
+    limit = time.time() - ORPHAN_AGE.total_seconds()
+    for folder in parent.glob("*"):
+        if folder.stat().st_mtime < limit:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+JOBS = [
+    Job("files.remove_orphans", timedelta(hours=1), remove_orphans),
+    Job("files.remove_leftovers", timedelta(hours=6), remove_leftovers),
+]

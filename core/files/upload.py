@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 # Boundaries, headers and the other fields of the form.
 FORM_OVERHEAD = 64 * 1024
 LONGEST_NAME = 120
+#: Below the data folder: where uploads lie until they are stored.
+FOLDER = "uploads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ async def take_in(runtime: "Runtime", caller: "Caller", request: Request) -> Fil
         )
     if (unused or 0) >= limits.unused_files:
         raise RateLimited("未使用的附件过多，请稍后再上传", retry_after=3600)
-    parent = runtime.config.data_dir / "uploads"
+    parent = runtime.config.data_dir / FOLDER
     parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(dir=parent) as folder:
         received = await _receive(request, limits, Path(folder))

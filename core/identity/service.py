@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 
 from core import audit
 from core.errors import FieldProblem, NotFound
@@ -106,7 +108,11 @@ async def register(
         created_at=uow.now,
     )
     uow.session.add(user)
-    await uow.session.flush()
+    try:
+        await uow.session.flush()
+    except IntegrityError as error:
+        # Somebody else was quicker with the same number or name.
+        raise (PhoneTaken if number else LoginTaken)() from error
     await assign_role(uow, user.id, hospital_id, role, department_id=department_id, title=title)
     uow.record(
         UserRegistered(
@@ -150,7 +156,22 @@ async def assign_role(
         department = await uow.session.get(Department, department_id)
         if department is None or department.hospital_id != hospital_id:
             raise NotFound()
-    found = await uow.session.scalar(
+    # Two logins at once may both give the patient's role.
+    inserted = await uow.session.scalar(
+        insert(RoleAssignment)
+        .values(
+            id=new_id(),
+            user_id=user_id,
+            hospital_id=hospital_id,
+            role=role,
+            department_id=department_id,
+            title=title,
+            created_at=uow.now,
+        )
+        .on_conflict_do_nothing()
+        .returning(RoleAssignment.id)
+    )
+    assignment = await uow.session.scalar(
         select(RoleAssignment).where(
             RoleAssignment.user_id == user_id,
             RoleAssignment.hospital_id == hospital_id,
@@ -158,21 +179,10 @@ async def assign_role(
             RoleAssignment.department_id.is_not_distinct_from(department_id),
         )
     )
-    if found is not None:
-        return found
-    assignment = RoleAssignment(
-        id=new_id(),
-        user_id=user_id,
-        hospital_id=hospital_id,
-        role=role,
-        department_id=department_id,
-        title=title,
-        created_at=uow.now,
-    )
-    uow.session.add(assignment)
-    await uow.session.flush()
-    await _audit_role(uow, caller, "role.assign", assignment)
-    sessions.announce_user_change(uow, user_id)
+    assert assignment is not None
+    if inserted is not None:
+        await _audit_role(uow, caller, "role.assign", assignment)
+        sessions.announce_user_change(uow, user_id)
     return assignment
 
 

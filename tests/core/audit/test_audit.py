@@ -8,8 +8,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from core import audit
+from core.audit.jobs import AUDIT_CHANGED
 from core.clock import FakeClock
 from core.ids import new_id
+from core.jobs import JobRunner
 from core.runtime import Runtime
 from tests.support.cast import Cast
 from tests.support.http import Client
@@ -98,6 +100,16 @@ async def test_a_forged_entry_is_found(runtime: Runtime, cast: Cast) -> None:
     )
     async with runtime.unit_of_work() as uow:
         assert len((await audit.verify(uow)).changed) == 1
+
+
+async def test_the_daily_check_reports_a_changed_entry(
+    runtime: Runtime, cast: Cast, jobs: JobRunner
+) -> None:
+    await write(runtime, cast, 2)
+    await execute(runtime, "ALTER TABLE audit_entries DISABLE TRIGGER USER")
+    await execute(runtime, "UPDATE audit_entries SET address = 'x' WHERE object_id = 'rx-1'")
+    await jobs.run_due()
+    assert AUDIT_CHANGED._value.get() == 1
 
 
 async def test_an_entry_rolls_back_with_its_change(runtime: Runtime, cast: Cast) -> None:

@@ -1,5 +1,6 @@
 """The own account, the catalogue and the staff list, with two hospitals in the house."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from sqlalchemy import text
 from core.clock import FakeClock
 from core.identity import service
 from core.identity.agreement_texts import AGREEMENTS
+from core.identity.errors import PhoneTaken
 from core.identity.gateway import (
     IdentityCheck,
     IdentityCheckResult,
@@ -189,6 +191,27 @@ async def test_people_of_another_hospital_cannot_be_locked(cast: Cast, client: C
     for role in set(Role) - {Role.ADMINISTRATOR}:
         answer = await client.put(path, token=cast.of(role).token, json={"enabled": False})
         assert answer.code == "forbidden"
+
+
+async def test_two_requests_at_once_make_one_account_and_one_role(
+    cast: Cast, client: Client, runtime: Runtime
+) -> None:
+    async def register() -> str:
+        async with runtime.unit_of_work() as uow:
+            try:
+                await service.register(uow, cast.hospital_id, Role.PATIENT, phone="13700000001")
+            except PhoneTaken:
+                return "taken"
+        return "made"
+
+    outcomes = await asyncio.gather(*(register() for _ in range(4)), return_exceptions=True)
+    assert sorted(str(outcome) for outcome in outcomes) == ["made", "taken", "taken", "taken"]
+    body = {"role": "patient", "hospital_id": str(cast.other_hospital_id)}
+    token = cast.patient.token
+    answers = await asyncio.gather(
+        *(client.post("/auth/role", token=token, json=body) for _ in range(4))
+    )
+    assert [answer.status for answer in answers] == [200] * 4
 
 
 async def test_a_patient_takes_the_role_at_another_hospital_and_sees_that_one(
