@@ -2,19 +2,25 @@
 
 from collections import Counter
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select
 
-from admin.demo.accounts import DEMO_ACCOUNTS, PASSWORD
+from admin.demo.accounts import DEMO_ACCOUNTS, DOCTOR, PASSWORD
 from admin.demo.seed import seed
 from clinical.consultation import service
 from clinical.consultation.models import Consultation
 from clinical.consultation.states import State
+from clinical.payments.gateway import PaymentGateway, WechatPay
+from clinical.payments.models import Order, Refund
+from clinical.payments.rules import OrderState
 from clinical.people.models import Clinician, Patient
+from clinical.sandbox.server import SandboxServer
 from core.clock import FakeClock
 from core.db import Base
 from core.identity.id_numbers import parse_id_number
+from core.outbox import Relay
 from core.runtime import Runtime
 from realtime import entries
 from realtime.models import MessageRow, RoomRow
@@ -99,6 +105,29 @@ async def test_nobody_in_the_demo_can_exist(hospital: Runtime) -> None:
             parsed = parse_id_number(number, uow.now.date())
             assert parsed.region_code == "119999"
         assert len(set(numbers)) == len(numbers)
+
+
+async def test_with_the_simulators_todays_money_can_really_be_given_back(
+    runtime: Runtime,
+    client: Client,
+    relay: Relay,
+    sandbox: SandboxServer,
+    wechat_pay: WechatPay,
+) -> None:
+    runtime.provide(PaymentGateway, wechat_pay)
+    await seed(runtime, sandbox.url)
+    token = (await login(client, DOCTOR.phone))["access_token"]
+    queue = (await client.get("/consultations?state=waiting", token=token)).expect(200)["items"]
+    reason = {"reason": "建议到院就诊"}
+    path = f"/consultations/{queue[0]['id']}/decline"
+    declined = (await client.post(path, token=token, json=reason)).expect(200)
+    await relay.drain()
+    async with runtime.unit_of_work() as uow:
+        order = await uow.session.get_one(Order, UUID(declined["order_id"]))
+        assert order.state in (OrderState.REFUNDING, OrderState.REFUNDED)
+        refund = await uow.session.scalar(select(Refund).where(Refund.order_id == order.id))
+        assert refund is not None
+        assert refund.channel_refund_id
 
 
 async def test_a_second_start_changes_nothing(hospital: Runtime) -> None:

@@ -15,23 +15,15 @@ from core.identity.gateway import (
     IdentityCheckUnavailable,
     IdentityVerdict,
 )
-from core.identity.id_numbers import check_digit
 from core.identity.tokens import issue_access_token
 from core.outside import OutsideUnavailable
 from core.runtime import Runtime
 from core.uow import UnitOfWork
 from tests.support.cast import Cast, Person
 from tests.support.http import Client, Response
+from tests.support.people import id_number
 
-# No district has this code, so nobody can have such a number.
-FAKE_REGION = "119999"
-
-
-def id_number(birth: date, *, male: bool = True, serial: int = 1) -> str:
-    """An identity number with a right check digit that belongs to nobody."""
-    order = serial * 2 + (1 if male else 0)
-    digits = f"{FAKE_REGION}{birth:%Y%m%d}{order:03d}"
-    return digits + check_digit(digits)
+__all__ = ["His", "Registry", "Story", "id_number"]
 
 
 class Registry:
