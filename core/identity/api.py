@@ -176,11 +176,11 @@ async def change_password(ctx: Context, body: ChangePassword) -> None:
     """Set a new password; every other session ends."""
     # Guesses at the old password through a stolen session are slowed down like logins.
     account = f"password:{ctx.caller.user_id}"
-    await throttle.claim_attempt(ctx.runtime, account, "")
+    await throttle.claim_attempt(ctx.runtime, account)
     try:
         async with ctx.unit_of_work() as uow:
             await service.change_password(uow, ctx.caller, body.old, body.new)
-            await throttle.forgive(uow, account, "")
+            await throttle.forgive(uow, account)
     except PasswordTooWeak:
         await throttle.forgive_now(ctx.runtime, account)
         raise

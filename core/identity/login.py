@@ -90,10 +90,10 @@ async def login_by_password(
         encoded = await access.password_hash(uow, user.id) if user else None
     # The hash is checked outside a transaction: it takes long, and guesses must not hold the pool.
     if not await passwords.password_matches(encoded, password) or user is None or not encoded:
-        await _audit_failure(runtime, user)
+        await _keep_failure(runtime, user, address)
         raise PasswordWrong()
     async with runtime.unit_of_work() as uow:
-        await throttle.forgive(uow, name, address)
+        await throttle.forgive(uow, name)
         found = await uow.session.get(User, user.id, with_for_update=True)
         if found is None:
             raise PasswordWrong()
@@ -111,10 +111,11 @@ async def _find(uow: "UnitOfWork", name: str) -> User | None:
     return await access.user_by_login(uow, name)
 
 
-async def _audit_failure(runtime: "Runtime", user: User | None) -> None:
-    if user is None:
-        return
+async def _keep_failure(runtime: "Runtime", user: User | None, address: str) -> None:
     async with runtime.unit_of_work() as uow:
+        await throttle.count_wrong_guess(uow, address)
+        if user is None:
+            return
         held = await access.duties(uow, user.id)
         await audit.record(
             uow,

@@ -205,6 +205,7 @@ class LoginThrottle(Base):
 
     key: Mapped[bytes] = mapped_column(LargeBinary(BLIND_INDEX_BYTES), primary_key=True)
     failures: Mapped[int] = mapped_column(default=0)
+    counted_since: Mapped[datetime]
     last_failed_at: Mapped[datetime]
     locked_until: Mapped[datetime | None]
 

@@ -39,7 +39,7 @@ async def verify_account(runtime: "Runtime", caller: "Caller", name: str, id_num
         number = parse_id_number(id_number, today)
     except IdNumberError as error:
         raise IdNumberInvalid(fields=[FieldProblem("id_number", error.message)]) from error
-    await throttle.claim_attempt(runtime, f"real-name:{caller.user_id}", "")
+    await throttle.claim_attempt(runtime, f"real-name:{caller.user_id}")
     try:
         result = await runtime.port(IdentityCheck).check(name, number.number)
     except IdentityCheckUnavailable as error:
@@ -72,7 +72,7 @@ async def _keep(
         user.id_number = number.number
         user.id_number_index = access.id_number_key(runtime.keyring, number.number)
         user.real_name_verified_at, user.real_name_reference = uow.now, reference
-        await throttle.forgive(uow, f"real-name:{caller.user_id}", "")
+        await throttle.forgive(uow, f"real-name:{caller.user_id}")
         uow.record(
             RealNameVerified(
                 hospital_id=caller.hospital_id, aggregate_id=user.id, occurred_at=uow.now

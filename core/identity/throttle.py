@@ -1,7 +1,9 @@
-"""Slowing down guesses: failures counted per account name and per address, with a growing delay.
+"""Slowing down guesses: failures counted per account name and per address.
 
-An attempt is counted as a failure before the secret is checked and forgiven when it was right, so
-that many guesses at once are not more guesses. Names that no account has are counted alike.
+An attempt on an account is counted as a failure before the secret is checked and forgiven when it
+was right, so that many guesses at once are not more guesses; the delay grows. Names that no account
+has are counted alike. An address, behind which a whole hospital may sit, is only counted when a
+guess was wrong, and pauses when too many fall into one window.
 """
 
 from datetime import timedelta
@@ -27,69 +29,77 @@ if TYPE_CHECKING:
     from core.uow import UnitOfWork
 
 _ACCOUNT, _ADDRESS = "login_throttles.account", "login_throttles.address"
+ADDRESS_WINDOW = timedelta(minutes=15)
 
 
-async def claim_attempt(runtime: "Runtime", account: str, address: str) -> None:
-    """Count one attempt, or raise `TooManyAttempts` with `retry_after` while the delay runs."""
+async def claim_attempt(runtime: "Runtime", account: str, address: str = "") -> None:
+    """Count one attempt, or raise `TooManyAttempts` with `retry_after` while a delay runs."""
     async with runtime.unit_of_work() as uow:
-        lockout = await _lockout(uow)
-        by_address = Lockout(
-            await settings.get(uow, ADDRESS_FREE_FAILURES),
-            lockout.first_delay,
-            lockout.longest_delay,
-            timedelta(hours=1),
+        lockout = Lockout(
+            await settings.get(uow, LOGIN_FREE_FAILURES),
+            timedelta(seconds=await settings.get(uow, LOGIN_FIRST_DELAY_SECONDS)),
+            timedelta(seconds=await settings.get(uow, LOGIN_LONGEST_DELAY_SECONDS)),
         )
-        await _claim(uow, blind_index(runtime.keyring, _ACCOUNT, account), lockout)
         if address:
-            await _claim(uow, blind_index(runtime.keyring, _ADDRESS, address), by_address)
+            paused = await uow.session.get(LoginThrottle, _key(uow, _ADDRESS, address))
+            _refuse_while_locked(uow, paused)
+        row = await _locked_row(uow, _key(uow, _ACCOUNT, account))
+        _refuse_while_locked(uow, row)
+        if uow.now - row.last_failed_at > lockout.forget_after:
+            row.failures = 0
+        row.failures += 1
+        row.last_failed_at = uow.now
+        delay = lockout.delay(row.failures)
+        row.locked_until = uow.now + delay if delay else None
 
 
-async def forgive(uow: "UnitOfWork", account: str, address: str) -> None:
-    """The attempt was right: the account starts anew, the address gets this one back."""
-    keyring = uow.runtime.keyring
-    await uow.session.execute(
-        delete(LoginThrottle).where(LoginThrottle.key == blind_index(keyring, _ACCOUNT, account))
-    )
+async def count_wrong_guess(uow: "UnitOfWork", address: str) -> None:
+    """Count a wrong guess from an address; at the limit it pauses until its window ends."""
     if not address:
         return
-    row = await uow.session.get(
-        LoginThrottle, blind_index(keyring, _ADDRESS, address), with_for_update=True
+    row = await _locked_row(uow, _key(uow, _ADDRESS, address))
+    if uow.now - row.counted_since > ADDRESS_WINDOW:
+        row.failures, row.counted_since = 0, uow.now
+    row.failures += 1
+    row.last_failed_at = uow.now
+    if row.failures >= await settings.get(uow, ADDRESS_FREE_FAILURES):
+        row.locked_until = row.counted_since + ADDRESS_WINDOW
+
+
+async def forgive(uow: "UnitOfWork", account: str) -> None:
+    """The secret was right, or was not what failed: the account starts anew."""
+    await uow.session.execute(
+        delete(LoginThrottle).where(LoginThrottle.key == _key(uow, _ACCOUNT, account))
     )
-    if row is not None:
-        # One good login does not wipe what was guessed at other accounts from the same place.
-        row.failures = max(0, row.failures - 1)
 
 
 async def forgive_now(runtime: "Runtime", account: str) -> None:
-    """Take back an attempt that failed for another reason than a wrong secret."""
+    """`forgive` in a transaction of its own."""
     async with runtime.unit_of_work() as uow:
-        await forgive(uow, account, "")
+        await forgive(uow, account)
 
 
-async def _lockout(uow: "UnitOfWork") -> Lockout:
-    return Lockout(
-        await settings.get(uow, LOGIN_FREE_FAILURES),
-        timedelta(seconds=await settings.get(uow, LOGIN_FIRST_DELAY_SECONDS)),
-        timedelta(seconds=await settings.get(uow, LOGIN_LONGEST_DELAY_SECONDS)),
-    )
+def _key(uow: "UnitOfWork", kind: str, text: str) -> bytes:
+    return blind_index(uow.runtime.keyring, kind, text)
 
 
-async def _claim(uow: "UnitOfWork", key: bytes, lockout: Lockout) -> None:
+def _refuse_while_locked(uow: "UnitOfWork", row: LoginThrottle | None) -> None:
+    wait = remaining_seconds(row.locked_until, uow.now) if row else 0
+    if wait:
+        raise TooManyAttempts(retry_after=wait)
+
+
+async def _locked_row(uow: "UnitOfWork", key: bytes) -> LoginThrottle:
     await uow.session.execute(
         insert(LoginThrottle)
-        .values(key=key, failures=0, last_failed_at=uow.now)
+        .values(key=key, failures=0, counted_since=uow.now, last_failed_at=uow.now)
         .on_conflict_do_nothing()
     )
     row = await uow.session.scalar(
-        select(LoginThrottle).where(LoginThrottle.key == key).with_for_update()
+        select(LoginThrottle)
+        .where(LoginThrottle.key == key)
+        .with_for_update()
+        .execution_options(populate_existing=True)
     )
     assert row is not None
-    wait = remaining_seconds(row.locked_until, uow.now)
-    if wait:
-        raise TooManyAttempts(retry_after=wait)
-    if uow.now - row.last_failed_at > lockout.forget_after:
-        row.failures = 0
-    row.failures += 1
-    row.last_failed_at = uow.now
-    delay = lockout.delay(row.failures)
-    row.locked_until = uow.now + delay if delay else None
+    return row

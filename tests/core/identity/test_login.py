@@ -10,9 +10,12 @@ from sqlalchemy import text
 
 from core.clock import FakeClock
 from core.identity import service
+from core.identity.caller import Caller
 from core.identity.gateway import SmsError, SmsGateway
 from core.identity.roles import Role
 from core.runtime import Runtime
+from core.settings.registry import Scope
+from core.settings.service import set_value
 from tests.support.http import Client
 
 DEVICE = {"id": "phone-1", "name": "小米", "platform": "h5"}
@@ -231,6 +234,30 @@ async def test_the_fifth_wrong_password_locks_for_a_minute_then_two(
     clock.advance(120)
     (await try_password(client, PASSWORD)).expect(200)
     assert (await try_password(client, "wrong")).code == "password_wrong"
+    (await try_password(client, PASSWORD)).expect(200)
+
+
+async def test_an_address_that_guesses_at_many_accounts_pauses(
+    client: Client, doctor: UUID, hospital: UUID, runtime: Runtime, clock: FakeClock
+) -> None:
+    async with runtime.unit_of_work() as uow:
+        operator = Caller(
+            user_id=doctor,
+            hospital_id=hospital,
+            role=Role.OPERATOR,
+            session_id=uuid4(),
+            device_id="x",
+        )
+        await set_value(uow, operator, "identity.address_free_failures", 5, Scope.GROUP, None)
+    for number in range(4):
+        assert (await try_password(client, "x", login=f"n{number}")).code == "password_wrong"
+    for _ in range(6):
+        (await try_password(client, PASSWORD)).expect(200)
+    clock.advance(60)
+    assert (await try_password(client, "x", login="n9")).code == "password_wrong"
+    paused = await try_password(client, PASSWORD)
+    assert (paused.code, paused.json["retry_after"]) == ("too_many_attempts", 14 * 60)
+    clock.advance(timedelta(minutes=14))
     (await try_password(client, PASSWORD)).expect(200)
 
 
