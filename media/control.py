@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -154,6 +155,12 @@ class WorkerLink:
         found: list[dict[str, Any]] = reply["list"]
         return found
 
+    async def refresh(self) -> WorkerStatus:
+        """Ask for the worker's status; done by itself every two seconds."""
+        reply = await self.request("worker.status")
+        self.status = WorkerStatus(reply["calls"], reply["peers"], reply["load"], reply["port"])
+        return self.status
+
     async def request(self, op: str, *, timeout: float = 5.0, **fields: Any) -> dict[str, Any]:
         """Send any operation; raises WorkerUnavailable when no reply comes in time (seconds)."""
         socket = self._socket
@@ -242,13 +249,8 @@ class WorkerLink:
     async def _watch(self) -> None:
         while True:
             await self._up.wait()
-            try:
-                reply = await self.request("worker.status")
-                self.status = WorkerStatus(
-                    reply["calls"], reply["peers"], reply["load"], reply["port"]
-                )
-            except MediaError:
-                pass
+            with suppress(MediaError):
+                await self.refresh()
             await asyncio.sleep(_STATUS_SECONDS)
 
 

@@ -14,7 +14,7 @@ class Counters:
     datagrams_out: int = 0
     bytes_out: int = 0
     send_refused: int = 0
-    send_too_long: int = 0
+    send_not_protected: int = 0
     stun_checks: int = 0
     stun_role_conflicts: int = 0
     stun_malformed: int = 0
@@ -30,6 +30,7 @@ class Counters:
     rtp_malformed: int = 0
     rtp_unknown_stream: int = 0
     rtp_muted: int = 0
+    rtp_extensions_removed: int = 0
     rtcp_unauthentic: int = 0
     rtcp_malformed: int = 0
     garbage: int = 0

@@ -127,28 +127,37 @@ def _reply(request: stun.Message, message_class: stun.Class) -> stun.Message:
 class Path:
     """The addresses of one peer, and the one that we send to.
 
-    A nominating check moves us at once. A check that does not nominate moves us only when the
-    address in use has been silent for a while: so a rebound NAT is followed, and a second
-    interface that merely keeps its pair alive is not.
+    A nominating check moves us at once, and so does media from another checked address once the
+    one in use fell silent. A check that does not nominate moves us only after a longer silence:
+    so a rebound NAT is followed, and a second interface that merely keeps its pair alive is not.
     """
 
     SILENCE: Final = 2.5
+    MEDIA_SILENCE: Final = 0.2
     MAX_ADDRESSES: Final = 8
 
     def __init__(self) -> None:
         self.selected: Address | None = None
         self.addresses: dict[Address, float] = {}
 
-    def heard(self, source: Address, now: float) -> None:
-        """Note an authenticated packet from a known address."""
+    def heard(self, source: Address, now: float) -> bool:
+        """Note authentic media from a checked address; True when that made us move."""
         self.addresses[source] = now
+        if source == self.selected or now - self._last <= self.MEDIA_SILENCE:
+            return False
+        self.selected = source
+        return True
+
+    @property
+    def _last(self) -> float:
+        """When the address in use was last heard."""
+        return self.addresses.get(self.selected, 0.0) if self.selected else 0.0
 
     def checked(self, source: Address, nominated: bool, now: float) -> list[Address]:
         """Note a valid check; returns addresses that are forgotten because of it."""
         self.addresses.pop(source, None)
         self.addresses[source] = now
-        last = self.addresses.get(self.selected, 0.0) if self.selected else 0.0
-        if nominated or self.selected is None or now - last > self.SILENCE:
+        if nominated or self.selected is None or now - self._last > self.SILENCE:
             self.selected = source
         surplus = len(self.addresses) - self.MAX_ADDRESSES
         if surplus <= 0:

@@ -204,7 +204,7 @@ class Peer:
             return
         data = self.dtls.protect(plain)
         if data is None:
-            self._counters.send_too_long += 1
+            self._counters.send_not_protected += 1
         elif self.path.selected is not None:
             self._around.send(data, self.path.selected)
 
@@ -214,7 +214,7 @@ class Peer:
             return
         data = self.dtls.protect_rtcp(plain)
         if data is None:
-            self._counters.send_too_long += 1
+            self._counters.send_not_protected += 1
         elif self.path.selected is not None:
             self._around.send(data, self.path.selected)
 
@@ -229,13 +229,17 @@ class Peer:
         else:
             self._receive_rtp(data, source, now)
 
+    def _note_media(self, source: Address, now: float) -> None:
+        self.heard = now
+        if self.path.heard(source, now):
+            self._counters.address_changes += 1
+
     def _receive_rtp(self, data: bytes, source: Address, now: float) -> None:
         plain = self.dtls.unprotect(data)
         if plain is None:
             self._counters.rtp_unauthentic += 1
             return
-        self.heard = now
-        self.path.heard(source, now)
+        self._note_media(source, now)
         if len(plain) < rtp.HEADER_LENGTH or rtp.payload_offset(plain) < 0:
             self._counters.rtp_malformed += 1
             return
@@ -262,8 +266,7 @@ class Peer:
         if plain is None:
             self._counters.rtcp_unauthentic += 1
             return
-        self.heard = now
-        self.path.heard(source, now)
+        self._note_media(source, now)
         messages = rtcp.read(plain)
         if messages is None:
             self._counters.rtcp_malformed += 1

@@ -49,8 +49,10 @@ class Reception:
     def accept(self, sequence: int, timestamp: int, now: float, *, late: bool = False) -> int:
         """Take note of a packet; returns its extended number, or -1 when it is not new.
 
-        ``late`` marks a retransmission, which says nothing about jitter.
+        ``late`` marks a retransmission: it may fill a hole and do nothing else.
         """
+        if late:
+            return self._fill_late(sequence)
         if self.highest < 0:
             # One wrap ahead, so that a packet from before the first one is still positive.
             self.highest = self._base = sequence + 0x10000
@@ -70,9 +72,16 @@ class Reception:
             self._open_holes(self.highest + 1, delta - 1, now)
         self.highest += delta
         self.received += 1
-        if not late:
-            self._note_jitter(timestamp, now)
+        self._note_jitter(timestamp, now)
         return self.highest
+
+    def _fill_late(self, sequence: int) -> int:
+        behind = (self.highest - sequence) & 0xFFFF
+        if self.highest < 0 or behind >= 0x8000:
+            return -1
+        number = self._fill(self.highest - behind)
+        self.recovered += number >= 0
+        return number
 
     def _fill(self, number: int) -> int:
         if self.holes.pop(number, None) is None:

@@ -14,7 +14,6 @@ HEADER_LENGTH: Final = 12
 MAX_PLAINTEXT: Final = 1356
 
 _U16 = Struct("!H")
-_ONE_BYTE_PROFILE = 0xBEDE
 
 
 def is_rtcp(data: bytes) -> bool:
@@ -34,30 +33,10 @@ def payload_offset(data: bytes) -> int:
     return offset if offset <= len(data) else -1
 
 
-def find_extension(data: bytes, identifier: int) -> tuple[int, int]:
-    """Offset and length of the value of a one-byte header extension, (0, 0) when absent.
-
-    Walks the block of RFC 8285 with every length checked against the block's end.
-    """
-    if len(data) < HEADER_LENGTH or not data[0] & 0x10:
-        return 0, 0
-    start = HEADER_LENGTH + 4 * (data[0] & 0x0F)
-    if len(data) < start + 4 or _U16.unpack_from(data, start)[0] != _ONE_BYTE_PROFILE:
-        return 0, 0
-    position = start + 4
-    end = min(position + 4 * int(_U16.unpack_from(data, start + 2)[0]), len(data))
-    while position < end:
-        head = data[position]
-        position += 1
-        if head == 0:
-            continue
-        found, length = head >> 4, (head & 0x0F) + 1
-        if found == 15 or position + length > end:
-            return 0, 0
-        if found == identifier:
-            return position, length
-        position += length
-    return 0, 0
+def without_extension(data: bytes) -> bytes:
+    """The packet without its header extension; the payload has to fit (see ``payload_offset``)."""
+    sources = HEADER_LENGTH + 4 * (data[0] & 0x0F)
+    return bytes([data[0] & ~0x10]) + data[1:sources] + data[payload_offset(data) :]
 
 
 def padding_length(data: bytes, offset: int) -> int:

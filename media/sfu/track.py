@@ -15,8 +15,10 @@ from media.sfu.sdp import ABS_SEND_TIME_ID, BY_PAYLOAD, BY_RTX, Codec, Kind
 from media.sfu.subscription import Subscription
 
 CLOCK_RATES: Final = {"audio": 48000, "video": 90000}
-_ABS_SEND_TIME_HEAD = (ABS_SEND_TIME_ID << 4) | 2
-_EXTENSION_HEAD = b"\xbe\xde"
+# A block of one word with the one extension that we offer (RFC 8285). Its value follows.
+_SEND_TIME_BLOCK: Final = b"\xbe\xde\x00\x01" + bytes([ABS_SEND_TIME_ID << 4 | 2])
+_SEND_TIME_AT: Final = len(_SEND_TIME_BLOCK)
+_BLOCK_END: Final = rtp.HEADER_LENGTH + _SEND_TIME_AT
 
 
 class PacketCache:
@@ -174,11 +176,14 @@ class Track:
             return
         if len(reception.holes) > holes and self.kind == "video":
             self._worry(self)
-        if late:
-            reception.recovered += 1
         if not self.enabled:
             self._counters.rtp_muted += 1
             return
+        if first & 0x10 and data[rtp.HEADER_LENGTH : _BLOCK_END] != _SEND_TIME_BLOCK:
+            # What we did not offer, or a malformed block: no viewer has to cope with it.
+            self._counters.rtp_extensions_removed += 1
+            data = rtp.without_extension(data)
+            first = data[0]
         self.now = now
         self.codec = codec
         if self.kind == "video":
@@ -259,12 +264,5 @@ def _stamped(data: bytes, now: float) -> bytes:
     body = data[rtp.HEADER_LENGTH :]
     if not data[0] & 0x10:
         return body
-    if body[:2] == _EXTENSION_HEAD and len(body) > 8 and body[4] == _ABS_SEND_TIME_HEAD:
-        position = 5  # The only extension that we offer, so nearly always the first one.
-    else:
-        found, length = rtp.find_extension(data, ABS_SEND_TIME_ID)
-        if length != 3:
-            return body
-        position = found - rtp.HEADER_LENGTH
     stamp = int(now * 262144) & 0xFFFFFF
-    return body[:position] + stamp.to_bytes(3, "big") + body[position + 3 :]
+    return body[:_SEND_TIME_AT] + stamp.to_bytes(3, "big") + body[_SEND_TIME_AT + 3 :]

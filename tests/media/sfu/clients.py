@@ -57,13 +57,19 @@ class Picture(VideoStreamTrack):
 
 
 class Client:
-    """One participant. ``relay`` (a port) stands between it and the worker when given."""
+    """One participant. ``relay`` (a port) stands between it and the worker when given.
 
-    def __init__(self, controls: Controls, user: str, relay: int = 0, **spec: Any) -> None:
+    A ``quiet`` one may publish, but does not.
+    """
+
+    def __init__(
+        self, controls: Controls, user: str, relay: int = 0, *, quiet: bool = False, **spec: Any
+    ) -> None:
         self.controls = controls
         self.user = user
         self.peer = f"{user}:test"
         self.relay = relay
+        self.quiet = quiet
         self.spec = spec
         self.session = ""
         self.versions: list[int] = []
@@ -94,7 +100,7 @@ class Client:
             sdp = re.sub(r"127\.0\.0\.1 \d+ typ", f"127.0.0.1 {self.relay} typ", sdp)
         self.versions.append(offer.version)
         await self.pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
-        if self.spec.get("publish", True):
+        if self.spec.get("publish", True) and not self.quiet:
             for transceiver in self.pc.getTransceivers():
                 if transceiver.mid in ("0", "1"):
                     transceiver.direction = "sendonly"
@@ -133,7 +139,7 @@ class Client:
     def count(self, kind: str) -> int:
         return sum(number for (k, _), number in self.frames.items() if k == kind)
 
-    async def receives(self, audio: int, video: int, timeout: float = 30) -> None:
+    async def receives(self, audio: int, video: int, timeout: float = 60) -> None:
         """Return once this many more frames of each kind were decoded."""
         audio, video = audio + self.count("audio"), video + self.count("video")
         async with asyncio.timeout(timeout), self._changed:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 import uuid
 from collections.abc import Awaitable, Callable
@@ -116,12 +117,16 @@ class Controls:
 
 
 class PageServer:
-    """Serves the test page and bridges it to the control protocol, as the web process does."""
+    """Serves the test page and bridges it to the control protocol, as the web process does.
+
+    ``relays`` may put a relay (its port) between a peer and the worker.
+    """
 
     def __init__(self, controls: Controls) -> None:
         self.controls = controls
         self.port = 0
         self.refused: list[str] = []
+        self.relays: dict[str, int] = {}
         self.sockets: dict[str, web.WebSocketResponse] = {}
         self._peers: dict[str, dict[str, Any]] = {}
         self._runner: web.AppRunner | None = None
@@ -170,6 +175,8 @@ class PageServer:
 
     async def _send(self, peer: str, session: str, version: int, sdp: str) -> None:
         socket = self.sockets.get(peer)
+        if peer in self.relays:
+            sdp = re.sub(r"127\.0\.0\.1 \d+ typ", f"127.0.0.1 {self.relays[peer]} typ", sdp)
         if socket is not None and not socket.closed:
             await socket.send_json({"session": session, "version": version, "sdp": sdp})
 

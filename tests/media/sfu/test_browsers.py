@@ -13,6 +13,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from media.recording.journal import read_take
+from tests.media.sfu.clients import Relay
 from tests.media.sfu.support import CALL, ROOM, Controls, PageServer, WorkerProcess
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -285,3 +286,28 @@ async def test_a_killed_worker_comes_back_with_fresh_sessions_and_its_recording_
         manifest = take.manifest
         assert manifest is not None
         assert manifest.reason == ("recovered" if take.take == first_take else "ended")
+
+
+async def test_a_browser_whose_network_loses_packets_and_changes_its_address_goes_on(
+    browser: Browser, server: PageServer, controls: Controls, process: WorkerProcess
+) -> None:
+    relay = Relay(process.udp)
+    await relay.start()
+    server.relays["anna:page"] = relay.port
+    anna = await Seat(browser, server, "anna").open()
+    bert = await Seat(browser, server, "bert").open()
+    await both(anna, bert)
+    relay.loss_up = relay.loss_down = 0.05
+    for _ in range(3):
+        await both(anna, bert)
+    counted = await metrics(process)
+    assert counted["nacks_sent_total"] > 0
+    assert counted["retransmitted_total"] > 0
+    assert (await anna.report())["users"]["bert"]["video"]["retransmitted"] > 0
+    relay.loss_up = relay.loss_down = 0.0
+    await relay.rebind()
+    for _ in range(2):
+        await both(anna, bert)
+    assert (await metrics(process))["address_changes_total"] > counted["address_changes_total"]
+    assert controls.having("peer.gone")() == []
+    relay.close()

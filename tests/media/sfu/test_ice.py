@@ -126,6 +126,16 @@ def test_a_rebound_nat_is_followed_once_the_old_address_is_silent() -> None:
     assert path.selected == AWAY
 
 
+def test_media_from_a_checked_address_moves_us_sooner() -> None:
+    path = Path()
+    path.checked(HOME, True, 0.0)
+    path.heard(HOME, 10.0)
+    path.checked(AWAY, False, 10.1)
+    assert not path.heard(AWAY, 10.15)  # The last packets of the old way may still come.
+    assert path.heard(AWAY, 10.25)
+    assert path.selected == AWAY
+
+
 def test_old_addresses_are_forgotten_but_never_the_one_in_use() -> None:
     path = Path()
     path.checked(HOME, True, 0.0)

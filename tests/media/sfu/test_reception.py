@@ -29,6 +29,16 @@ def test_a_reordered_packet_fills_its_hole_and_a_second_copy_is_refused() -> Non
     assert reception.duplicates == 2
 
 
+def test_a_retransmission_of_what_was_never_missed_is_refused() -> None:
+    reception = Reception(90000)
+    assert reception.accept(10, 0, 0.0, late=True) == -1
+    first = feed(reception, 10, 12)[0]
+    assert reception.accept(13, 0, 1.0, late=True) == -1
+    assert reception.accept(40000, 0, 1.0, late=True) == -1
+    assert reception.accept(11, 0, 1.0, late=True) == first + 1
+    assert (reception.recovered, reception.lost) == (1, 0)
+
+
 def test_a_hole_is_asked_for_after_reordering_is_unlikely_and_again_after_a_round_trip() -> None:
     reception = Reception(90000)
     feed(reception, 10, 13, start=5.0)

@@ -39,23 +39,20 @@ def test_a_header_cut_short_has_no_payload(length: int) -> None:
     assert rtp.payload_offset(data) == -1
 
 
-def test_an_extension_is_found_among_others_and_padding() -> None:
-    data = packet(b"x", block((1, b"0"), (2, b"abc")))
-    offset, length = rtp.find_extension(data, 2)
-    assert data[offset : offset + length] == b"abc"
-    assert rtp.find_extension(data, 3) == (0, 0)
+def test_an_extension_is_taken_off_and_sources_stay() -> None:
+    data = packet(b"here", block((1, b"0"), (2, b"abc")))
+    assert rtp.without_extension(data) == packet(b"here")
+    with_source = bytes([data[0] | 1]) + data[1:12] + b"ssrc" + data[12:]
+    bare = rtp.without_extension(with_source)
+    assert bare[12:16] == b"ssrc"
+    assert bare[rtp.payload_offset(bare) :] == b"here"
 
 
-def test_an_extension_that_claims_more_than_its_block_is_absent() -> None:
-    data = packet(b"x" * 40, struct.pack("!HHB3s", 0xBEDE, 1, 0x2F, b"abc"))
-    assert rtp.find_extension(data, 2) == (0, 0)
-
-
-@given(st.binary(max_size=64), st.integers(1, 14))
-def test_no_bytes_make_the_header_readers_raise(tail: bytes, number: int) -> None:
+@given(st.binary(max_size=64))
+def test_no_bytes_make_the_header_readers_raise(tail: bytes) -> None:
     data = b"\x90\x60" + tail
-    rtp.payload_offset(data)
-    rtp.find_extension(data, number)
+    if rtp.payload_offset(data) >= 0:
+        rtp.without_extension(data)
     rtp.unwrap_rtx(data, 96, 1)
     for codec in ("vp8", "h264"):
         rtp.is_key_frame(codec, data, min(12, len(data)))
