@@ -1,6 +1,6 @@
 """The fixed cast of the tests: invented people of two hospitals, logged in on one device each.
 
-仁和 is where the stories play; 安康 is the other hospital, whose people must never see anything of it.
+仁和 is where the stories play; 安康 is the other hospital, which must never see anything of it.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from clinical.people.models import Clinician, ClinicianService
-from core.ids import new_id
 from core.identity import tokens
 from core.identity.access import phone_key
 from core.identity.caller import Caller
 from core.identity.models import Department, DeviceSession, Hospital, RoleAssignment, User
 from core.identity.roles import Role
+from core.ids import new_id
 from core.runtime import Runtime
 from core.uow import UnitOfWork
 

@@ -30,7 +30,7 @@ class Response:
         return str(self.json.get("code", "")) if self.status >= 400 else ""
 
     def expect(self, status: int) -> Any:
-        """The JSON of an answer that must have this status; an assertion shows the body otherwise."""
+        """The JSON of an answer that must have this status; otherwise the body is shown."""
         assert self.status == status, f"{self.status} {self.body.decode(errors='replace')[:800]}"
         return self.json if self.body else None
 

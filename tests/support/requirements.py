@@ -1,7 +1,7 @@
 """Requirement traceability: which rows of the catalogues a passing test shows.
 
-The plugin in ``tests/conftest.py`` notes the outcome of every marked test in ``var/requirements.json``;
-``make requirements`` prints, per module, how many rows there are and how many are shown.
+The plugin in ``tests/conftest.py`` notes the outcome of every marked test in
+``var/requirements.json``; ``make requirements`` prints, per module, how many rows are shown.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def rows() -> list[Row]:
 
 
 class Record:
-    """Outcomes of marked tests: a row is shown when a test marked with it passed and none failed."""
+    """Outcomes of marked tests: a row is shown when its tests passed and none failed."""
 
     def __init__(self) -> None:
         self._passed: dict[str, set[str]] = defaultdict(set)

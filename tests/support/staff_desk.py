@@ -1,0 +1,81 @@
+"""What clinicians and supervisors do at their desk, one verb a line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.async_api import Locator
+
+from tests.support.demo import Demo
+from tests.support.screens import Screen
+
+PASSWORD = "Renhe-2026"
+
+
+@dataclass
+class StaffDesk:
+    """The console on somebody's desk."""
+
+    screen: Screen
+    demo: Demo
+
+    async def log_in(self, login: str) -> None:
+        await self.screen.item("login-name").fill(login)
+        await self.screen.item("login-password").fill(PASSWORD)
+        await self.screen.tap("login-submit")
+        await self.screen.item("profile-menu").wait_for()
+
+    async def open(self, page: str) -> None:
+        """Go to a page by its entry in the menu."""
+        await self.screen.tap(f"menu-{page}")
+
+    def waiting(self, name: str) -> Locator:
+        """The line of a patient in the queue."""
+        return self.screen.page.locator('[data-testid="queue-row"]:visible', has_text=name).first
+
+    async def choose_from_queue(self, name: str) -> None:
+        await self.waiting(name).click()
+        await self.screen.item("conversation").wait_for()
+
+    async def confirm_proof(self) -> None:
+        await self.screen.tap("proof-accept")
+
+    async def accept(self) -> None:
+        await self.screen.tap("accept")
+        await self.screen.item("composer").wait_for()
+
+    async def say(self, text: str) -> None:
+        await self.screen.item("message-input").fill(text)
+        await self.screen.page.keyboard.press("Enter")
+        await self.hears(text)
+
+    async def hears(self, text: str) -> None:
+        """Wait until a message with this text is in the conversation."""
+        await self.messages(text).first.wait_for()
+
+    def messages(self, text: str) -> Locator:
+        return self.screen.page.locator('[data-testid="message-list"]').get_by_text(
+            text, exact=True
+        )
+
+    async def send_picture(self, path: Path) -> None:
+        async with self.screen.page.expect_file_chooser() as chooser:
+            await self.screen.tap("tool-image")
+        await (await chooser.value).set_files(path)
+
+    async def start_video(self) -> None:
+        await self.screen.tap("call-video")
+        await self.screen.item("call-window").wait_for()
+
+    async def hang_up(self) -> None:
+        await self.screen.tap("call-hangup")
+
+    async def write_note(self, diagnosis: str, advice: str) -> None:
+        await self.screen.tap("go-note")
+        await self.screen.item("note-diagnosis").fill(diagnosis)
+        await self.screen.item("note-advice").fill(advice)
+
+    async def end(self) -> None:
+        await self.screen.tap("end")
+        await self.screen.tap("end-confirm")
