@@ -15,6 +15,7 @@ import pytest
 from core.clock import FakeClock
 from core.outbox import Relay
 from core.runtime import Runtime
+from media.calls import access
 from media.calls.jobs import watch_calls
 from media.recording.composer import Composer
 from realtime import service
@@ -295,3 +296,65 @@ async def test_a_rejoin_gives_a_fresh_session_on_the_new_device(
     answer = await pad.call("call:update", call=call["id"], action="join")
     assert place(answer["call"], cast.patient)["device"] == "pad"
     await asyncio.gather(doctor.receives(), pad.receives())
+
+
+async def test_without_consent_to_record_there_is_no_call_unless_the_hospital_allows_it(
+    attend: Attend, cast: Cast, room: UUID, runtime: Runtime, client: Client
+) -> None:
+    async with runtime.unit_of_work() as uow:
+        row = await service.locked(uow, room)
+        row.recording = "refused"
+    doctor = await attend(cast.doctor, "pc")
+    patient = await attend(cast.patient, "phone")
+    assert await refused(doctor, "call:start", room=str(room), media="video") == "recording_refused"
+    allow = {"value": True, "scope": "hospital"}
+    path = "/settings/calls.without_recording"
+    (await client.put(path, token=cast.administrator.token, json=allow)).expect(200)
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                call = await started(doctor, room)
+                break
+            except RequestFailed:
+                await asyncio.sleep(0.1)  # The change reaches the other process over the bus.
+    assert not call["recording"]
+    await patient.client.wait_event("call:ring")
+    await patient.call("call:accept", call=call["id"])
+    await doctor.receives()
+    listed = await client.get(f"/rooms/{room}/recordings", token=cast.doctor.token)
+    assert listed.expect(200) == []
+
+
+class TestTwoWorkers:
+    @pytest.fixture
+    def worker_count(self) -> int:
+        return 2
+
+    @pytest.mark.timeout(120)
+    async def test_a_call_moves_to_the_other_worker_when_its_own_dies_for_good(
+        self,
+        attend: Attend,
+        cast: Cast,
+        room: UUID,
+        runtime: Runtime,
+        clock: FakeClock,
+        workers: list[WorkerProcess],
+    ) -> None:
+        doctor = await attend(cast.doctor, "pc", 60)
+        patient = await attend(cast.patient, "phone", 180)
+        call = await started(doctor, room)
+        await patient.client.wait_event("call:ring")
+        await patient.call("call:accept", call=call["id"])
+        await asyncio.gather(doctor.receives(), patient.receives())
+        async with runtime.unit_of_work() as uow:
+            stored = await access.stored(uow, UUID(call["id"]))
+        assert stored is not None
+        [carrier] = [worker for worker in workers if worker.url == stored.row.worker]
+        clock.advance(timedelta(seconds=10))
+        await carrier.kill()
+        await asyncio.gather(doctor.receives(), patient.receives())
+        async with runtime.unit_of_work() as uow:
+            moved = await access.stored(uow, UUID(call["id"]))
+        assert moved is not None
+        assert (moved.row.worker != carrier.url, moved.row.generation) == (True, 2)
+        assert moved.row.state == "active"

@@ -1,0 +1,388 @@
+"""Recordings as people find them: who sees which, what is waited for, what is counted."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from core.clock import FakeClock
+from core.identity.sessions import revoke_own
+from core.ids import new_id
+from core.jobs import JobRunner
+from core.runtime import Runtime
+from media.calls import access as calls
+from media.calls.models import CallParticipantRow, CallRow
+from media.recording import access, composer, service
+from media.recording.composer import Composer
+from media.recording.disk import replace_file
+from media.recording.frames import MANIFEST_NAME
+from media.recording.jobs import drop_journals
+from media.recording.process import ProductionFailed, run_production
+from media.recording.production import Order
+from media.recording.rules import Next, TakeStatus, next_step
+from media.recording.take import recover_take
+from realtime import service as rooms
+from realtime.rules import RoomState
+from realtime.service import NewMember
+from tests.media.recording.senders import Caller, record, session
+from tests.support.cast import Cast, Person
+from tests.support.http import Client
+
+SECOND = 1_000_000
+START = 1_795_000_000_000_000
+PATIENCE = timedelta(minutes=10)
+
+
+@pytest.mark.parametrize(
+    ("takes", "seconds", "expected"),
+    [
+        ([], 60, Next.WAIT),
+        ([], 601, Next.GIVE_UP),
+        ([TakeStatus("a", True, 2)], 1, Next.WAIT),
+        ([TakeStatus("a", True, 2)], 2, Next.COMPOSE),
+        ([TakeStatus("a", True, 2), TakeStatus("b", False, 0)], 60, Next.WAIT),
+        ([TakeStatus("a", True, 2), TakeStatus("b", False, 0)], 601, Next.COMPOSE),
+        ([TakeStatus("b", False, 3)], 599, Next.WAIT),
+        ([TakeStatus("b", False, 3)], 601, Next.COMPOSE),
+        ([TakeStatus("b", False, 0)], 601, Next.GIVE_UP),
+    ],
+)
+def test_a_recording_waits_for_its_takes_but_not_for_ever(
+    takes: list[TakeStatus], seconds: int, expected: Next
+) -> None:
+    ended = datetime.fromisoformat("2026-11-20T01:00:00+00:00")
+    assert next_step(takes, ended, ended + timedelta(seconds=seconds), PATIENCE) is expected
+
+
+@dataclass
+class Story:
+    """A recorded call of the doctor and the patient, over, with its takes yet to be stored."""
+
+    room: UUID
+    call: UUID
+    folder: Path
+
+    def take(self, name: str, start: int, seconds: int, *, seal: bool = True) -> Path:
+        """Put a take of two talking people into the store."""
+        people = [Caller(str(user), tone, []) for user, tone in self.people]
+        end = start + seconds * SECOND
+        folder = self.folder / "recordings" / str(self.call) / name
+        sent = [(each, session(each, start, end, "a")) for each in people]
+        writer = record(folder, str(self.call), sent, start)
+        if seal:
+            writer.seal("call_closed")
+        else:
+            writer.let_go()
+        return folder
+
+    people: list[tuple[UUID, float]]
+
+
+@pytest.fixture
+async def story(runtime: Runtime, cast: Cast) -> Story:
+    async with runtime.unit_of_work() as uow:
+        room = await rooms.open_room(
+            uow,
+            hospital_id=cast.hospital_id,
+            title="复诊 · 陈安和",
+            members=[NewMember(p.user_id, p.caller.role) for p in (cast.patient, cast.doctor)],
+            ref_type="consultation",
+            ref_id=new_id(),
+            state=RoomState.ACTIVE,
+        )
+        call = CallRow(
+            id=new_id(),
+            hospital_id=cast.hospital_id,
+            room_id=room,
+            media="video",
+            state="ended",
+            started_by=cast.doctor.user_id,
+            started_at=uow.now - timedelta(seconds=100),
+            ring_until=uow.now,
+            answered_at=uow.now - timedelta(seconds=90),
+            ended_at=uow.now,
+            end_reason="hung_up",
+            record=True,
+            worker="ws://nowhere",
+            assigned_at=uow.now,
+        )
+        uow.session.add(call)
+        await uow.session.flush()
+        for position, each in enumerate((cast.doctor, cast.patient)):
+            uow.session.add(_in_the_call(call.id, position, each))
+        await service.begin(uow, hospital_id=cast.hospital_id, room_id=room, call_id=call.id)
+        await uow.session.flush()
+        await service.finish(uow, call.id)
+    people = [(cast.doctor.user_id, 800.0), (cast.patient.user_id, 1500.0)]
+    return Story(room, call.id, runtime.config.data_dir / "storage", people)
+
+
+def _in_the_call(call_id: UUID, position: int, person: Person) -> CallParticipantRow:
+    return CallParticipantRow(
+        call_id=call_id,
+        user_id=person.user_id,
+        position=position,
+        role=person.caller.role.value,
+        name=person.name,
+        place="left",
+        device="d",
+        audio=True,
+        video=True,
+        seconds=90,
+        offer_version=0,
+    )
+
+
+async def compose_once(runtime: Runtime, clock: FakeClock, wait: float = 10) -> None:
+    clock.advance(wait)
+    found = Composer.of(runtime)
+    await found.poll()
+    await found.wait()
+
+
+async def listed(client: Client, story: Story, person: Person) -> dict[str, object]:
+    answer = await client.get(f"/rooms/{story.room}/recordings", token=person.token)
+    [recording] = answer.expect(200)
+    return recording
+
+
+async def linked(client: Client, recording: dict[str, object], person: Person) -> str:
+    files = recording["files"]
+    assert isinstance(files, list)
+    path = f"/recordings/{recording['id']}/files/{files[0]['id']}/link"
+    answer = (await client.post(path, token=person.token)).expect(200)
+    return str(answer["url"]).removeprefix("/api/v1")
+
+
+async def test_people_of_the_room_and_overseers_of_the_hospital_see_it_and_nobody_else(
+    client: Client, cast: Cast, story: Story, runtime: Runtime, clock: FakeClock
+) -> None:
+    story.take("t1", START, 3)
+    await compose_once(runtime, clock)
+    recording = await listed(client, story, cast.doctor)
+    assert recording["state"] == "ready"
+    for person in (cast.doctor, cast.patient, cast.supervisor, cast.administrator):
+        assert (await listed(client, story, person))["id"] == recording["id"]
+        assert (await client.get(await linked(client, recording, person))).status == 200
+    path = f"/recordings/{recording['id']}/files/{recording['files'][0]['id']}/link"
+    for person in (
+        cast.other_patient,
+        cast.other_doctor,
+        cast.foreign_doctor,
+        cast.foreign_supervisor,
+        cast.foreign_administrator,
+    ):
+        answer = await client.get(f"/rooms/{story.room}/recordings", token=person.token)
+        assert answer.code == "not_found"
+        assert (await client.post(path, token=person.token)).code == "not_found"
+    for person in (cast.operator, cast.customer_service):
+        assert (await client.post(path, token=person.token)).code == "forbidden"
+
+
+async def test_a_link_is_for_one_file_one_session_and_a_while(
+    client: Client, cast: Cast, story: Story, runtime: Runtime, clock: FakeClock
+) -> None:
+    story.take("t1", START, 3)
+    await compose_once(runtime, clock)
+    recording = await listed(client, story, cast.doctor)
+    url = await linked(client, recording, cast.doctor)
+    other = recording["files"][1]["id"]
+    assert (await client.get(f"/recordings/files/{other}/content?{url.split('?')[1]}")).code == (
+        "ticket_invalid"
+    )
+    assert (await client.get(url[:-2])).code == "ticket_invalid"
+    assert (await client.get(url, headers={"Range": "bytes=99999999-"})).status == 416
+    async with runtime.unit_of_work() as uow:
+        await rooms.remove_member(uow, story.room, cast.doctor.user_id)
+    assert (await client.get(url)).code == "not_found"
+    url = await linked(client, recording, cast.supervisor)
+    async with runtime.unit_of_work() as uow:
+        await revoke_own(uow, cast.supervisor.caller, cast.supervisor.caller.session_id)
+    assert (await client.get(url)).code == "session_revoked"
+    url = await linked(client, recording, cast.patient)
+    clock.advance(timedelta(hours=3))
+    assert (await client.get(url)).code == "ticket_invalid"
+
+
+async def test_a_hospital_may_keep_recordings_from_patients(
+    client: Client, cast: Cast, story: Story
+) -> None:
+    path = "/settings/recording.patient_may_watch"
+    keep = {"value": False, "scope": "hospital"}
+    (await client.put(path, token=cast.administrator.token, json=keep)).expect(200)
+    answer = await client.get(f"/rooms/{story.room}/recordings", token=cast.patient.token)
+    assert answer.code == "recording_not_shared"
+    assert (await listed(client, story, cast.doctor))["state"] == "processing"
+
+
+async def test_a_take_that_never_comes_is_given_up_and_composed_in_when_it_comes_after_all(
+    client: Client, cast: Cast, story: Story, runtime: Runtime, clock: FakeClock
+) -> None:
+    story.take("t1", START, 3)
+    async with runtime.unit_of_work() as uow:
+        await service.take_started(uow, story.call, "t2")
+    await compose_once(runtime, clock)
+    assert (await listed(client, story, cast.doctor))["state"] == "processing"
+    await compose_once(runtime, clock, 601)
+    recording = await listed(client, story, cast.doctor)
+    assert (recording["state"], recording["note"]) == ("ready", "take_missing")
+    assert 2500 < recording["duration_ms"] < 3200
+
+    story.take("t2", START + 5 * SECOND, 3)
+    async with runtime.unit_of_work() as uow:
+        await service.take_sealed(uow, story.call, "t2")
+    await compose_once(runtime, clock)
+    recording = await listed(client, story, cast.doctor)
+    assert (recording["state"], recording["note"]) == ("ready", None)
+    assert 7500 < recording["duration_ms"] < 8200
+    stored = [p for p in (story.folder / "recordings" / str(story.call) / "files").rglob("*.*")]
+    assert len([p for p in stored if p.is_file()]) == 3
+
+
+async def test_segments_without_a_manifest_are_used_when_their_worker_never_returns(
+    client: Client, cast: Cast, story: Story, runtime: Runtime, clock: FakeClock
+) -> None:
+    story.take("t1", START, 3, seal=False)
+    await compose_once(runtime, clock, 60)
+    assert (await listed(client, story, cast.doctor))["state"] == "processing"
+    await compose_once(runtime, clock, 601)
+    recording = await listed(client, story, cast.doctor)
+    assert (recording["state"], recording["note"]) == ("ready", "take_missing")
+
+
+async def test_a_call_without_any_take_fails_with_its_name(
+    client: Client, cast: Cast, story: Story, runtime: Runtime, clock: FakeClock
+) -> None:
+    await compose_once(runtime, clock, 601)
+    recording = await listed(client, story, cast.doctor)
+    assert (recording["state"], recording["note"]) == ("failed", "nothing_recorded")
+
+
+async def test_a_damaged_journal_is_said_to_be_damaged_and_the_rest_plays(
+    client: Client, cast: Cast, story: Story, runtime: Runtime, clock: FakeClock
+) -> None:
+    folder = story.take("t1", START, 3)
+    path = folder / "00001.zjr"
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 0xFF
+    path.write_bytes(raw)
+    await compose_once(runtime, clock)
+    recording = await listed(client, story, cast.doctor)
+    assert (recording["state"], recording["note"]) == ("ready", "damaged")
+
+
+async def test_a_failing_composition_is_tried_three_times(
+    client: Client,
+    cast: Cast,
+    story: Story,
+    runtime: Runtime,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    story.take("t1", START, 3)
+    attempts = 0
+
+    async def fail(*_: object) -> None:
+        nonlocal attempts
+        attempts += 1
+        raise ProductionFailed("no space left")
+
+    monkeypatch.setattr(composer, "run_production", fail)
+    for _ in range(6):
+        await compose_once(runtime, clock, 140)
+    recording = await listed(client, story, cast.doctor)
+    assert (recording["state"], recording["note"], attempts) == ("failed", "composition_failed", 3)
+
+
+@pytest.mark.requirement("S0-N-021", "S0-N-022")
+async def test_minutes_of_talk_and_bytes_of_recordings_are_counted(
+    cast: Cast, story: Story, runtime: Runtime, clock: FakeClock
+) -> None:
+    story.take("t1", START, 3)
+    await compose_once(runtime, clock)
+    on_disk = sum(p.stat().st_size for p in story.folder.rglob("*") if p.is_file())
+    on_disk -= sum(p.stat().st_size for p in story.folder.rglob(".lock"))
+    async with runtime.unit_of_work() as uow:
+        talk = await calls.talk_time(uow, cast.hospital_id, uow.now - timedelta(days=1), uow.now)
+        stored = await access.stored(uow, cast.hospital_id)
+        foreign = await access.stored(uow, cast.other_hospital_id)
+    assert (talk.calls, talk.minutes, talk.participant_minutes) == (1, 2, 3)
+    assert (stored.recordings, stored.minutes, stored.bytes) == (1, 1, on_disk)
+    assert (foreign.recordings, foreign.bytes) == (0, 0)
+
+    clock.advance(timedelta(days=8))
+    await drop_journals(runtime)
+    assert not list(story.folder.rglob("*.zjr"))
+    async with runtime.unit_of_work() as uow:
+        after = await access.stored(uow, cast.hospital_id)
+    assert 0 < after.bytes < stored.bytes
+
+
+async def test_the_job_composes_beside_other_jobs(
+    client: Client,
+    cast: Cast,
+    story: Story,
+    runtime: Runtime,
+    clock: FakeClock,
+    jobs: JobRunner,
+) -> None:
+    story.take("t1", START, 3)
+    clock.advance(10)
+    await jobs.run_due()
+    await Composer.of(runtime).wait()
+    assert (await listed(client, story, cast.doctor))["state"] == "ready"
+
+
+async def test_a_cancelled_production_ends_its_child_process(tmp_path: Path) -> None:
+    callers = [Caller("a", 800.0, []), Caller("b", 1500.0, [])]
+    end = START + 90 * SECOND
+    sent = [(each, session(each, START, end, "a")) for each in callers]
+    record(tmp_path / "takes" / "t1", "call", sent, START).seal("call_closed")
+    order = Order(takes=str(tmp_path / "takes"), out=str(tmp_path / "out"), names={"a": "甲"})
+    begun = asyncio.Event()
+
+    async def progress(_: float) -> None:
+        begun.set()
+
+    task = asyncio.create_task(run_production(order, progress))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    running = [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path) in _read(p)]
+    assert running == []
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+async def test_a_production_that_cannot_write_names_its_failure(tmp_path: Path) -> None:
+    caller = Caller("a", 800.0, [])
+    sent = [(caller, session(caller, START, START + 2 * SECOND, "a"))]
+    record(tmp_path / "takes" / "t1", "call", sent, START).seal("call_closed")
+    out = tmp_path / "out"
+    (out / "call.mp4").mkdir(parents=True)
+    order = Order(takes=str(tmp_path / "takes"), out=str(out), names={})
+    with pytest.raises(ProductionFailed, match="directory"):
+        await run_production(order)
+
+
+def test_a_manifest_is_replaced_whole(tmp_path: Path) -> None:
+    replace_file(tmp_path / MANIFEST_NAME, b"old")
+    replace_file(tmp_path / MANIFEST_NAME, b"new")
+    assert [p.name for p in tmp_path.iterdir()] == [MANIFEST_NAME]
+    assert (tmp_path / MANIFEST_NAME).read_bytes() == b"new"
+
+
+def test_a_recovered_take_reads_like_a_sealed_one(tmp_path: Path) -> None:
+    caller = Caller("a", 800.0, [])
+    sent = [(caller, session(caller, START, START + 2 * SECOND, "a"))]
+    record(tmp_path / "t1", "call", sent, START)
+    assert recover_take(tmp_path / "t1").packets > 90
