@@ -242,10 +242,11 @@ export interface StaffMember {
 export interface SystemStatus {
   version: string;
   demo: boolean;
-  database: unknown;
-  storage: unknown;
+  database: { ok: boolean; version: string | null; bytes: number | null; error: string | null };
+  storage: { ok: boolean; kind: string; error: string | null };
   media_workers: { url: string; alive: boolean; calls: number; peers: number }[];
-  outbox: { pending: number; parked: number };
+  /** Null when the database does not answer. */
+  outbox: { pending: number | null; parked: number | null };
 }
 
 export interface Department {

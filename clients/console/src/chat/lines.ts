@@ -5,7 +5,7 @@ import { friendlyDay, timeOf } from "@/support/format";
 /** What a message list draws: day lines, and messages that either arrived or are under way. */
 export type Line =
   | { kind: "day"; key: string; text: string }
-  | { kind: "message"; key: string; message: Message; joined: boolean }
+  | { kind: "message"; key: string; message: Message; joined: boolean; last: boolean }
   | { kind: "outgoing"; key: string; entry: Outgoing };
 
 const CLOSE_MS = 3 * 60_000;
@@ -33,12 +33,10 @@ export function linesOf(messages: readonly Message[], outgoing: readonly Outgoin
       message.kind !== "system" &&
       before.sender?.user_id === message.sender?.user_id &&
       Date.parse(message.at) - Date.parse(before.at) < CLOSE_MS;
-    lines.push({
-      kind: "message",
-      key: message.client_id ?? `seq-${message.seq}`,
-      message,
-      joined,
-    });
+    const previous = lines[lines.length - 1];
+    if (joined && previous?.kind === "message") previous.last = false;
+    const key = message.client_id ?? `seq-${message.seq}`;
+    lines.push({ kind: "message", key, message, joined, last: true });
     before = message;
   }
   for (const entry of outgoing) lines.push({ kind: "outgoing", key: entry.client_id, entry });

@@ -99,6 +99,7 @@ export function useRoom(id: Ref<string | null>) {
       ),
       find: (seq) => messages.value.find((message) => message.seq === seq) ?? null,
       acts: now?.me.may_send ?? false,
+      member: true,
     };
   });
   const retry = () => (id.value ? open(id.value) : Promise.resolve());

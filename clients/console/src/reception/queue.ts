@@ -36,16 +36,15 @@ export function useQueue() {
   const parts = reactive<Record<Tab, Part>>({ waiting: part(), active: part(), ended: part() });
   const turns: Record<Tab, number> = { waiting: 0, active: 0, ended: 0 };
 
+  /** The short lists are searched here, by any part; the long one by the server, which knows whole names. */
+  const asked = (which: Tab) => (which === "ended" ? words.value.trim() : "");
+
   async function load(which: Tab): Promise<void> {
     const mine = ++turns[which];
     const list = parts[which];
     list.busy = true;
     try {
-      const page = await consultations.list({
-        state: STATES[which],
-        q: words.value.trim(),
-        limit: 50,
-      });
+      const page = await consultations.list({ state: STATES[which], q: asked(which), limit: 50 });
       if (mine !== turns[which]) return;
       Object.assign(list, { items: page.items, next: page.next, loaded: true, problem: null });
       if (which === "active") follow(page.items);
@@ -63,7 +62,7 @@ export function useQueue() {
     try {
       const page = await consultations.list({
         state: STATES[tab.value],
-        q: words.value.trim(),
+        q: asked(tab.value),
         cursor: list.next,
         limit: 50,
       });
@@ -134,8 +133,8 @@ export function useQueue() {
 
   const soon = debounced(reloadAll, 300);
   const searched = debounced(() => {
-    for (const which of ["waiting", "active", "ended"] as const) parts[which].loaded = false;
-    void load(tab.value);
+    parts.ended.loaded = false;
+    if (tab.value === "ended") void load("ended");
   }, 300);
   watch(words, () => searched());
   watch(tab, (now) => !parts[now].loaded && void load(now));
@@ -157,6 +156,14 @@ export function useQueue() {
   void load("active");
 
   const current = computed(() => parts[tab.value]);
+  const shown = computed(() => {
+    const wanted = words.value.trim();
+    const { items } = current.value;
+    if (!wanted || tab.value === "ended") return items;
+    return items.filter((one) =>
+      [one.patient.name, one.number, one.description].some((text) => text.includes(wanted)),
+    );
+  });
   const unread = computed(() => parts.active.items.filter((one) => one.unread > 0).length);
   const show = (which: Tab) => (tab.value = which);
   const search = (text: string) => (words.value = text);
@@ -167,6 +174,7 @@ export function useQueue() {
     words,
     parts,
     current,
+    shown,
     unread,
     load,
     more,
