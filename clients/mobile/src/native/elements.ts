@@ -1,4 +1,4 @@
-import { defineComponent, h, mergeProps } from 'vue'
+import { defineComponent, h, mergeProps, type PropType } from 'vue'
 
 /**
  * Real form elements for the web: uni-app's own are styled wrappers without keyboard or label
@@ -50,13 +50,25 @@ export const NativeTextarea = defineComponent({
 
 export const NativeVideo = defineComponent({
   name: 'NativeVideo',
-  props: { stream: { type: Object, default: null }, muted: { type: Boolean, default: false } },
+  props: {
+    stream: { type: Object as PropType<MediaStream | null>, default: null },
+    muted: { type: Boolean, default: false },
+    /** Device id of the speaker; empty: the system's. */
+    sink: { type: String, default: '' },
+  },
   setup(props, { attrs }) {
     const attach = (found: unknown): void => {
       const video = found as HTMLVideoElement | null
       if (!video) return
       video.muted = props.muted
-      const stream = props.stream as MediaStream | null
+      const output = video as HTMLVideoElement & {
+        setSinkId?: (id: string) => Promise<void>
+        sinkId?: string
+      }
+      if (output.setSinkId && (output.sinkId ?? '') !== props.sink) {
+        void output.setSinkId(props.sink).catch(() => undefined)
+      }
+      const { stream } = props
       if (video.srcObject !== stream) {
         video.srcObject = stream
         if (stream) void video.play().catch(() => undefined)

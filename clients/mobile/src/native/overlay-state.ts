@@ -14,5 +14,7 @@ export const overlay = reactive({
   question: null as Question | null,
   /** Pictures shown in full. */
   viewer: null as { urls: string[]; index: number } | null,
+  /** Address of the video that plays in full. */
+  video: '',
   toast: null as { text: string; bad: boolean; key: number } | null,
 })

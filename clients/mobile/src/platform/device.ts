@@ -35,3 +35,22 @@ export function thisDevice(): Device {
   }
   return { id, name: deviceName(), platform: devicePlatform() }
 }
+
+/**
+ * This page: several tabs of one browser share the installation, but a call lives in one of them,
+ * so the socket names the tab too. It survives a reload, which is how a call is taken up again.
+ */
+export function thisPage(): string {
+  const { id } = thisDevice()
+  if (!isH5) return id
+  try {
+    let tab = window.sessionStorage.getItem('zj.m.tab')
+    if (!tab) {
+      tab = randomUuid().slice(0, 8)
+      window.sessionStorage.setItem('zj.m.tab', tab)
+    }
+    return `${id}.${tab}`
+  } catch {
+    return id
+  }
+}

@@ -4,7 +4,7 @@ import { RoomClient, socketTaskTransport, type ConnectionPhase, type SocketTask 
 import { freshToken } from '@/api/client'
 import { inbox as inboxApi } from '@/api'
 import { isH5, serverOrigin } from '@/platform'
-import { thisDevice } from '@/platform/device'
+import { thisPage } from '@/platform/device'
 import { useSession } from './session'
 
 function storagePort() {
@@ -53,7 +53,7 @@ export const useLive = defineStore('live', () => {
   function open(userId: string): void {
     const made = new RoomClient({
       url: serverOrigin(),
-      device: thisDevice().id,
+      device: thisPage(),
       token: () => session.tokens?.access_token ?? '',
       refresh: async () => {
         const token = await freshToken(session.tokens?.access_token ?? null)

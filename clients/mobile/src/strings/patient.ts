@@ -66,6 +66,7 @@ export const patient = {
     guardianText: '14 岁以下儿童须由监护人同意；6 岁以下问诊时监护人须在场。',
     guardianName: '监护人姓名',
     guardianId: '监护人身份证号',
+    guardianIdShort: '身份证号',
     guardianPhone: '监护人手机号',
     guardianAddress: '监护人地址',
     facts: (birth: string, sex: string) => `${birth} 出生，${sex}`,

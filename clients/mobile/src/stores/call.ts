@@ -1,0 +1,166 @@
+import { defineStore } from 'pinia'
+import { computed, markRaw, ref, shallowRef, watch } from 'vue'
+import {
+  asRealtimeError,
+  CallClient,
+  MediaError,
+  type CallMedia,
+  type CallQuality,
+  type CallStatus,
+  type DeviceList,
+} from '@realtime'
+import { consultations } from '@/api'
+import { startRinging, type Ringing } from '@/native/ring'
+import { isH5 } from '@/platform'
+import { thisPage } from '@/platform/device'
+import { toast } from '@/platform/dialog'
+import { zh } from '@/strings'
+import { useLive } from './live'
+import { useSession } from './session'
+import { useSettings } from './settings'
+
+/** How long the end of a call stays on the screen. */
+const ENDED_MS = 2500
+
+/** The one call of this page. Mini-programs have no WebRTC: there a ring is shown, nothing more. */
+export const useCall = defineStore('call', () => {
+  const live = useLive()
+  const session = useSession()
+  const settings = useSettings()
+  const client = shallowRef<CallClient | null>(null)
+  const status = shallowRef<CallStatus | null>(null)
+  const local = shallowRef<MediaStream | null>(null)
+  const remotes = shallowRef<ReadonlyMap<string, MediaStream>>(new Map())
+  const quality = shallowRef<ReadonlyMap<string, CallQuality>>(new Map())
+  const devices = shallowRef<DeviceList>({ microphones: [], cameras: [], speakers: [] })
+  const minimised = ref(false)
+  const speaker = ref('')
+  let ringing: Ringing | null = null
+  let leaving: ReturnType<typeof setTimeout> | null = null
+
+  const phase = computed(() => status.value?.phase ?? 'idle')
+  const call = computed(() => status.value?.call ?? null)
+  const others = computed(() =>
+    (call.value?.participants ?? []).filter((one) => one.user_id !== session.user?.id),
+  )
+  const other = computed(
+    () => others.value.find((one) => one.state === 'joined') ?? others.value[0] ?? null,
+  )
+  /** The caller of an incoming call. */
+  const caller = computed(
+    () => others.value.find((one) => one.user_id === call.value?.started_by) ?? other.value,
+  )
+
+  function follow(): void {
+    watch(
+      () => live.client,
+      (now) => {
+        client.value?.destroy()
+        client.value = null
+        status.value = null
+        if (!now || !session.user) return
+        now.on('online', () => void joinOpenRooms())
+        if (!isH5) {
+          now.on('call-ring', () => toast(zh.call.miniProgram))
+          return
+        }
+        const made = markRaw(
+          new CallClient({ signalling: now, userId: session.user.id, device: thisPage() }),
+        )
+        made.on('status', (next) => (status.value = next))
+        made.on('local', (stream) => (local.value = stream))
+        made.on('remotes', (streams) => (remotes.value = new Map(streams)))
+        made.on('quality', (levels) => (quality.value = new Map(levels)))
+        made.on('devices', (list) => (devices.value = list))
+        made.on('problem', (problem) => toast(problem.message, true))
+        client.value = made
+      },
+      { immediate: true },
+    )
+    watch(phase, onPhase)
+  }
+
+  /** Joined rooms tell of calls that ring or go on, and of unread messages. */
+  async function joinOpenRooms(): Promise<void> {
+    try {
+      const open = await consultations.list({ state: 'active', limit: 30 })
+      for (const one of open.items) {
+        if (one.room_id) void live.client?.join(one.room_id).catch(() => undefined)
+      }
+    } catch {
+      // The next connection tries again.
+    }
+  }
+
+  function onPhase(now: string): void {
+    if (now === 'incoming' || now === 'outgoing') {
+      minimised.value = false
+      ringing ??= settings.sound ? startRinging(now) : null
+    } else {
+      ringing?.stop()
+      ringing = null
+    }
+    if (leaving) clearTimeout(leaving)
+    if (now === 'ended') {
+      minimised.value = false
+      leaving = setTimeout(() => client.value?.dismiss(), ENDED_MS)
+    }
+  }
+
+  async function attempt(work: () => Promise<void> | undefined): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      toast(error instanceof MediaError ? error.message : asRealtimeError(error).message, true)
+    }
+  }
+
+  const start = (room: string, media: CallMedia): Promise<void> =>
+    attempt(() => client.value?.start(room, media))
+  const accept = (camera: boolean): Promise<void> => attempt(() => client.value?.accept({ camera }))
+  const decline = (): Promise<void> => attempt(() => client.value?.decline())
+  /** The clinician ends the call for everybody, a patient leaves it. */
+  const hangUp = (): Promise<void> =>
+    attempt(() => client.value?.hangUp({ end: session.clinician || phase.value === 'outgoing' }))
+  const setMicrophone = (on: boolean): Promise<void> =>
+    attempt(() => client.value?.setMicrophone(on))
+  const setCamera = (on: boolean): Promise<void> => attempt(() => client.value?.setCamera(on))
+  const switchCamera = (): Promise<void> => attempt(() => client.value?.switchCamera())
+
+  async function loadDevices(): Promise<void> {
+    await attempt(async () => {
+      const found = await client.value?.devices()
+      if (found) devices.value = found
+    })
+  }
+
+  async function choose(kind: 'microphone' | 'camera' | 'speaker', id: string): Promise<void> {
+    if (kind === 'speaker') speaker.value = id
+    await attempt(() => client.value?.choose({ [kind]: id || null }))
+  }
+
+  return {
+    status,
+    phase,
+    call,
+    local,
+    remotes,
+    quality,
+    devices,
+    minimised,
+    speaker,
+    other,
+    caller,
+    client,
+    follow,
+    start,
+    accept,
+    decline,
+    hangUp,
+    setMicrophone,
+    setCamera,
+    switchCamera,
+    loadDevices,
+    choose,
+  }
+})
