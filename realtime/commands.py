@@ -53,15 +53,15 @@ async def join(ctx: MessageContext, body: JoinRoom) -> Mapping[str, Any]:
     gateway = _gateway(ctx)
     connection = gateway.connection_of(ctx)
     was_listening = body.room in connection.rooms
-    gateway.listen(connection, body.room)
+    gateway.delivery.listen(connection, body.room)
     answer = None
     try:
         answer = await _read_room(ctx, body)
     finally:
         if answer is None and not was_listening:
-            gateway.unlisten(connection, body.room)
+            gateway.delivery.unlisten(connection, body.room)
     connection.behind.discard(body.room)
-    gateway.feeds.start(body.room, answer["room"]["seq"])
+    gateway.delivery.feeds.start(body.room, answer["room"]["seq"])
     return answer
 
 
@@ -90,7 +90,7 @@ def _plain(value: BaseModel | Mapping[str, Any] | None) -> Any:
 @messages.on("room:leave", roles=IN_ROOMS, transaction=False)
 async def leave(ctx: MessageContext, body: RoomOnly) -> None:
     gateway = _gateway(ctx)
-    gateway.unlisten(gateway.connection_of(ctx), body.room)
+    gateway.delivery.unlisten(gateway.connection_of(ctx), body.room)
 
 
 @messages.on("message:send", roles=MEMBERS, transaction=False)

@@ -11,7 +11,9 @@ import structlog
 
 from core.identity.caller import Caller
 from realtime.errors import Overloaded
-from realtime.transport import Frame, RoomSocket, event_frame
+from realtime.metrics import RESYNCS
+from realtime.outgoing import Frame, event_frame
+from realtime.transport import RoomSocket
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +62,7 @@ class Connection:
     token: str
     expires_at: datetime
     socket: RoomSocket
+    address: str = ""
     rooms: set[UUID] = field(default_factory=set)
     watching: set[UUID] = field(default_factory=set)
     behind: set[UUID] = field(default_factory=set)
@@ -83,6 +86,7 @@ class Connection:
             return
         if not self.socket.outgoing.put(frame):
             self.behind.add(room_id)
+            RESYNCS.inc()
 
     def drop(self, code: str) -> None:
         """Say why and end the connection."""

@@ -8,7 +8,7 @@ others travels over the bus. Nothing that must survive is kept here.
 import asyncio
 import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -35,19 +35,19 @@ from core.identity.errors import TokenExpired
 from core.identity.session_cache import REVOKED_CHANNEL, USER_CHANNEL
 from core.identity.sessions import authenticate
 from core.ids import new_id
+from core.origin import set_origin
 from core.runtime import Runtime
-from realtime import access, entries
 from realtime.connections import Connection, Connections
+from realtime.delivery import Delivery
 from realtime.errors import Overloaded, PayloadTooLarge, UnknownEvent
-from realtime.feeds import Feeds
 from realtime.hub import PRESENCE_CHANNEL, ROOMS_CHANNEL, SEND_CHANNEL, Hub
 from realtime.limits import LIMITS, Limit, RateLimits
 from realtime.messages import MessageWriter
-from realtime.rules import MessageKind
-from realtime.schemas import MessageView
+from realtime.metrics import COMMANDS, CONNECTIONS
+from realtime.outgoing import ack_frame, event_frame
 from realtime.table import MessageContext, RoomMessage
 from realtime.tokens import token_expiry
-from realtime.transport import Listener, RoomServer, ack_frame, event_frame, raw_event_frame
+from realtime.transport import Listener, RoomServer
 from realtime.watch import PresenceWatch
 
 log = structlog.get_logger(__name__)
@@ -79,8 +79,8 @@ class Gateway:
         self.node_id = new_id()
         self.connections = Connections()
         self.hub = Hub(runtime)
-        self.feeds = Feeds(self._fetch, self._deliver)
-        self.writer = MessageWriter(runtime, self._delivered)
+        self.delivery = Delivery(runtime, self.connections, self.hub)
+        self.writer = MessageWriter(runtime, self.delivery.delivered)
         self.watch = PresenceWatch(
             runtime, self.hub, self.node_id, self.connections, offline_delay=offline_delay
         )
@@ -88,8 +88,6 @@ class Gateway:
         self._max_connections = max_connections
         self._limits = RateLimits(time.monotonic, limits)
         self._arriving: dict[str, Connection] = {}
-        self._heads: dict[UUID, int] = {}
-        self._heads_changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._unsubscribe: list[Any] = []
         listener = Listener(
@@ -112,16 +110,16 @@ class Gateway:
     async def start(self) -> None:
         bus = self.runtime.bus
         self._unsubscribe = [
-            bus.subscribe(ROOMS_CHANNEL, self._on_rooms),
-            bus.subscribe(SEND_CHANNEL, self._on_send),
+            bus.subscribe(ROOMS_CHANNEL, self.delivery.on_rooms),
+            bus.subscribe(SEND_CHANNEL, self.delivery.on_send),
             bus.subscribe(PRESENCE_CHANNEL, self.watch.on_hint),
             bus.subscribe(REVOKED_CHANNEL, self._on_revoked),
             bus.subscribe(USER_CHANNEL, self._on_user_changed),
         ]
         await self.watch.start()
         self.writer.start()
+        self.delivery.start()
         self._spawn(self._sweep())
-        self._spawn(self._tell_heads())
 
     async def stop(self) -> None:
         """End all sockets; clients reconnect, elsewhere or here, and resume by their cursors."""
@@ -135,12 +133,13 @@ class Gateway:
             return_exceptions=True,
         )
         await self.writer.stop()
+        await self.delivery.stop()
         await self.watch.stop()
         await self.server.shutdown()
 
     # ---- connecting --------------------------------------------------------------------------
 
-    async def _on_connect(self, sid: str, auth: dict[str, Any] | None) -> None:
+    async def _on_connect(self, sid: str, auth: dict[str, Any] | None, address: str) -> None:
         socket = self.server.socket_of(sid)
         given = auth or {}
         token, device = given.get("token"), given.get("device")
@@ -162,6 +161,7 @@ class Gateway:
             token=token,
             expires_at=token_expiry(token),
             socket=socket,
+            address=address,
         )
 
     async def _on_ready(self, sid: str) -> None:
@@ -169,6 +169,7 @@ class Gateway:
         if connection is None:
             return
         self.connections.add(connection)
+        CONNECTIONS.set(len(self.connections))
         self._spawn(self.watch.connected(connection))
 
     async def _on_gone(self, sid: str) -> None:
@@ -176,9 +177,9 @@ class Gateway:
         connection = self.connections.by_id.get(sid)
         if connection is None:
             return
-        for room_id in tuple(connection.rooms):
-            self.feeds.unsubscribe(room_id)
+        self.delivery.unlisten_all(connection)
         self.connections.remove(connection)
+        CONNECTIONS.set(len(self.connections))
         connection.stop()
         self.watch.disconnected(connection)
 
@@ -211,18 +212,28 @@ class Gateway:
         self, connection: Connection, ack_id: int | None, event: str, payload: Any
     ) -> None:
         """Run one command to its end and acknowledge it, whatever happens in it."""
+        request_id = new_id().hex
+        set_origin(request_id, connection.address)
         try:
-            result = await self._command(connection, event, payload)
+            with structlog.contextvars.bound_contextvars(request_id=request_id, message=event):
+                result = await self._command(connection, event, payload)
             answer: dict[str, Any] = {"ok": True, **result}
         except ProblemError as problem:
             answer = problem.ack()
         except (SQLAlchemyError, OSError, TimeoutError) as error:
-            log.error("command_failed", message=event, error=repr(error))
+            log.error("command_failed", message=event, request_id=request_id, error=repr(error))
             answer = ServiceUnavailable(retry_after=1).ack()
         # A handler may fail in any way; its client hears so and its lane goes on.
         except Exception as error:
-            log.error("command_crashed", message=event, error=repr(error), exc_info=True)
+            log.error(
+                "command_crashed",
+                message=event,
+                request_id=request_id,
+                error=repr(error),
+                exc_info=True,
+            )
             answer = ProblemError().ack()
+        COMMANDS.labels(event if event in self._table else "unknown", _outcome(answer)).inc()
         _answer(connection, ack_id, answer)
 
     async def _command(self, connection: Connection, event: str, payload: Any) -> Mapping[str, Any]:
@@ -261,120 +272,7 @@ class Gateway:
             raise NotFound
         return connection
 
-    # ---- rooms -------------------------------------------------------------------------------
-
-    def listen(self, connection: Connection, room_id: UUID) -> None:
-        """Let a socket hear a room from now on: before it reads where the room stands."""
-        if room_id not in connection.rooms:
-            self.feeds.subscribe(room_id)
-            self.connections.join(connection, room_id)
-
-    def unlisten(self, connection: Connection, room_id: UUID) -> None:
-        if room_id in connection.rooms:
-            self.feeds.unsubscribe(room_id)
-            self.connections.leave(connection, room_id)
-
-    async def _fetch(self, cursors: dict[UUID, int], limit: int) -> list[MessageView]:
-        async with self.runtime.unit_of_work() as uow:
-            return await access.entries_above(uow, cursors, limit)
-
-    def _delivered(self, messages: Sequence[MessageView]) -> None:
-        """Messages of this process are committed: own sockets get them, other processes a hint."""
-        self.feeds.offer(messages)
-        self._heads.update({message.room: message.seq for message in messages})
-        self._heads_changed.set()
-
-    async def _tell_heads(self) -> None:
-        """Hint what was committed here; while one hint is under way the next ones gather."""
-        while True:
-            await self._heads_changed.wait()
-            self._heads_changed.clear()
-            heads, self._heads = self._heads, {}
-            await self.hub.rooms_changed(heads)
-
-    def _deliver(self, message: MessageView) -> None:
-        listeners = self.connections.in_room(message.room)
-        frame = raw_event_frame("message", message.model_dump_json().encode())
-        for connection in listeners:
-            connection.send_entry(message.room, frame)
-        if message.kind is MessageKind.SYSTEM:
-            self._tell_change(message, listeners)
-
-    def _tell_change(self, message: MessageView, listeners: Sequence[Connection]) -> None:
-        """Some entries change the room itself: say so in the form that screens follow."""
-        body = message.body
-        match body.get("event"):
-            case entries.ACCEPTED:
-                self._tell_state(message, listeners, "active", None)
-            case entries.CLOSED:
-                self._tell_state(message, listeners, "closed", body["reason"])
-            case entries.MEMBER_JOINED:
-                self._spawn(self._tell_member(message.room, UUID(body["member"]["user_id"])))
-            case entries.MEMBER_LEFT:
-                user_id = UUID(body["user_id"])
-                for connection in listeners:
-                    if connection.caller.user_id == user_id:
-                        self.unlisten(connection, message.room)
-                self._spawn(self._tell_member(message.room, user_id))
-
-    def _tell_state(
-        self,
-        message: MessageView,
-        listeners: Sequence[Connection],
-        state: str,
-        close_reason: str | None,
-    ) -> None:
-        payload = {
-            "room": message.room,
-            "state": state,
-            "close_reason": close_reason,
-            "seq": message.seq,
-        }
-        frame = event_frame("room:state", payload)
-        for connection in listeners:
-            connection.send(frame)
-
-    async def _tell_member(self, room_id: UUID, user_id: UUID) -> None:
-        try:
-            async with self.runtime.unit_of_work() as uow:
-                view = await access.member_now(uow, room_id, user_id)
-        except (SQLAlchemyError, OSError) as error:
-            log.warning("member_view_failed", error=repr(error))
-            return
-        if view is None:
-            return
-        payload = {"room": str(room_id), "member": view.model_dump(mode="json")}
-        frame = event_frame("room:member", payload)
-        for connection in self.connections.in_room(room_id):
-            connection.send(frame)
-
-    # ---- the bus -----------------------------------------------------------------------------
-
-    async def _on_rooms(self, payload: dict[str, Any]) -> None:
-        self.feeds.hint({UUID(room_id): seq for room_id, seq in payload["rooms"].items()})
-
-    async def _on_send(self, payload: dict[str, Any]) -> None:
-        targets = self._targets(payload)
-        if targets:
-            frame = event_frame(payload["event"], payload["payload"])
-            for connection in targets:
-                connection.send(frame)
-
-    def _targets(self, payload: dict[str, Any]) -> list[Connection]:
-        room_id, user_id = payload.get("room"), payload.get("user")
-        if room_id is not None:
-            left_out = payload.get("except")
-            return [
-                each
-                for each in self.connections.in_room(UUID(room_id))
-                if str(each.caller.user_id) != left_out
-            ]
-        device, hospital = payload.get("device"), payload.get("hospital")
-        return [
-            each
-            for each in self.connections.of_user(UUID(user_id))
-            if device in (None, each.device) and hospital in (None, str(each.caller.hospital_id))
-        ]
+    # ---- sessions ----------------------------------------------------------------------------
 
     async def _on_revoked(self, payload: dict[str, Any]) -> None:
         for connection in self.connections.of_session(UUID(payload["session_id"])):
@@ -395,14 +293,7 @@ class Gateway:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             self.drop_expired()
-            if not self.feeds.rooms():
-                continue
-            try:
-                async with self.runtime.unit_of_work() as uow:
-                    heads = await access.heads_of(uow, self.feeds.rooms())
-                self.feeds.hint(heads)
-            except (SQLAlchemyError, OSError) as error:
-                log.warning("sweep_failed", error=repr(error))
+            await self.delivery.look_for_lost_hints()
 
     def drop_expired(self) -> None:
         """End every socket whose token has run out without being renewed."""
@@ -426,6 +317,10 @@ def parse_event(raw: str) -> tuple[str, Any]:
     if not isinstance(data, list) or not 1 <= len(data) <= 2 or not isinstance(data[0], str):
         raise MalformedRequest
     return data[0], data[1] if len(data) == 2 else {}
+
+
+def _outcome(answer: dict[str, Any]) -> str:
+    return "ok" if answer["ok"] else str(answer["error"]["code"])
 
 
 def lane_of(event: str) -> str:

@@ -31,9 +31,15 @@ class Hub:
         self._runtime = runtime
 
     async def to_user(
-        self, user_id: UUID, event: str, payload: Payload, device: str | None = None
+        self,
+        user_id: UUID,
+        event: str,
+        payload: Payload,
+        device: str | None = None,
+        hospital_id: UUID | None = None,
     ) -> None:
-        target = {"user": str(user_id), "device": device}
+        hospital = None if hospital_id is None else str(hospital_id)
+        target = {"user": str(user_id), "device": device, "hospital": hospital}
         await self._send(target, event, payload)
 
     async def to_room(
@@ -43,8 +49,7 @@ class Hub:
         await self._send({"room": str(room_id), "except": left_out}, event, payload)
 
     async def to_inbox(self, user_id: UUID, hospital_id: UUID, item: BaseModel) -> None:
-        target = {"user": str(user_id), "hospital": str(hospital_id)}
-        await self._send(target, "inbox", item)
+        await self.to_user(user_id, "inbox", item, hospital_id=hospital_id)
 
     async def rooms_changed(self, heads: Mapping[UUID, int]) -> None:
         named = [(str(room_id), seq) for room_id, seq in heads.items()]

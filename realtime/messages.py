@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from core.errors import ProblemError, ServiceUnavailable
 from core.runtime import Runtime
 from realtime.errors import Overloaded
+from realtime.metrics import BATCH_SIZE
 from realtime.schemas import MessageView
 from realtime.sending import Outcome, Send, Sent, send_messages
 
@@ -100,6 +101,7 @@ class MessageWriter:
                 async with self._runtime.unit_of_work() as uow:
                     outcomes = await send_messages(uow, sends)
                 self.batches += 1
+                BATCH_SIZE.observe(len(sends))
                 return outcomes
             except IntegrityError as error:
                 if len(sends) > 1:

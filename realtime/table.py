@@ -43,9 +43,14 @@ class Sender(Protocol):
     """
 
     async def to_user(
-        self, user_id: UUID, event: str, payload: Payload, device: str | None = None
+        self,
+        user_id: UUID,
+        event: str,
+        payload: Payload,
+        device: str | None = None,
+        hospital_id: UUID | None = None,
     ) -> None:
-        """Send to every socket of a user, or to those of one device of his."""
+        """Send to every socket of a user, or to those of one device, or at one hospital."""
         ...
 
     async def to_room(

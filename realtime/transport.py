@@ -14,25 +14,22 @@ Only the WebSocket transport is offered: any socket may then live on any node.
 
 import asyncio
 import re
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import engineio
-import orjson
 import socketio
 import structlog
 from engineio import packet as eio_packet
 from engineio.async_socket import AsyncSocket
 from socketio import packet as sio_packet
 
+from realtime.outgoing import Frame, Outgoing
 from realtime.rules import MAX_PACKET_BYTES
 
 log = structlog.get_logger(__name__)
 
-#: Bytes that may wait for one client before it counts as slow.
-OUTGOING_LIMIT = 256 * 1024
 #: Bad packets after which a client is let go.
 BAD_PACKET_LIMIT = 20
 #: Seconds in which a closing socket may still take what was queued.
@@ -44,85 +41,6 @@ MAX_FRAME_BYTES = 1024 * 1024
 
 _EVENT = re.compile(r"2(?:/,)?(\d{0,15})(?=\[)")
 _ACK_ID = re.compile(r"2(?:/,)?(\d{1,15})")
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """An encoded packet, made once however many clients it goes to. `size` in bytes."""
-
-    text: str
-    size: int
-
-
-def event_frame(event: str, payload: Any) -> Frame:
-    """A server event; ids and other plain values in its payload are taken as text."""
-    return raw_event_frame(event, orjson.dumps(payload, default=str))
-
-
-def raw_event_frame(event: str, payload: bytes) -> Frame:
-    """A server event whose payload is JSON already."""
-    data = b'42["' + event.encode() + b'",' + payload + b"]"
-    return Frame(data.decode(), len(data))
-
-
-def ack_frame(ack_id: int, payload: Any) -> Frame:
-    """The acknowledgement of a client's event."""
-    data = b"43" + str(ack_id).encode() + b"[" + orjson.dumps(payload, default=str) + b"]"
-    return Frame(data.decode(), len(data))
-
-
-class Outgoing:
-    """What waits for one client, bounded in bytes.
-
-    `drained` is called whenever the client has taken what was waiting.
-    """
-
-    def __init__(self, limit: int = OUTGOING_LIMIT) -> None:
-        self.limit = limit
-        self.size = 0
-        self.drained: Callable[[], None] | None = None
-        self._frames: deque[Frame] = deque()
-        self._wake = asyncio.Event()
-        self._ended = False
-
-    def put(self, frame: Frame) -> bool:
-        """Queue a frame; False when it would pass the limit, and nothing is queued then."""
-        if self._ended or self.size + frame.size > self.limit:
-            return False
-        self._append(frame)
-        return True
-
-    def force(self, frame: Frame) -> None:
-        """Queue a small frame that must go out whatever waits: pings, the reason of an ending."""
-        if not self._ended:
-            self._append(frame)
-
-    def end(self) -> None:
-        """Let what waits go out and nothing after it."""
-        self._ended = True
-        self._wake.set()
-
-    async def write_to(self, send: Callable[[str], Awaitable[None]]) -> None:
-        """Write until `end`; a client that does not take its frames holds up nobody else."""
-        while True:
-            while self._frames:
-                frame = self._frames[0]
-                await send(frame.text)
-                self._frames.popleft()
-                self.size -= frame.size
-            if self.drained is not None:
-                self.drained()
-            if self._frames:
-                continue
-            if self._ended:
-                return
-            self._wake.clear()
-            await self._wake.wait()
-
-    def _append(self, frame: Frame) -> None:
-        self._frames.append(frame)
-        self.size += frame.size
-        self._wake.set()
 
 
 class RoomSocket(AsyncSocket):  # type: ignore[misc]
@@ -288,13 +206,13 @@ class Members(socketio.AsyncManager):  # type: ignore[misc]
 class Listener:
     """Who hears a `RoomServer`.
 
-    `on_connect(sid, auth)` decides, raising `socketio.exceptions.ConnectionRefusedError`;
+    `on_connect(sid, auth, network address)` decides, raising socketio's `ConnectionRefusedError`;
     `on_ready(sid)` comes when the client has been told so; `on_event(sid, ack id, JSON array as
     text)`; `on_bad(sid, ack id, code)` names a packet that is `malformed`, `too_large` or
     `binary_not_allowed`; `on_gone(sid)` comes once for every `on_connect`, whatever happened.
     """
 
-    on_connect: Callable[[str, dict[str, Any] | None], Awaitable[None]]
+    on_connect: Callable[[str, dict[str, Any] | None, str], Awaitable[None]]
     on_ready: Callable[[str], Awaitable[None]]
     on_event: Callable[[str, int | None, str], Awaitable[None]]
     on_bad: Callable[[str, int | None, str], Awaitable[None]]
@@ -376,7 +294,8 @@ class RoomServer(socketio.AsyncServer):  # type: ignore[misc]
             await self._listener.on_ready(sid)
 
     async def _decide(self, sid: str, environ: Any, auth: dict[str, Any] | None = None) -> None:
-        await self._listener.on_connect(sid, auth)
+        client = environ["asgi.scope"].get("client")
+        await self._listener.on_connect(sid, auth, client[0] if client else "")
 
     async def _leave(self, eio_sid: str) -> None:
         socket = self.eio.sockets.get(eio_sid)

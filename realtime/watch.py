@@ -15,9 +15,9 @@ from core.runtime import Runtime
 from realtime import presence, rules
 from realtime.connections import Connection, Connections
 from realtime.hub import Hub
+from realtime.outgoing import event_frame
 from realtime.presence import Socket
 from realtime.schemas import Presence
-from realtime.transport import event_frame
 
 log = structlog.get_logger(__name__)
 

@@ -110,7 +110,7 @@ async def test_a_hint_that_the_bus_lost_is_healed_by_the_next_one(
         unsubscribe()
     for word in ("丢失的", "也丢失的"):
         last = await his.send_text(word)
-    other.runtime.bus.subscribe(ROOMS_CHANNEL, other.gateway._on_rooms)
+    other.runtime.bus.subscribe(ROOMS_CHANNEL, other.gateway.delivery.on_rooms)
     last = await his.send_text("听得见的")
     await hers.wait_for(lambda log: log.last == last.seq)
     assert [m["seq"] for m in hers.log.messages] == [1, 2, 3, 4]

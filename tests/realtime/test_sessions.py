@@ -12,7 +12,7 @@ from core.clock import FakeClock
 from core.identity import tokens
 from core.identity.tokens import ACCESS_TOKEN_LIFE
 from core.runtime import Runtime
-from tests.realtime.conftest import Connect
+from tests.realtime.conftest import Connect, StartNode
 from tests.support.cast import Cast, Person
 from tests.support.http import Client
 from tests.support.nodes import Node
@@ -90,7 +90,7 @@ async def test_a_socket_is_not_renewed_for_somebody_else(
 
 
 async def test_a_revoked_session_drops_its_sockets_on_every_node(
-    connect: Connect, cast: Cast, client: Client, start_node, room: UUID
+    connect: Connect, cast: Cast, client: Client, start_node: StartNode, room: UUID
 ) -> None:
     other = await start_node()
     here = await connect(cast.patient, device="phone")

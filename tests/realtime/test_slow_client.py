@@ -9,7 +9,7 @@ from uuid import UUID
 import aiohttp
 
 from realtime.connections import Connection
-from realtime.transport import Frame, Outgoing, event_frame
+from realtime.outgoing import Frame, Outgoing, event_frame
 from tests.realtime.conftest import Connect
 from tests.support.cast import Cast
 from tests.support.nodes import Node

@@ -1,0 +1,12 @@
+"""What a web process counts about its rooms."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+CONNECTIONS = Gauge("zhenjian_sockets", "Living sockets of this process")
+COMMANDS = Counter("zhenjian_socket_events_total", "Events of clients", ["event", "outcome"])
+BATCH_SIZE = Histogram(
+    "zhenjian_message_batch_size",
+    "Messages stored in one commit",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+)
+RESYNCS = Counter("zhenjian_resyncs_total", "Times that a slow client had to be told to fetch")
