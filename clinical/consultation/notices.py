@@ -35,8 +35,10 @@ def refresh_lists(uow: UnitOfWork, row: Consultation) -> None:
         "state": row.state.value,
     }
 
+    hospital_id = row.hospital_id
+
     async def hint() -> None:
         for user_id in people:
-            await uow.runtime.realtime.to_user(user_id, "notice", payload)
+            await uow.runtime.realtime.to_user(user_id, "notice", payload, hospital_id=hospital_id)
 
     uow.after_commit(hint)

@@ -93,7 +93,13 @@ def room_name(patient_name: str, relation: Relation) -> str:
 
 
 async def finish(
-    uow: UnitOfWork, row: Consultation, change: Change, *, words: str = "", by: UUID | None = None
+    uow: UnitOfWork,
+    row: Consultation,
+    change: Change,
+    *,
+    words: str = "",
+    by: UUID | None = None,
+    room_is_closed: bool = False,
 ) -> None:
     """Carry out a change that ends the consultation: state, room, announcement, money.
 
@@ -106,7 +112,7 @@ async def finish(
     row.state, row.close_reason = change.state, reason
     row.close_words = words or None
     row.ended_at = row.changed_at = uow.now
-    if row.room_id is not None:
+    if row.room_id is not None and not room_is_closed:
         await rooms.close_room(uow, row.room_id, RoomCloseReason(reason.value), by)
     await uow.session.flush()
     _announce(uow, row, reason, served, had_paid, words)

@@ -189,7 +189,7 @@ async def room_was_closed(uow: UnitOfWork, consultation_id: UUID) -> None:
     if change is not None:
         if row.standing.note_complete and change.state is State.ENDED:
             _finalise_note(uow, row)
-        await finish(uow, row, change)
+        await finish(uow, row, change, room_is_closed=True)
 
 
 async def expire_unpaid(uow: UnitOfWork, consultation_id: UUID) -> bool:
