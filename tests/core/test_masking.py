@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.masking import mask_id_number, mask_name, mask_log_event, mask_phone, mask_text
+from core.masking import mask_id_number, mask_log_event, mask_name, mask_phone, mask_text
 
 
 @pytest.mark.parametrize(
