@@ -6,6 +6,8 @@ import signal
 import sys
 from pathlib import Path
 
+import uvloop
+
 from media.sfu.engine import EngineSettings
 from media.worker import Worker, WorkerConfig, run_worker
 
@@ -31,4 +33,6 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    # The loop that the installed program runs on.
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
