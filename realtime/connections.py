@@ -76,7 +76,7 @@ class Connection:
 
     def send(self, frame: Frame) -> None:
         """Queue something that is not fetched again; a client too slow even for it is let go."""
-        if not self.socket.outgoing.put(frame):
+        if not self.socket.outgoing.put(frame) and not self.socket.outgoing.ended:
             log.info("slow_client_dropped", waiting=self.socket.outgoing.size)
             self.drop("overloaded")
 

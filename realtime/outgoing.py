@@ -49,23 +49,23 @@ class Outgoing:
         self.drained: Callable[[], None] | None = None
         self._frames: deque[Frame] = deque()
         self._wake = asyncio.Event()
-        self._ended = False
+        self.ended = False
 
     def put(self, frame: Frame) -> bool:
         """Queue a frame; False when it would pass the limit, and nothing is queued then."""
-        if self._ended or self.size + frame.size > self.limit:
+        if self.ended or self.size + frame.size > self.limit:
             return False
         self._append(frame)
         return True
 
     def force(self, frame: Frame) -> None:
         """Queue a small frame that must go out whatever waits: pings, the reason of an ending."""
-        if not self._ended:
+        if not self.ended:
             self._append(frame)
 
     def end(self) -> None:
         """Let what waits go out and nothing after it."""
-        self._ended = True
+        self.ended = True
         self._wake.set()
 
     async def write_to(self, send: Callable[[str], Awaitable[None]]) -> None:
@@ -80,7 +80,7 @@ class Outgoing:
                 self.drained()
             if self._frames:
                 continue
-            if self._ended:
+            if self.ended:
                 return
             self._wake.clear()
             await self._wake.wait()

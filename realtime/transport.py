@@ -53,6 +53,7 @@ class RoomSocket(AsyncSocket):  # type: ignore[misc]
         super().__init__(server, sid)
         self.outgoing = Outgoing()
         self.bad_packets = 0
+        self._ended = asyncio.Event()
 
     async def send(self, pkt: Any) -> None:
         """Queue one of the library's own packets: open, ping, connect, close."""
@@ -72,20 +73,24 @@ class RoomSocket(AsyncSocket):  # type: ignore[misc]
             self.outgoing.force(Frame("1", 1))
         self.closed = True
         self.outgoing.end()
+        self._ended.set()
 
     async def _websocket_handler(self, ws: Any) -> None:
         """Run the connection until either side ends it."""
         self.connected = self.upgraded = True
         writer = asyncio.create_task(self._write(ws))
         reader = asyncio.create_task(self._read(ws))
+        # A client that takes nothing keeps the writer waiting, so the end needs a sign of its own.
+        ended = asyncio.create_task(self._ended.wait())
         try:
-            await asyncio.wait({writer, reader}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({writer, reader, ended}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             reader.cancel()
+            ended.cancel()
             self.outgoing.end()
             await asyncio.wait({writer}, timeout=CLOSING_SECONDS)
             writer.cancel()
-            await asyncio.gather(reader, writer, return_exceptions=True)
+            await asyncio.gather(reader, writer, ended, return_exceptions=True)
             await self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_CLOSE)
 
     async def _write(self, ws: Any) -> None:

@@ -10,6 +10,7 @@ import aiohttp
 
 from realtime.connections import Connection
 from realtime.outgoing import Frame, Outgoing, event_frame
+from realtime.transport import CLOSING_SECONDS
 from tests.realtime.conftest import Connect
 from tests.support.cast import Cast
 from tests.support.nodes import Node
@@ -67,20 +68,45 @@ async def test_a_slow_client_is_told_to_fetch_once_it_has_taken_what_waited() ->
     assert ["resync", {"room": str(room)}] in sent
 
 
+async def test_a_client_that_does_not_read_can_still_be_ended(
+    connect: Connect, cast: Cast, room: UUID, node: Node
+) -> None:
+    async with aiohttp.ClientSession() as http:
+        deaf = await listen_and_go_deaf(http, node, cast, room)
+        [slow] = [c for c in node.gateway.connections.by_id.values() if c.device == "deaf"]
+        his = await (await connect(cast.doctor)).join(str(room))
+        while room not in slow.behind:
+            await his.send_text("长" * 5000)
+        slow.drop("session_revoked")
+        async with asyncio.timeout(CLOSING_SECONDS + 10):
+            while slow.socket.sid in node.gateway.server.eio.sockets:
+                await asyncio.sleep(0.05)
+        assert slow.id not in node.gateway.connections.by_id
+        deaf._response.connection.transport.abort()  # type: ignore[union-attr]
+
+
+async def listen_and_go_deaf(
+    http: aiohttp.ClientSession, node: Node, cast: Cast, room: UUID
+) -> aiohttp.ClientWebSocketResponse:
+    """Join as the patient's device "deaf", then stop reading the line."""
+    url = node.url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
+    deaf = await http.ws_connect(url, max_msg_size=0)
+    await deaf.send_str("40" + json.dumps({"token": cast.patient.token, "device": "deaf"}))
+    await deaf.send_str("421" + json.dumps(["room:join", {"room": str(room), "after": 0}]))
+    async with asyncio.timeout(10):
+        while not (await deaf.receive()).data.startswith("431"):
+            pass
+    deaf._response.connection.transport.pause_reading()  # type: ignore[union-attr]
+    return deaf
+
+
 async def test_a_client_that_does_not_read_holds_up_nobody(
     connect: Connect, cast: Cast, room: UUID, node: Node
 ) -> None:
     """The deaf one stops reading its line; the others talk on, and it catches up later."""
     async with aiohttp.ClientSession() as http:
-        url = node.url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
-        deaf = await http.ws_connect(url, max_msg_size=0)
-        await deaf.send_str("40" + json.dumps({"token": cast.patient.token, "device": "deaf"}))
-        await deaf.send_str("421" + json.dumps(["room:join", {"room": str(room), "after": 0}]))
-        async with asyncio.timeout(5):
-            while not (await deaf.receive()).data.startswith("431"):
-                pass
+        deaf = await listen_and_go_deaf(http, node, cast, room)
         transport = deaf._response.connection.transport  # type: ignore[union-attr]
-        transport.pause_reading()
         [slow] = [c for c in node.gateway.connections.by_id.values() if c.device == "deaf"]
 
         talker, listener = await connect(cast.doctor), await connect(cast.doctor, device="desk")
