@@ -14,6 +14,7 @@ from aiortc import (
     RTCBundlePolicy,
     RTCConfiguration,
     RTCPeerConnection,
+    RTCRtpReceiver,
     RTCSessionDescription,
 )
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamError, VideoStreamTrack
@@ -59,17 +60,25 @@ class Picture(VideoStreamTrack):
 class Client:
     """One participant. ``relay`` (a port) stands between it and the worker when given.
 
-    A ``quiet`` one may publish, but does not.
+    A ``quiet`` one may publish, but does not; ``codec`` is the only video codec it knows.
     """
 
     def __init__(
-        self, controls: Controls, user: str, relay: int = 0, *, quiet: bool = False, **spec: Any
+        self,
+        controls: Controls,
+        user: str,
+        relay: int = 0,
+        *,
+        quiet: bool = False,
+        codec: str = "",
+        **spec: Any,
     ) -> None:
         self.controls = controls
         self.user = user
         self.peer = f"{user}:test"
         self.relay = relay
         self.quiet = quiet
+        self.codec = codec
         self.spec = spec
         self.session = ""
         self.versions: list[int] = []
@@ -100,6 +109,15 @@ class Client:
             sdp = re.sub(r"127\.0\.0\.1 \d+ typ", f"127.0.0.1 {self.relay} typ", sdp)
         self.versions.append(offer.version)
         await self.pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+        for transceiver in self.pc.getTransceivers():
+            if self.codec and transceiver.kind == "video":
+                known = RTCRtpReceiver.getCapabilities("video").codecs
+                chosen = [c for c in known if c.mimeType in (f"video/{self.codec}", "video/rtx")]
+                transceiver.setCodecPreferences(chosen)
+        if self.codec:
+            # aiortc looks at preferences while it takes an offer, but only an offer makes the
+            # transceivers that can have them: so it takes this one twice.
+            await self.pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
         if self.spec.get("publish", True) and not self.quiet:
             for transceiver in self.pc.getTransceivers():
                 if transceiver.mid in ("0", "1"):

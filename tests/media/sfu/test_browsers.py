@@ -162,7 +162,7 @@ async def spray(port: int, until: asyncio.Event) -> int:
     return sent
 
 
-@pytest.mark.requirement("S0-P-185", "S0-C-035", "S2-010", "S2-039", "S4-080")
+@pytest.mark.requirement("S4-080")
 async def test_two_browsers_see_and_hear_each_other_while_garbage_rains_on_the_port(
     browser: Browser, server: PageServer, controls: Controls, process: WorkerProcess
 ) -> None:

@@ -62,6 +62,15 @@ async def test_both_sides_hear_and_see_the_other(join: Join, controls: Controls)
     assert quality["bitrate"] > 10_000
 
 
+async def test_h264_is_forwarded_as_well(join: Join, worker: Worker) -> None:
+    anna = await join("anna", codec="H264")
+    bert = await join("bert", codec="H264")
+    await asyncio.gather(anna.receives(20, 10), bert.receives(20, 10))
+    codec = worker.engine.calls[CALL].peers["anna:test"].tracks["video"].codec
+    assert codec is not None
+    assert codec.name == "h264"
+
+
 async def test_muted_media_is_not_forwarded_and_comes_back(
     join: Join, controls: Controls, worker: Worker
 ) -> None:
