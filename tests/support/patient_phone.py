@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from playwright.async_api import Locator
+
 from tests.support.demo import Demo, fetch
 from tests.support.screens import Screen
 
@@ -110,6 +112,7 @@ class PatientPhone:
         choices = self.screen.page.locator(
             f'[data-testid^="question-"][data-testid$="-{answer}"]:visible'
         )
+        await choices.first.wait_for()
         for place in range(await choices.count()):
             await choices.nth(place).click()
 
@@ -126,3 +129,29 @@ class PatientPhone:
         await self.screen.page.get_by_role("button", name="支付").first.click()
         await self.screen.page.wait_for_url(f"{self.demo.url}/m/**")
         await self.screen.page.locator('[data-testid="pay-result"][data-state="paid"]').wait_for()
+
+    async def is_led_into_the_room(self) -> None:
+        """The waiting page opens the room by itself once the doctor has accepted."""
+        await self.screen.item("composer").wait_for()
+
+    async def say(self, text: str) -> None:
+        await self.screen.item("message-input").fill(text)
+        await self.screen.tap("send")
+        await self.hears(text)
+
+    async def hears(self, text: str) -> None:
+        """Wait until a message with this text is in the room."""
+        await self.messages(text).first.wait_for()
+
+    def messages(self, text: str) -> Locator:
+        messages = self.screen.page.locator('[data-testid="message-list"]:visible')
+        return messages.get_by_text(text, exact=True)
+
+    async def accept_call(self) -> None:
+        await self.screen.tap("call-accept")
+        await self.screen.item("call-screen").wait_for()
+
+    async def rate(self, stars: int, comment: str) -> None:
+        await self.screen.tap(f"star-{stars}")
+        await self.screen.fill("comment", comment)
+        await self.screen.tap("submit-rating")

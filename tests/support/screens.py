@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -102,6 +103,29 @@ class Screen:
         """What all connections of the page have received and decoded so far."""
         result: dict[str, float] = await self.page.evaluate(READ_MEDIA)
         return result
+
+    async def until_media(self, *, frames: float, energy: float) -> None:
+        """Wait until this many frames and this much sound have been received."""
+        async with asyncio.timeout(PATIENCE_MS * 2 / 1000):
+            while True:
+                now = await self.media()
+                if now["frames"] >= frames and now["energy"] >= energy:
+                    return
+                await asyncio.sleep(0.25)
+
+    async def until_reconnected(self) -> None:
+        """Wait until a PeerConnection newer than the present ones is connected."""
+        known = await self.page.evaluate("window.__connections.length")
+        script = f"""() => window.__connections.slice({known})
+            .some((connection) => connection.connectionState === 'connected')"""
+        await self.page.wait_for_function(script, timeout=PATIENCE_MS * 2)
+
+    async def token(self) -> str:
+        """The access token that the page uses now."""
+        async with self.page.expect_request("**/api/v1/**") as asked:
+            await self.page.reload()
+        header = (await asked.value).headers.get("authorization", "")
+        return header.removeprefix("Bearer ")
 
 
 class Browsers:

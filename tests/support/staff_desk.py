@@ -79,3 +79,60 @@ class StaffDesk:
     async def end(self) -> None:
         await self.screen.tap("end")
         await self.screen.tap("end-confirm")
+
+    async def look_up(self, name: str) -> None:
+        """Open the newest consultation of a patient from the list of consultations."""
+        await self.open("consultations")
+        await self.screen.page.locator(
+            '[data-testid="filter-q"] input, input[data-testid="filter-q"]'
+        ).first.fill(name)
+        row = self.screen.page.locator('tr:has([data-testid="consultation-row"])', has_text=name)
+        await row.first.click()
+        await self.screen.item("transcript").wait_for()
+
+    async def play_recording(self) -> None:
+        """Wait until the recording is composed, then play it."""
+        await self.screen.item("play-recording").click(timeout=180_000)
+        await self.screen.item("recording-player").wait_for()
+
+    async def until_playing(self) -> dict[str, float]:
+        """Wait until the player knows the length and shows a picture."""
+        await self.screen.page.wait_for_function(
+            """() => {
+              const video = document.querySelector('[data-testid="recording-player"]');
+              return video && video.readyState >= 3 && video.currentTime > 0.2;
+            }"""
+        )
+        return await self.player()
+
+    async def player(self) -> dict[str, float]:
+        """Where the player is and what it knows: seconds, picture size, whether it could seek."""
+        state: dict[str, float] = await self.screen.page.evaluate(READ_PLAYER)
+        return state
+
+    async def seek(self, seconds: float) -> dict[str, float]:
+        """Move the player and return its state once it shows the new place."""
+        state: dict[str, float] = await self.screen.page.evaluate(SEEK_PLAYER, seconds)
+        return state
+
+
+READ_PLAYER = """
+() => {
+  const video = document.querySelector('[data-testid="recording-player"]');
+  return {
+    time: video.currentTime, duration: video.duration, width: video.videoWidth,
+    height: video.videoHeight, ready: video.readyState, url: video.currentSrc,
+  };
+}
+"""
+
+SEEK_PLAYER = """
+async (seconds) => {
+  const video = document.querySelector('[data-testid="recording-player"]');
+  video.pause();
+  const done = new Promise((resolve) => video.addEventListener('seeked', resolve, { once: true }));
+  video.currentTime = seconds;
+  await done;
+  return { time: video.currentTime, ready: video.readyState };
+}
+"""

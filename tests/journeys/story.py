@@ -1,0 +1,102 @@
+"""Scenes that several journeys share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from PIL import Image
+
+from tests.support.demo import Demo
+from tests.support.patient_phone import PatientPhone
+from tests.support.people import id_number
+from tests.support.screens import Browsers, Screen
+from tests.support.staff_desk import StaffDesk
+
+DOCTOR_LOGIN, DOCTOR = "13800000002", "陈安和"
+SUPERVISOR_LOGIN = "13800000007"
+
+
+@dataclass(frozen=True)
+class Family:
+    """A mother and her child, different in every journey."""
+
+    serial: int
+    mother: str
+    child: str
+
+    @property
+    def phone(self) -> str:
+        return f"1370000{self.serial:04d}"
+
+    @property
+    def mother_number(self) -> str:
+        return id_number(date(1988, 5, 6), male=False, serial=self.serial)
+
+    @property
+    def child_number(self) -> str:
+        return id_number(date(2021, 3, 4), serial=self.serial)
+
+
+def photo(folder: Path) -> Path:
+    """A picture to upload."""
+    path = folder / "photo.png"
+    Image.effect_mandelbrot((800, 600), (-2, -1, 1, 1), 50).save(path)
+    return path
+
+
+async def register(phone: PatientPhone, family: Family) -> None:
+    """Log in, prove who one is, add oneself and the child."""
+    await phone.log_in(family.phone)
+    await phone.prove_real_name(family.mother, family.mother_number)
+    await phone.add_myself(family.mother, family.mother_number, family.phone)
+    await phone.add_child(
+        family.child,
+        family.child_number,
+        guardian=family.mother,
+        guardian_number=family.mother_number,
+        phone=family.phone,
+    )
+
+
+async def apply_for_video_revisit(phone: PatientPhone, family: Family, picture: Path) -> None:
+    """From the doctor's page to the paid application."""
+    await phone.choose_doctor(DOCTOR, "video")
+    await phone.choose_person(family.child)
+    await phone.screen.tap("purpose-revisit")
+    await phone.next_step()
+    await phone.add_photo(picture)
+    await phone.screen.sees("证明已提交")
+    await phone.next_step()
+    await phone.answer_all("no")
+    await phone.describe("孩子咳嗽复查，夜间明显，想请医生看看是否需要换药。", "一周内", picture)
+    await phone.next_step()
+    await phone.agree_to_notice()
+    await phone.submit_and_pay()
+    await phone.screen.tap("to-waiting")
+
+
+async def meet(
+    screens: Browsers, demo: Demo, family: Family, picture: Path
+) -> tuple[PatientPhone, StaffDesk]:
+    """Patient and doctor in an active room."""
+    desk = StaffDesk(await screens.desk("doctor"), demo)
+    await desk.log_in(DOCTOR_LOGIN)
+    await desk.open("reception")
+    phone = PatientPhone(await screens.phone("patient"), demo)
+    await register(phone, family)
+    await apply_for_video_revisit(phone, family, picture)
+    await desk.choose_from_queue(family.child)
+    await desk.confirm_proof()
+    await desk.accept()
+    await phone.is_led_into_the_room()
+    return phone, desk
+
+
+async def see_and_hear(*screens: Screen) -> None:
+    """Wait until every screen decodes moving pictures and sound; both must go on growing."""
+    for screen in screens:
+        await screen.until_media(frames=20, energy=0.000001)
+        before = await screen.media()
+        await screen.until_media(frames=before["frames"] + 20, energy=before["energy"] + 1e-7)

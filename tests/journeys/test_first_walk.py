@@ -1,0 +1,185 @@
+"""A revisit from payment to playback: a patient's phone, a doctor's and a supervisor's desk."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.journeys.story import (
+    DOCTOR,
+    SUPERVISOR_LOGIN,
+    Family,
+    meet,
+    photo,
+    see_and_hear,
+)
+from tests.support.demo import Demo
+from tests.support.screens import Browsers
+from tests.support.staff_desk import StaffDesk
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+TALK_SECONDS = 12
+
+
+@pytest.mark.requirement(
+    "S0-P-012",
+    "S0-P-153",
+    "S0-P-154",
+    "S0-P-155",
+    "S0-P-157",
+    "S0-P-162",
+    "S0-P-178",
+    "S0-P-185",
+    "S0-C-019",
+    "S0-C-022",
+    "S0-C-035",
+    "S2-007",
+    "S2-010",
+    "S2-039",
+    "S1-039",
+    "S1-097",
+    "S0-N-050",
+)
+async def test_a_revisit_from_payment_to_playback(
+    demo: Demo, screens: Browsers, tmp_path: Path
+) -> None:
+    family = Family(101, "林小满", "林果果")
+    picture = photo(tmp_path)
+    phone, desk = await meet(screens, demo, family, picture)
+    await desk.screen.picture("walk-accepted-desk")
+
+    # They chat, both ways, with a picture.
+    await desk.say("您好，我是陈医生，孩子现在还咳吗？")
+    await phone.hears("您好，我是陈医生，孩子现在还咳吗？")
+    await phone.say("白天好些了，夜里还咳。")
+    await desk.hears("白天好些了，夜里还咳。")
+    await desk.send_picture(picture)
+    await phone.screen.page.locator('[data-testid="message"] img:visible').first.wait_for()
+    await phone.screen.picture("walk-chat-phone")
+    await desk.screen.picture("walk-chat-desk")
+
+    # The doctor calls; they see and hear each other.
+    await desk.start_video()
+    await phone.screen.item("incoming-call").wait_for()
+    await phone.screen.picture("walk-ringing-phone")
+    await phone.accept_call()
+    await see_and_hear(phone.screen, desk.screen)
+    await phone.screen.item("recording-mark").wait_for()
+    await desk.screen.item("call-recording").wait_for()
+    await phone.screen.picture("walk-call-phone")
+    await desk.screen.picture("walk-call-desk")
+
+    # A reload rejoins.
+    await phone.screen.page.reload()
+    await phone.screen.item("call-screen").wait_for()
+    await see_and_hear(phone.screen, desk.screen)
+    await desk.screen.page.wait_for_timeout(TALK_SECONDS * 1000)
+    await desk.hang_up()
+    await phone.screen.item("call-screen").wait_for(state="hidden")
+
+    # The note, the end, the rating.
+    await desk.write_note("急性支气管炎恢复期", "继续雾化三天，多饮水，三天后复诊。")
+    await desk.screen.picture("walk-note-desk")
+    await desk.end()
+    await phone.screen.item("room-closed").wait_for()
+    await phone.screen.picture("walk-closed-phone")
+    await phone.screen.press("评价")
+    await phone.rate(5, "医生很耐心，讲得清楚。")
+    await phone.screen.sees("感谢")
+
+    # The supervisor reads the chat and plays the recording, seeking in it.
+    watch = StaffDesk(await screens.desk("supervisor"), demo)
+    await watch.log_in(SUPERVISOR_LOGIN)
+    await watch.look_up(family.child)
+    await watch.screen.sees("白天好些了，夜里还咳。")
+    await watch.play_recording()
+    state = await watch.until_playing()
+    assert state["duration"] >= TALK_SECONDS
+    assert state["width"] >= 640
+    sought = await watch.seek(state["duration"] * 0.7)
+    assert sought["time"] == pytest.approx(state["duration"] * 0.7, abs=1)
+    await watch.screen.picture("walk-playback-desk")
+    await decode_recording(watch, state["duration"])
+
+    # Every such look is in the audit log.
+    await watch.open("audit")
+    await watch.screen.item("audit-table").wait_for()
+    await watch.screen.picture("walk-audit-desk")
+    token = await watch.screen.token()
+    looks = demo.call("GET", "/audit?object_type=recording", token)["items"]
+    assert any(look["user"]["name"] == "督明远" or look["role"] == "supervisor" for look in looks)
+
+    for screen in screens.screens:
+        assert screen.complaints == [], screen.name
+    assert DOCTOR in await desk.screen.page.inner_text("body")
+
+
+async def decode_recording(watch: StaffDesk, seconds: float) -> None:
+    """The file behind the player holds both sides' pictures and sound, of one length."""
+    url = str((await watch.player())["url"])
+    response = await watch.screen.page.context.request.get(url)
+    assert response.ok
+    with av.open(io.BytesIO(await response.body())) as container:
+        video, audio = container.streams.video[0], container.streams.audio[0]
+        ends = {"video": 0.0, "audio": 0.0}
+        frames = 0
+        loudest = 0.0
+        for frame in container.decode(video, audio):
+            kind = "video" if isinstance(frame, av.VideoFrame) else "audio"
+            ends[kind] = max(ends[kind], float(frame.time or 0))
+            if isinstance(frame, av.VideoFrame):
+                frames += 1
+            else:
+                loudest = max(loudest, float(abs(frame.to_ndarray().astype(float)).max()))
+    assert frames > seconds * 5
+    assert loudest > 0
+    assert ends["video"] == pytest.approx(seconds, abs=1.5)
+    assert ends["audio"] == pytest.approx(ends["video"], abs=0.5)
+
+
+async def test_the_call_comes_back_after_the_media_worker_was_killed(
+    demo: Demo, screens: Browsers, tmp_path: Path
+) -> None:
+    family = Family(102, "周晓岚", "周小舟")
+    phone, desk = await meet(screens, demo, family, photo(tmp_path))
+    await desk.start_video()
+    await phone.accept_call()
+    await see_and_hear(phone.screen, desk.screen)
+    demo.kill("media")
+    await phone.screen.until_reconnected()
+    await desk.screen.until_reconnected()
+    await see_and_hear(phone.screen, desk.screen)
+    await desk.hang_up()
+    await phone.screen.item("call-screen").wait_for(state="hidden")
+    await desk.write_note("复诊", "继续观察。")
+    await desk.end()
+    watch = StaffDesk(await screens.desk("supervisor"), demo)
+    await watch.log_in(SUPERVISOR_LOGIN)
+    await watch.look_up(family.child)
+    await watch.play_recording()
+    state = await watch.until_playing()
+    await decode_recording(watch, state["duration"])
+
+
+@pytest.mark.requirement("S1-043")
+async def test_a_chat_survives_the_death_of_the_web_process(
+    demo: Demo, screens: Browsers, tmp_path: Path
+) -> None:
+    family = Family(103, "吴念", "吴小雨")
+    phone, desk = await meet(screens, demo, family, photo(tmp_path))
+    await desk.say("一")
+    await phone.hears("一")
+    demo.kill("web")
+    # Written while nobody answers; it goes out by itself when the server is back.
+    await phone.screen.item("message-input").fill("二")
+    await phone.screen.tap("send")
+    await desk.hears("二")
+    await desk.say("三")
+    await phone.hears("三")
+    for text in ("一", "二", "三"):
+        assert await phone.messages(text).count() == 1
+        assert await desk.messages(text).count() == 1
