@@ -18,6 +18,8 @@ from core.errors import FieldProblem, InvalidRequest
 from core.identity.caller import Caller
 from core.uow import UnitOfWork
 
+EARLIEST, LATEST = 1970, 2200
+
 
 @dataclass(frozen=True, kw_only=True)
 class Filters:
@@ -69,7 +71,7 @@ async def _conditions(
     if filters.first_day is not None:
         conditions.append(Consultation.created_at >= _midnight(filters.first_day, zone))
     if filters.last_day is not None:
-        end = _midnight(filters.last_day + timedelta(days=1), zone)
+        end = _midnight(filters.last_day, zone) + timedelta(days=1)
         conditions.append(Consultation.created_at < end)
     if filters.q and filters.q.strip():
         conditions.append(_matches(caller, filters.q.strip()))
@@ -77,6 +79,8 @@ async def _conditions(
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    if not EARLIEST <= day.year <= LATEST:
+        raise InvalidRequest(fields=[FieldProblem("from", "日期超出范围")])
     return datetime.combine(day, time(), zone)
 
 

@@ -1,7 +1,7 @@
 """Ports of people to the outside: the real-name registry and the hospital's visit cards.
 
-The registry is the same port for an account's holder and for a person to be treated, so it lives with
-identity and is only named here.
+The registry is the same port for an account's holder and for a person to be treated, so it lives
+with identity and is only named here.
 """
 
 from __future__ import annotations

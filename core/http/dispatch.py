@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import structlog
 from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -62,9 +63,19 @@ def _starlette_route(runtime: Runtime, path: str, methods: Mapping[str, Route]) 
             return await _handle(runtime, route, request)
         except ProblemError as error:
             return problem_response(error, request)
+        except DBAPIError as error:
+            if not _is_bad_data(error):
+                raise
+            log.warning("data_refused_by_database", path=path, error=str(error.orig))
+            return problem_response(InvalidRequest(), request)
 
     all_methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     return StarletteRoute(path, endpoint, methods=all_methods)
+
+
+def _is_bad_data(error: DBAPIError) -> bool:
+    """Whether the database refused a value (SQLSTATE class 22): a null character, a range."""
+    return str(getattr(error.orig, "sqlstate", None) or "").startswith("22")
 
 
 def problem_response(error: ProblemError, request: Request) -> Response:
