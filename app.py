@@ -41,6 +41,7 @@ from core.storage import Storage, StorageError
 from core.supervisor import Child, ProcessFailed, Supervisor, python_command, stop_event
 from realtime.gateway import Gateway
 from realtime.hub import Hub
+from realtime.transport import MAX_FRAME_BYTES
 
 VERSION = "0.1.0"
 CORE_MODULES = ("core.identity", "core.audit", "core.files", "core.settings", "core.http")
@@ -266,6 +267,7 @@ async def web(config: Config) -> None:
                 ws="websockets-sansio",
                 ws_per_message_deflate=False,
                 ws_ping_interval=None,
+                ws_max_size=MAX_FRAME_BYTES,
                 lifespan="off",
                 log_config=None,
                 forwarded_allow_ips=config.trusted_proxies,
