@@ -1,5 +1,6 @@
 import { randomUuid } from '@/platform/ids'
 import type { Device } from '@/platform/device'
+import type { CallView } from '@realtime'
 import { http } from './client'
 import type * as T from './types'
 
@@ -158,6 +159,11 @@ export const orders = {
       idempotencyKey,
     }),
   sync: (id: string) => http.call<T.Order>('POST', `/orders/${id}/sync`),
+}
+
+export const rooms = {
+  /** The call that goes on in a room, or null. */
+  call: (id: string) => http.call<CallView | null>('GET', `/rooms/${id}/call`),
 }
 
 export const files = {

@@ -18,5 +18,7 @@ export function serverOrigin(): string {
 
 /** Absolute address of a link that the server gave as a path. */
 export function absolute(url: string): string {
-  return url.startsWith('/') ? serverOrigin() + url : url
+  if (!url.startsWith('/')) return url
+  // uni-app takes a path for one of its own files and puts the router's base before it.
+  return (isH5 ? window.location.origin : serverOrigin()) + url
 }

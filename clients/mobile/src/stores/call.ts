@@ -7,9 +7,10 @@ import {
   type CallMedia,
   type CallQuality,
   type CallStatus,
+  type CallView,
   type DeviceList,
 } from '@realtime'
-import { consultations } from '@/api'
+import { consultations, rooms } from '@/api'
 import { startRinging, type Ringing } from '@/native/ring'
 import { isH5 } from '@/platform'
 import { thisPage } from '@/platform/device'
@@ -34,6 +35,8 @@ export const useCall = defineStore('call', () => {
   const quality = shallowRef<ReadonlyMap<string, CallQuality>>(new Map())
   const devices = shallowRef<DeviceList>({ microphones: [], cameras: [], speakers: [] })
   const minimised = ref(false)
+  /** Calls that go on, by room: a new tab or another device can come in. */
+  const ongoing = shallowRef<ReadonlyMap<string, CallView>>(new Map())
   const speaker = ref('')
   let ringing: Ringing | null = null
   let leaving: ReturnType<typeof setTimeout> | null = null
@@ -58,12 +61,15 @@ export const useCall = defineStore('call', () => {
         client.value?.destroy()
         client.value = null
         status.value = null
+        ongoing.value = new Map()
         if (!now || !session.user) return
         now.on('online', () => void joinOpenRooms())
         if (!isH5) {
           now.on('call-ring', () => toast(zh.call.miniProgram))
           return
         }
+        now.on('call-found', ({ room, call: found }) => note(room, found))
+        now.on('call-state', (found) => note(found.room, found))
         const made = markRaw(
           new CallClient({ signalling: now, userId: session.user.id, device: thisPage() }),
         )
@@ -78,6 +84,13 @@ export const useCall = defineStore('call', () => {
       { immediate: true },
     )
     watch(phase, onPhase)
+  }
+
+  function note(room: string, found: CallView | null): void {
+    const next = new Map(ongoing.value)
+    if (found?.state === 'active') next.set(room, found)
+    else next.delete(room)
+    ongoing.value = next
   }
 
   /** Joined rooms tell of calls that ring or go on, and of unread messages. */
@@ -115,8 +128,18 @@ export const useCall = defineStore('call', () => {
     }
   }
 
+  /** Rings the others; a call that goes on in the room already is joined instead. */
   const start = (room: string, media: CallMedia): Promise<void> =>
-    attempt(() => client.value?.start(room, media))
+    attempt(async () => {
+      try {
+        await client.value?.start(room, media)
+      } catch (error) {
+        if (asRealtimeError(error).code !== 'call_in_progress') throw error
+        const found = await rooms.call(room)
+        if (found) await client.value?.rejoin(found)
+      }
+    })
+  const join = (found: CallView): Promise<void> => attempt(() => client.value?.rejoin(found))
   const accept = (camera: boolean): Promise<void> => attempt(() => client.value?.accept({ camera }))
   const decline = (): Promise<void> => attempt(() => client.value?.decline())
   /** The clinician ends the call for everybody, a patient leaves it. */
@@ -152,8 +175,10 @@ export const useCall = defineStore('call', () => {
     other,
     caller,
     client,
+    ongoing,
     follow,
     start,
+    join,
     accept,
     decline,
     hangUp,
