@@ -4,7 +4,6 @@
 its result as JSON lines on standard output, and stops when nobody reads them any more.
 """
 
-import contextlib
 import hashlib
 import json
 import os
@@ -76,7 +75,7 @@ def produce(order: Order, progress: Progress | None = None) -> Result:
     Raises NothingToProduce; OSError and FFmpegError when the disk refuses.
     """
     tell = progress or (lambda _: None)
-    takes = _read_takes(Path(order.takes))
+    takes, unreadable = _read_takes(Path(order.takes))
     try:
         timeline = lay_out(takes)
     except ValueError as error:
@@ -100,16 +99,19 @@ def produce(order: Order, progress: Progress | None = None) -> Result:
         started_us=timeline.origin_us,
         duration_ms=timeline.duration_us // 1000,
         products=products,
-        damaged=sum(len(take.damage) + len(take.missing) for take in takes),
+        damaged=unreadable + sum(len(take.damage) + len(take.missing) for take in takes),
     )
 
 
-def _read_takes(folder: Path) -> list[Take]:
-    takes = []
+def _read_takes(folder: Path) -> tuple[list[Take], int]:
+    """The takes that can be read, and how many cannot."""
+    takes, unreadable = [], 0
     for path in sorted(path for path in folder.iterdir() if path.is_dir()):
-        with contextlib.suppress(JournalError):
+        try:
             takes.append(read_take(path))
-    return takes
+        except JournalError:
+            unreadable += 1
+    return takes, unreadable
 
 
 def _sides(
