@@ -109,6 +109,7 @@ export const room = {
     cameraOff: '关闭摄像头',
     cameraOn: '打开摄像头',
     flip: '切换摄像头',
+    flipShort: '翻转',
     devices: '设备',
     devicesTitle: '选择设备',
     microphone: '麦克风',
