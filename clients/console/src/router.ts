@@ -1,5 +1,6 @@
 import { createRouter, createWebHashHistory, type RouteRecordRaw } from "vue-router";
 import { session } from "@/session";
+import { warn } from "@/support/feedback";
 import { PAGES } from "@/shell/pages";
 
 const VIEWS: Record<string, () => Promise<unknown>> = {
@@ -54,6 +55,9 @@ export const router = createRouter({
     },
   ],
 });
+
+// A page's own file could not be loaded: the network is away, or a newer version was installed.
+router.onError(() => warn("页面没有加载出来。请检查网络，或刷新后再试"));
 
 router.beforeEach((to) => {
   if (to.meta["open"]) return session.tokens && to.name === "login" ? { name: "home" } : true;

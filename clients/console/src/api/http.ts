@@ -82,8 +82,9 @@ export function refresh(): Promise<string> {
 
 async function exclusively<T>(work: () => Promise<T>): Promise<T> {
   // Locks exist on secure pages only; a plain-HTTP page is a test on one tab.
-  if (!("locks" in navigator)) return work();
-  return navigator.locks.request("zhenjian.refresh", work) as Promise<T>;
+  const locks = navigator.locks as LockManager | null | undefined;
+  if (!locks) return work();
+  return locks.request("zhenjian.refresh", work) as Promise<T>;
 }
 
 async function renew(): Promise<string> {

@@ -1,0 +1,37 @@
+import { describe, expect, it } from "vitest";
+import { bytes, duration, friendlyDay, friendlyTime, span, yuan } from "@/support/format";
+
+// 2026-11-21 10:00 in Shanghai.
+const now = new Date("2026-11-21T02:00:00Z");
+
+describe("times on screen", () => {
+  it("are in the hospital's zone and as short as the day allows", () => {
+    expect(friendlyTime("2026-11-21T01:30:00Z", now)).toBe("09:30");
+    expect(friendlyTime("2026-11-20T13:05:00Z", now)).toBe("昨天 21:05");
+    expect(friendlyTime("2026-11-03T00:00:00Z", now)).toBe("11月3日 08:00");
+    expect(friendlyTime("2025-11-03T00:00:00Z", now)).toBe("2025-11-03");
+  });
+
+  it("change the day at midnight in Shanghai, not in UTC", () => {
+    expect(friendlyDay("2026-11-20T16:30:00Z", now)).toBe("今天");
+    expect(friendlyDay("2026-11-20T15:30:00Z", now)).toBe("昨天");
+  });
+
+  it("name spans the way one says them", () => {
+    expect(span(20_000)).toBe("不到1分钟");
+    expect(span(12 * 60_000)).toBe("12分钟");
+    expect(span(3 * 3_600_000 + 5 * 60_000)).toBe("3小时5分");
+    expect(span(50 * 3_600_000)).toBe("2天");
+    expect(duration(65_000)).toBe("1:05");
+    expect(duration(3_723_000)).toBe("1:02:03");
+  });
+});
+
+describe("amounts", () => {
+  it("show fen as yuan and bytes as people read them", () => {
+    expect(yuan(5)).toBe("¥0.05");
+    expect(yuan(9900)).toBe("¥99.00");
+    expect(bytes(900)).toBe("900 B");
+    expect(bytes(2_500_000)).toBe("2.4 MB");
+  });
+});
