@@ -16,12 +16,10 @@ from clinical.people.models import (
     Clinician,
     ClinicianService,
     FavouriteDoctor,
-    IdType,
     Patient,
-    PatientKind,
     PatientRelation,
-    Relation,
 )
+from clinical.people.states import IdType, PatientKind, Relation
 from core.crypto.keyring import Keyring
 from core.identity import passwords
 from core.identity.access import id_number_key, phone_key

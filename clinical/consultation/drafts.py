@@ -22,8 +22,7 @@ from clinical.consultation.states import (
 )
 from clinical.days import business_day
 from clinical.people import access as people
-from clinical.people import settings as people_settings
-from clinical.people.models import IdType, PatientKind, PatientRelation
+from clinical.people.states import IdType
 from core import settings as core_settings
 from core.crypto.sm import sm3
 from core.errors import FieldProblem, InvalidRequest
@@ -80,12 +79,8 @@ async def _price(
 ) -> int:
     if doctor.user_id == caller.user_id:
         raise errors.OwnDoctor()
-    today = await business_day(uow, caller.hospital_id)
-    years = await core_settings.get(
-        uow, people_settings.PRACTICE_YEARS, hospital_id=caller.hospital_id
-    )
     service = doctor.service(kind, mode)
-    if service is None or not doctor.may_treat(today, years=years):
+    if service is None or not await people.may_treat(uow, doctor):
         raise errors.DoctorUnavailable()
     return service.price_fen
 
@@ -286,27 +281,19 @@ async def submit(uow: UnitOfWork, caller: Caller, consultation_id: UUID) -> Cons
     return row
 
 
-async def _intake(uow: UnitOfWork, row: Consultation, relation: PatientRelation) -> rules.Intake:
-    patient = relation.patient
-    hospital = {"hospital_id": row.hospital_id}
-    below = await core_settings.get(uow, people_settings.GUARDIAN_BELOW_YEARS, **hospital)
-    unchecked = await core_settings.get(uow, people_settings.OTHER_DOCUMENTS, **hospital)
-    today = await business_day(uow, row.hospital_id)
-    child = patient.kind is PatientKind.CHILD
-    # A child without an identity card is identified by the guardian.
-    checked = patient.verified or (child and patient.id_type is IdType.NONE)
-    foreign = patient.id_type not in (IdType.IDENTITY_CARD, IdType.NONE)
+async def _intake(
+    uow: UnitOfWork, row: Consultation, relation: people.PatientRelation
+) -> rules.Intake:
+    standing = await people.care_standing(uow, relation)
     return rules.Intake(
         description=row.description,
         consent_version=row.consent_version,
         notice_version=intake.NOTICE_VERSION,
         recording_agreed=row.recording_agreed,
         mode=row.mode,
-        patient_verified=checked or (foreign and unchecked),
-        guardian_required=rules.guardian_needed(
-            patient.birth_date, today, child=child, below_years=below
-        ),
-        guardian_verified=relation.guardian_verified,
+        patient_verified=standing.patient_verified,
+        guardian_required=standing.guardian_required,
+        guardian_verified=standing.guardian_verified,
     )
 
 

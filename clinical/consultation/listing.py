@@ -13,7 +13,6 @@ from clinical.consultation.states import State
 from clinical.cursors import Moment
 from clinical.days import zone_of
 from clinical.people import access as people
-from clinical.people.models import Clinician
 from core.errors import FieldProblem, InvalidRequest
 from core.identity.caller import Caller
 from core.uow import UnitOfWork
@@ -86,15 +85,8 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
 
 def _matches(caller: Caller, text: str) -> ColumnElement[bool]:
     """By number, the patient's whole name (it is encrypted), or the doctor's name."""
-    doctors = select(Clinician.user_id).where(
-        Clinician.hospital_id == caller.hospital_id,
-        or_(
-            Clinician.name.icontains(text, autoescape=True),
-            Clinician.name_initials == text.lower(),
-        ),
-    )
     return or_(
         Consultation.number.icontains(text, autoescape=True),
         Consultation.patient_id.in_(people.patients_named(caller.hospital_id, text)),
-        Consultation.doctor_id.in_(doctors),
+        Consultation.doctor_id.in_(people.doctors_named(caller.hospital_id, text)),
     )

@@ -19,7 +19,7 @@ from clinical.consultation.notices import refresh_lists, tell
 from clinical.consultation.rules import Change
 from clinical.consultation.states import MODE_TEXT, CloseReason, State
 from clinical.people import access as people
-from clinical.people.models import Relation
+from clinical.people.states import Relation
 from core import settings as core_settings
 from core.identity.roles import Role
 from core.uow import UnitOfWork

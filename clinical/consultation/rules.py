@@ -317,16 +317,6 @@ def red_flag(text: str, answers: Mapping[str, bool], red_flag_questions: Iterabl
     return bool(red_flag_words(text)) or any(answers.get(q, False) for q in red_flag_questions)
 
 
-def age_at(birth: date, today: date) -> int:
-    """Completed years of life."""
-    return today.year - birth.year - ((today.month, today.day) < (birth.month, birth.day))
-
-
-def guardian_needed(birth: date, today: date, *, child: bool, below_years: int) -> bool:
-    """Below the age a guardian is bound and identified, and so for whoever was added as a child."""
-    return child or age_at(birth, today) < below_years
-
-
 def reason_text(reason: CloseReason, words: str = "") -> str:
     """What the patient reads about an ending."""
     text = CLOSE_TEXT[reason]

@@ -8,9 +8,7 @@ from clinical.consultation.models import Consultation, Phrase
 from clinical.consultation.notices import refresh_lists, tell
 from clinical.consultation.queue import enter_queue, finish, request_refund
 from clinical.consultation.states import CloseReason, State
-from clinical.days import business_day
 from clinical.people import access as people
-from clinical.people import settings as people_settings
 from clinical.people.errors import PractitionerUnqualified
 from core import audit
 from core import settings as core_settings
@@ -81,11 +79,7 @@ async def accept(uow: UnitOfWork, caller: Caller, consultation_id: UUID) -> Cons
 
 async def _check_practice(uow: UnitOfWork, caller: Caller) -> None:
     doctor = await people.practitioner(uow.session, caller.hospital_id, caller.user_id)
-    today = await business_day(uow, caller.hospital_id)
-    years = await core_settings.get(
-        uow, people_settings.PRACTICE_YEARS, hospital_id=caller.hospital_id
-    )
-    if not doctor.may_treat(today, years=years):
+    if not await people.may_treat(uow, doctor):
         raise PractitionerUnqualified()
 
 

@@ -20,9 +20,8 @@ from clinical.consultation.schemas import (
 from clinical.consultation.states import STATE_TEXT, State
 from clinical.days import business_day
 from clinical.people import access as people
-from clinical.people.access import Practitioner
-from clinical.people.models import PatientRelation
-from clinical.people.views import doctor_ref, patient_view
+from clinical.people.access import PatientRelation, Practitioner
+from clinical.people.schemas import doctor_ref, patient_view
 from clinical.rating import access as ratings
 from core.files.schemas import FileRef
 from core.files.service import file_refs

@@ -2,28 +2,29 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, exists, func, select, text
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager, selectinload
 
-from clinical.people import rules
+from clinical.days import business_day
+from clinical.people import rules, settings
 from clinical.people.models import (
     Clinician,
     ClinicianService,
     FavouriteDoctor,
-    IdType,
     Patient,
-    PatientRelation,
-    Relation,
 )
+from clinical.people.models import PatientRelation as PatientRelation
+from clinical.people.states import IdType, PatientKind, Relation
+from core import settings as core_settings
 from core.crypto.blind_index import blind_index
 from core.crypto.keyring import Keyring, installed_keyring
 from core.errors import NotFound
 from core.identity.caller import Caller
 from core.identity.models import Department, User
+from core.uow import UnitOfWork
 
 ID_INDEX = "patients.id_number"
 NAME_INDEX = "patients.name"
@@ -152,6 +153,35 @@ def patients_named(hospital_id: UUID, name: str) -> Select[UUID]:
     )
 
 
+@dataclass(frozen=True)
+class CareStanding:
+    """Whether a patient is identified well enough to be treated online."""
+
+    patient_verified: bool
+    guardian_required: bool
+    guardian_verified: bool
+
+
+async def care_standing(uow: UnitOfWork, relation: PatientRelation) -> CareStanding:
+    """How far the patient of a relation, and the guardian where one is needed, are identified."""
+    patient = relation.patient
+    hospital_id = relation.hospital_id
+    below = await core_settings.get(uow, settings.GUARDIAN_BELOW_YEARS, hospital_id=hospital_id)
+    unchecked = await core_settings.get(uow, settings.OTHER_DOCUMENTS, hospital_id=hospital_id)
+    today = await business_day(uow, hospital_id)
+    child = patient.kind is PatientKind.CHILD
+    # A child without an identity card is identified by the guardian.
+    by_guardian = child and patient.id_type is IdType.NONE
+    foreign = patient.id_type not in (IdType.IDENTITY_CARD, IdType.NONE)
+    return CareStanding(
+        patient_verified=patient.verified or by_guardian or (foreign and unchecked),
+        guardian_required=rules.guardian_needed(
+            patient.birth_date, today, child=child, below_years=below
+        ),
+        guardian_verified=relation.guardian_verified,
+    )
+
+
 # --- clinicians ----------------------------------------------------------------------------------
 
 
@@ -174,16 +204,30 @@ class Practitioner:
                 return service
         return None
 
-    def may_treat(self, today: date, *, years: int) -> bool:
-        """Licensed, in date, long enough in practice, enabled and listed."""
-        clinician = self.clinician
-        return (
-            clinician.listed
-            and self.user.enabled
-            and rules.may_practise(
-                clinician.practice_start, clinician.licence_valid_until, today, years=years
-            )
+
+async def may_treat(uow: UnitOfWork, doctor: Practitioner) -> bool:
+    """Licensed, in date, long enough in practice, enabled and listed, today."""
+    clinician = doctor.clinician
+    today = await business_day(uow, clinician.hospital_id)
+    years = await core_settings.get(uow, settings.PRACTICE_YEARS, hospital_id=clinician.hospital_id)
+    return (
+        clinician.listed
+        and doctor.user.enabled
+        and rules.may_practise(
+            clinician.practice_start, clinician.licence_valid_until, today, years=years
         )
+    )
+
+
+def doctors_named(hospital_id: UUID, text: str) -> Select[UUID]:
+    """Doctors of a hospital by a part of the name or its initials, as a subquery of user ids."""
+    return select(Clinician.user_id).where(
+        Clinician.hospital_id == hospital_id,
+        or_(
+            Clinician.name.icontains(text, autoescape=True),
+            Clinician.name_initials == text.lower(),
+        ),
+    )
 
 
 def _practitioners(hospital_id: UUID) -> Select[Clinician, User, Department]:

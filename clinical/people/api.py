@@ -4,8 +4,7 @@ from uuid import UUID
 
 from clinical.days import business_day
 from clinical.people import access, catalogue_api, registration, service
-from clinical.people.schemas import AddPatient, EditPatient, PatientView
-from clinical.people.views import patient_view
+from clinical.people.schemas import AddPatient, EditPatient, PatientView, patient_view
 from core.http import Context, Routes
 from core.identity.roles import Role
 from core.uow import UnitOfWork

@@ -14,8 +14,7 @@ from clinical.days import business_day
 from clinical.people import access, rules, settings
 from clinical.people.access import Practitioner
 from clinical.people.models import Clinician, ClinicianService
-from clinical.people.schemas import DoctorCard, DoctorView
-from clinical.people.views import doctor_ref, service_views
+from clinical.people.schemas import DoctorCard, DoctorView, doctor_ref, service_views
 from clinical.rating import access as ratings
 from core import settings as core_settings
 from core.errors import NotFound

@@ -1,44 +1,17 @@
 """Tables of people: patients, their relations to account holders, clinicians, favourites."""
 
 from datetime import date, datetime
-from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, LargeBinary, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from clinical.columns import word
+from clinical.people.states import IdType, PatientKind, Relation
 from core.crypto.blind_index import BLIND_INDEX_BYTES
 from core.crypto.columns import EncryptedText
 from core.db import Base, hospital_column, id_column
 from core.identity.id_numbers import Sex
-
-
-class PatientKind(StrEnum):
-    """Which form the patient was added with."""
-
-    ADULT = "adult"
-    CHILD = "child"
-
-
-class IdType(StrEnum):
-    """Certificates by which a patient can be added."""
-
-    IDENTITY_CARD = "identity_card"
-    PERMANENT_RESIDENCE = "permanent_residence"
-    HK_MACAO_PERMIT = "hk_macao_permit"
-    PASSPORT = "passport"
-    NONE = "none"
-
-
-class Relation(StrEnum):
-    """What the patient is to the account holder."""
-
-    SELF = "self"
-    CHILD = "child"
-    SPOUSE = "spouse"
-    PARENT = "parent"
-    OTHER = "other"
 
 
 class Patient(Base):

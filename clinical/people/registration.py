@@ -10,9 +10,10 @@ from uuid import UUID
 from clinical.days import business_day
 from clinical.people import access, errors, rules, service, settings
 from clinical.people.gateway import NewFile, VisitCardGateway
-from clinical.people.models import IdType, PatientKind, PatientRelation
+from clinical.people.models import PatientRelation
 from clinical.people.schemas import AddPatient, EditPatient, GuardianForm
 from clinical.people.service import Binding, Guardian
+from clinical.people.states import IdType, PatientKind
 from core import settings as core_settings
 from core.errors import FieldProblem
 from core.identity.caller import Caller

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from clinical.people import errors
-from clinical.people.models import IdType, PatientKind, Relation
+from clinical.people.states import IdType, PatientKind, Relation
 from core.errors import FieldProblem, InvalidRequest
 from core.identity.id_numbers import IdNumber, IdNumberError, Sex, parse_id_number
 
@@ -122,6 +122,11 @@ def _missing(field: str, message: str) -> InvalidRequest:
 def age_at(birth: date, today: date) -> int:
     """Completed years of life."""
     return today.year - birth.year - ((today.month, today.day) < (birth.month, birth.day))
+
+
+def guardian_needed(birth: date, today: date, *, child: bool, below_years: int) -> bool:
+    """Below the age a guardian is bound and identified, and so for whoever was added as a child."""
+    return child or age_at(birth, today) < below_years
 
 
 def years_before(today: date, years: int) -> date:

@@ -13,11 +13,10 @@ from clinical.people.models import (
     Clinician,
     ClinicianService,
     FavouriteDoctor,
-    IdType,
     Patient,
     PatientRelation,
-    Relation,
 )
+from clinical.people.states import IdType, Relation
 from core.crypto.keyring import installed_keyring
 from core.errors import NotFound
 from core.identity.caller import Caller

@@ -5,7 +5,7 @@ from uuid import UUID
 from clinical.consultation.schemas import RatingView
 from clinical.cursors import cut, read_moment
 from clinical.people import access as people
-from clinical.people.views import doctor_ref
+from clinical.people.schemas import doctor_ref
 from clinical.rating import access, service
 from clinical.rating.models import Rating
 from clinical.rating.schemas import GiveRating, RatingShown

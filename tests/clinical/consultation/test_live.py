@@ -66,6 +66,7 @@ async def test_the_waiting_list_says_who_waits_since_when_and_with_what(story: S
     assert (await story.get(story.cast.doctor, "/consultations/counts"))["waiting"] == 1
 
 
+@pytest.mark.requirement("S1-099")
 async def test_the_doctor_reads_the_patients_earlier_consultations(story: Story) -> None:
     earlier = await story.ended()
     now = await story.waiting()

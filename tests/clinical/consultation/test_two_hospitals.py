@@ -89,7 +89,7 @@ async def test_a_doctor_does_not_see_what_has_not_reached_the_queue(story: Story
     assert answer.code == "not_found"
 
 
-@pytest.mark.requirement("S0-A-089", "S1-099", "S1-138")
+@pytest.mark.requirement("S0-A-089", "S1-138")
 async def test_supervisors_and_administrators_see_their_hospital_and_every_look_is_audited(
     story: Story,
 ) -> None:

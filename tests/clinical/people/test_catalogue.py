@@ -40,7 +40,6 @@ async def names(story: Story, query: str = "") -> list[str]:
     return [card["name"] for card in page["items"]]
 
 
-@pytest.mark.requirement("S0-P-142", "S0-P-151")
 async def test_doctors_are_found_by_name_department_expertise_and_initials(
     story: Story,
 ) -> None:
@@ -90,7 +89,6 @@ async def test_a_foreign_cursor_is_refused_by_name(story: Story, cursor: str) ->
     assert (await story.client.get(f"/doctors?cursor={cursor}")).code == "invalid"
 
 
-@pytest.mark.requirement("S0-P-143")
 async def test_a_doctors_page_shows_experience_prices_and_ratings(story: Story) -> None:
     consultation = await story.ended()
     doctor = story.cast.doctor.user_id
@@ -108,7 +106,7 @@ async def test_a_doctors_page_shows_experience_prices_and_ratings(story: Story) 
     assert shown[0]["comment"] == "讲得很清楚"
 
 
-@pytest.mark.requirement("S0-P-145", "S1-049")
+@pytest.mark.requirement("S1-049")
 async def test_a_patient_follows_a_doctor_and_finds_him_again(story: Story) -> None:
     patient, doctor = story.cast.patient, story.cast.doctor.user_id
     for _ in range(2):

@@ -30,7 +30,7 @@ def child(**more: Any) -> dict[str, Any]:
     }
 
 
-@pytest.mark.requirement("S0-P-008", "S0-P-010", "S0-P-011", "S0-P-016")
+@pytest.mark.requirement("S0-P-010", "S0-P-016")
 async def test_an_adult_is_verified_gets_a_card_and_becomes_the_default(story: Story) -> None:
     patient = await story.add_patient()
     assert patient["verified"] is True

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from clinical.people import errors, rules
-from clinical.people.models import IdType, PatientKind, Relation
 from clinical.people.rules import PersonForm
+from clinical.people.states import IdType, PatientKind, Relation
 from core.errors import InvalidRequest, ProblemError
 from core.identity.id_numbers import Sex
 from tests.clinical.story import id_number

@@ -8,7 +8,7 @@ from tests.clinical.story import Story
 GOOD = {"stars": 5, "tags": ["讲解清楚", "耐心细致"], "comment": "谢谢医生"}
 
 
-@pytest.mark.requirement("S0-P-148", "S1-046", "S1-140")
+@pytest.mark.requirement("S1-046", "S1-140")
 async def test_an_ended_consultation_is_rated_once_and_the_doctor_sees_it(story: Story) -> None:
     key = (await story.ended())["id"]
     path = f"/consultations/{key}/rating"
