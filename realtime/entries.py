@@ -61,11 +61,11 @@ def entry_of(event: RoomEvent, names: Mapping[UUID, str]) -> dict[str, Any]:
         case RoomActivated():
             return {"event": ACCEPTED, "text": "医生已接诊，可以开始交流", "by": _id(event.by)}
         case ParticipantJoined(person=person):
-            text = f"{person.role.title}{person.name}加入诊间"
+            text = f"{person.role.label}{person.name}加入诊间"
             data = {"member": _person(person), "reason": event.reason}
             return {"event": MEMBER_JOINED, "text": text, **data}
         case ParticipantLeft():
-            text = f"{event.role.title}{names.get(event.user_id, '')}离开诊间"
+            text = f"{event.role.label}{names.get(event.user_id, '')}离开诊间"
             data = {"user_id": str(event.user_id), "reason": event.reason}
             return {"event": MEMBER_LEFT, "text": text, **data}
         case MessageRecalled():

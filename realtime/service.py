@@ -370,7 +370,7 @@ async def _people(uow: UnitOfWork, members: Sequence[NewMember]) -> list[Person]
             Person(
                 user_id=member.user_id,
                 role=member.role,
-                name=member.name or name or str(member.role.title),
+                name=member.name or name or member.role.label,
                 avatar=None if avatar is None else str(avatar),
             )
         )
