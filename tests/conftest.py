@@ -18,7 +18,7 @@ from core.bus import PostgresBus
 from core.clock import FakeClock
 from core.config import Config
 from core.crypto.keyring import Keyring
-from core.db import Base, create_engine
+from core.db import create_engine
 from core.jobs import JobRunner
 from core.modules import Modules
 from core.outbox import Relay
@@ -53,11 +53,7 @@ def template(postgres: EmbeddedPostgres, modules: Modules) -> str:
     async def prepare() -> None:
         await _admin(postgres, f'CREATE DATABASE "{TEMPLATE}"')
         engine = create_engine(postgres.url(TEMPLATE))
-        if any(migrate.FOLDER.glob("versions/*.py")):
-            await migrate.upgrade(engine)
-        else:
-            async with engine.begin() as connection:
-                await connection.run_sync(Base.metadata.create_all)
+        await migrate.upgrade(engine)
         await engine.dispose()
 
     asyncio.run(prepare())

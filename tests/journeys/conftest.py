@@ -18,6 +18,20 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 @pytest.fixture
-async def screens(demo: Demo) -> AsyncIterator[Browsers]:
+async def screens(demo: Demo, request: pytest.FixtureRequest) -> AsyncIterator[Browsers]:
+    """Browsers for one journey; when it fails, what everybody saw remains in ``var/screens``."""
     async with browsers(demo.url) as opened:
         yield opened
+        if request.node.stash.get(FAILED, False):
+            await opened.last_pictures(request.node.name)
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report

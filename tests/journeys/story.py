@@ -69,7 +69,7 @@ async def apply_for_video_revisit(phone: PatientPhone, family: Family, picture: 
     await phone.add_photo(picture)
     await phone.screen.sees("证明已提交")
     await phone.next_step()
-    await phone.answer_all("no")
+    await phone.answer_all_no()
     await phone.describe("孩子咳嗽复查，夜间明显，想请医生看看是否需要换药。", "一周内", picture)
     await phone.next_step()
     await phone.agree_to_notice()

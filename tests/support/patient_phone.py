@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.async_api import Locator
+from playwright.async_api import Locator, expect
 
 from tests.support.demo import Demo, fetch
 from tests.support.screens import Screen
@@ -107,14 +107,13 @@ class PatientPhone:
         await self.screen.tap(f"onset-{onset}")
         await self.add_photo(photo)
 
-    async def answer_all(self, answer: str) -> None:
-        """Answer every question with ``yes`` or ``no``."""
-        choices = self.screen.page.locator(
-            f'[data-testid^="question-"][data-testid$="-{answer}"]:visible'
-        )
-        await choices.first.wait_for()
+    async def answer_all_no(self) -> None:
+        """No red flag, and no to every other question."""
+        await self.screen.tap("no-red-flags")
+        choices = self.screen.page.locator('[data-testid^="question-"][data-testid$="-no"]:visible')
         for place in range(await choices.count()):
             await choices.nth(place).click()
+            await expect(choices.nth(place)).to_have_attribute("aria-checked", "true")
 
     async def agree_to_notice(self, *, recording: str = "yes") -> None:
         await self.screen.tap(f"recording-{recording}")

@@ -173,14 +173,10 @@ class Browsers:
 
 @contextlib.asynccontextmanager
 async def browsers(base: str) -> AsyncIterator[Browsers]:
-    """Chromium for one story; pictures of every screen remain when it fails."""
+    """Chromium for one story."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        opened = Browsers(browser, base)
         try:
-            yield opened
-        except BaseException:
-            await opened.last_pictures("story")
-            raise
+            yield Browsers(browser, base)
         finally:
             await browser.close()

@@ -72,7 +72,7 @@ class StaffDesk:
         await self.screen.tap("call-hangup")
 
     async def write_note(self, diagnosis: str, advice: str) -> None:
-        await self.screen.tap("go-note")
+        await self.screen.page.get_by_role("tab", name="小结").click()
         await self.screen.item("note-diagnosis").fill(diagnosis)
         await self.screen.item("note-advice").fill(advice)
 

@@ -1,0 +1,32 @@
+"""The migrations and the models describe one schema."""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+
+from core import migrate
+from core.runtime import Runtime
+
+TRIGGERS = text(
+    "SELECT c.relname, t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+    "WHERE NOT t.tgisinternal ORDER BY 1, 2"
+)
+
+
+async def test_the_migrated_schema_is_what_the_models_say(runtime: Runtime) -> None:
+    assert await migrate.differences(runtime.engine) == []
+
+
+async def test_the_migrated_audit_is_append_only(runtime: Runtime) -> None:
+    async with runtime.engine.connect() as connection:
+        found = [tuple(row) for row in await connection.execute(TRIGGERS)]
+    assert found == [
+        ("audit_entries", "audit_entries_append_only"),
+        ("audit_entries", "audit_entries_no_truncate"),
+    ]
+
+
+async def test_the_schema_knows_its_version(runtime: Runtime) -> None:
+    present, newest = await migrate.current(runtime.engine)
+    assert present == newest
+    assert newest is not None
