@@ -361,7 +361,10 @@ export class CallClient extends Emitter<CallClientEvents> {
   }
 
   private newSession(id: string): void {
+    if (this.current.phase === "connected") this.set({ ...this.current, phase: "reconnecting" });
     this.closeSession();
+    // Browsers take long to call a connection failed: one that does not come up is asked for again.
+    this.restartSoon(2 * (this.options.restartAfterMs ?? 4000));
     this.session = new CallSession(
       id,
       this.media,
