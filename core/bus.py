@@ -1,7 +1,7 @@
 """Hints between processes: PostgreSQL LISTEN/NOTIFY, delivered at once inside the own process.
 
-The bus may lose and repeat; nothing may depend on it alone. State is in the database, and every reader
-has a cursor or polls as well.
+The bus may lose and repeat; nothing may depend on it alone. State is in the database, and every
+reader has a cursor or polls as well.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class LocalBus:
 
 
 class PostgresBus(LocalBus):
-    """LISTEN/NOTIFY with a connection of its own; large payloads travel compressed and in pieces."""
+    """LISTEN/NOTIFY on a connection of its own; large payloads travel compressed, in pieces."""
 
     def __init__(self, dsn: str) -> None:
         super().__init__()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 from sqlalchemy import DateTime, Dialect, ForeignKey, MetaData, Uuid
@@ -44,7 +44,10 @@ class Base(DeclarativeBase):
     """Base of every table."""
 
     metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map = {datetime: UtcDateTime(), uuid.UUID: Uuid(as_uuid=True)}
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: UtcDateTime(),
+        uuid.UUID: Uuid(as_uuid=True),
+    }
 
 
 def id_column() -> Mapped[uuid.UUID]:
@@ -53,7 +56,7 @@ def id_column() -> Mapped[uuid.UUID]:
 
 
 def hospital_column(*, index: bool = False) -> Mapped[uuid.UUID]:
-    """The hospital that an aggregate belongs to: part of the caller's scope in every ``access.py``."""
+    """The hospital that an aggregate belongs to: part of the scope in every ``access.py``."""
     return mapped_column(ForeignKey("hospitals.id"), index=index)
 
 

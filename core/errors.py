@@ -21,8 +21,8 @@ class FieldProblem:
 class ProblemError(Exception):
     """A named failure.
 
-    ``code`` is stable and machine-readable, ``status`` the HTTP status, ``title`` the Chinese sentence
-    that a person sees, ``detail`` an optional second one. ``retry_after`` is in seconds.
+    ``code`` is stable and machine-readable, ``status`` the HTTP status, ``title`` the Chinese
+    sentence that a person sees, ``detail`` an optional second one. ``retry_after`` is in seconds.
     """
 
     code: ClassVar[str] = "internal_error"

@@ -1,8 +1,9 @@
 """Typed events: small frozen dataclasses in the past tense, and the tables of their handlers.
 
 A module announces events from its ``events.py`` and reacts in its ``handlers.py`` with two tables:
-``WITH_COMMIT`` reactions run in the same transaction and must succeed with the change; ``AFTER_COMMIT``
-reactions are stored with the change in the outbox and retried until they are done.
+``WITH_COMMIT`` reactions run in the same transaction and must succeed with the change;
+``AFTER_COMMIT`` reactions are stored with the change in the outbox and retried until they are
+done.
 """
 
 from __future__ import annotations

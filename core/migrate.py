@@ -1,7 +1,8 @@
 """Schema migrations with alembic, run by ``zhenjian migrate`` and by the demo at its start.
 
-Revisions are numbered ``0001_…``, ``0002_…`` in one line, so the newest is the last file. Alembic itself is
-imported only when something has to be done: asking for the version happens at every start.
+Revisions are numbered ``0001_…``, ``0002_…`` in one line, so the newest is the last file. Alembic
+itself is imported only when something has to be done: asking for the version happens at every
+start.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def _compare(connection: Connection) -> list[Any]:
 
 
 async def draft(engine: AsyncEngine, message: str, revision: str) -> None:
-    """Write a new migration from the difference between schema and models, to be read and edited."""
+    """Write a migration from the difference between schema and models, to be edited."""
     from alembic import command
 
     def write(connection: Connection) -> None:

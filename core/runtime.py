@@ -1,4 +1,4 @@
-"""What a process carries around: configuration, clock, engine, bus, ports. Built once by ``app.py``."""
+"""What a process carries around: configuration, clock, engine, bus, ports. Built by ``app.py``."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 """One request or one event is one transaction, committed at the boundary.
 
 A service takes the unit of work, changes rows through ``uow.session`` and announces with
-``uow.record``. The boundary (request, socket message, handler, job) owns the ``async with`` and so the
-commit. ``WITH_COMMIT`` reactions run before the commit in the same transaction; outbox rows are written
-with it; ``after_commit`` callbacks (sockets hear, caches drop) run only once it has succeeded.
+``uow.record``. The boundary (request, socket message, handler, job) owns the ``async with`` and so
+the commit. ``WITH_COMMIT`` reactions run before the commit in the same transaction; outbox rows
+are written with it; ``after_commit`` callbacks (sockets hear, caches drop) run only once it has
+succeeded.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ MAX_EVENTS = 1000
 class UnitOfWork:
     """A transaction in progress, with the events that it will announce.
 
-    ``runtime`` gives reactions in the same transaction the key ring, the settings cache and the senders
-    that they hang on ``after_commit``; calls to outside systems stay forbidden here.
+    ``runtime`` gives reactions in the same transaction the key ring, the settings cache and the
+    senders that they hang on ``after_commit``; calls to outside systems stay forbidden here.
     """
 
     runtime: Runtime
@@ -53,7 +54,7 @@ class UnitOfWork:
         self._pending.append(event)
 
     def after_commit(self, callback: AfterCommitCallback) -> None:
-        """Run ``callback`` after a successful commit. It must not fail; a failure is only logged."""
+        """Run ``callback`` after a successful commit; should it fail, that is only logged."""
         self._callbacks.append(callback)
 
     @property
@@ -62,7 +63,7 @@ class UnitOfWork:
         return (*self._recorded, *self._pending)
 
     async def react(self) -> list[Event]:
-        """Run the ``WITH_COMMIT`` reactions to everything announced; returns all events in order."""
+        """Run the ``WITH_COMMIT`` reactions to what was announced; returns all events."""
         while self._pending:
             if len(self._recorded) > MAX_EVENTS:
                 raise RuntimeError("WITH_COMMIT reactions announce events in a loop.")
@@ -83,8 +84,8 @@ class UnitOfWork:
                 ValueError,
                 LookupError,
             ) as error:
-                # The change is committed: a hint that got lost is healed by cursors, never by an error
-                # to somebody whose request succeeded.
+                # The change is committed: a hint that got lost is healed by cursors, never by an
+                # error to somebody whose request succeeded.
                 log.warning("after_commit_failed", error=repr(error))
 
 

@@ -1,4 +1,4 @@
-"""Fixtures for every test: a private PostgreSQL, a runtime on a fresh schema, the client, the cast."""
+"""Fixtures for every test: PostgreSQL, a runtime on a fresh schema, the client, the cast."""
 
 from __future__ import annotations
 

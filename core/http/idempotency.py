@@ -1,8 +1,8 @@
 """``Idempotency-Key``: a retried POST gets the first answer again, and nothing happens twice.
 
-The key belongs to one person (or, without login, to one address) and one route. Where the route has one
-transaction, key and effect commit together. A route with transactions of its own claims the key first;
-a claim whose process died can be taken over after ``TAKE_OVER``.
+The key belongs to one person (or, without login, to one address) and one route. Where the route
+has one transaction, key and effect commit together. A route with transactions of its own claims
+the key first; a claim whose process died can be taken over after ``TAKE_OVER``.
 """
 
 from __future__ import annotations

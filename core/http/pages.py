@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Page(BaseModel, Generic[T]):
-    """One page of a longer list; ``next`` is the cursor of the following page or None at the end."""
+    """One page of a longer list; ``next`` is the following page's cursor or None."""
 
     items: list[T]
     next: str | None = None
@@ -27,7 +27,7 @@ def encode_cursor(*values: Any) -> str:
 
 
 def decode_cursor(cursor: str | None, length: int) -> list[Any] | None:
-    """The sort key inside a cursor, or None without one. Raises InvalidRequest for a foreign string."""
+    """The sort key inside a cursor, or None without one. Raises InvalidRequest."""
     if not cursor:
         return None
     try:

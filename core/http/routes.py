@@ -68,11 +68,11 @@ class Route:
 class Routes:
     """The routes of one module.
 
-    ``roles`` is never optional: a list of roles, ``ANY_ROLE`` or ``PUBLIC``. Parameters of the function:
-    ``ctx`` is the :class:`Context`, names in the path come from it, ``body`` is validated from JSON,
-    all others are query parameters. ``transaction=False`` gives a route that opens its own units of
-    work, because it calls an outside system between them. ``max_body`` is in bytes; 0 leaves the body
-    to the function (uploads).
+    ``roles`` is never optional: a list of roles, ``ANY_ROLE`` or ``PUBLIC``. Parameters of the
+    function: ``ctx`` is the :class:`Context`, names in the path come from it, ``body`` is
+    validated from JSON, all others are query parameters. ``transaction=False`` gives a route that
+    opens its own units of work, because it calls an outside system between them. ``max_body`` is
+    in bytes; 0 leaves the body to the function (uploads).
     """
 
     def __init__(self, tag: str, title: str) -> None:

@@ -1,4 +1,4 @@
-"""What the web process serves besides the API: health, metrics, the API's description, the clients."""
+"""What the web process serves besides the API: health, metrics, its description, the clients."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ClientFiles(StaticFiles):
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
-        hashed = path.startswith("assets/") or "/assets/" in path or path.startswith("static/")
+        hashed = path.startswith(("assets/", "static/"))
         response.headers["Cache-Control"] = LONG_CACHE if hashed else "no-cache"
         return response
 

@@ -1,4 +1,4 @@
-"""Every route and every socket event is walked with every role, with none, and with a worn-out token."""
+"""Every route is walked with every role, with none, with a forged and with a worn-out token."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -67,6 +68,13 @@ async def announce(runtime: Runtime, *events: Event) -> None:
             uow.record(item)
 
 
+async def change_ones_mind(runtime: Runtime, act: Callable[[UnitOfWork], None]) -> None:
+    """Do something in a transaction and give it up before the commit."""
+    async with runtime.unit_of_work() as uow:
+        act(uow)
+        raise RuntimeError("changed my mind")
+
+
 def test_an_event_survives_its_way_through_the_database(runtime: Runtime) -> None:
     original = lamp(runtime, 7)
     assert load("tests.lamp_lit", dump(original)) == original
@@ -82,9 +90,7 @@ async def test_a_reaction_runs_once_after_the_commit(lamps: Runtime) -> None:
 
 async def test_a_change_that_is_rolled_back_announces_nothing(lamps: Runtime) -> None:
     with pytest.raises(RuntimeError, match="changed my mind"):
-        async with lamps.unit_of_work() as uow:
-            uow.record(lamp(lamps, 1))
-            raise RuntimeError("changed my mind")
+        await change_ones_mind(lamps, lambda uow: uow.record(lamp(lamps, 1)))
     await Relay(lamps).drain()
     assert seen == []
 
@@ -101,10 +107,8 @@ async def test_after_commit_callbacks_run_only_after_a_commit(lamps: Runtime) ->
     async def hear() -> None:
         heard.append("heard")
 
-    with pytest.raises(RuntimeError):
-        async with lamps.unit_of_work() as uow:
-            uow.after_commit(hear)
-            raise RuntimeError
+    with pytest.raises(RuntimeError, match="changed my mind"):
+        await change_ones_mind(lamps, lambda uow: uow.after_commit(hear))
     assert heard == []
     async with lamps.unit_of_work() as uow:
         uow.after_commit(hear)
