@@ -216,6 +216,7 @@ export const consultation = {
     ended: '结束时间',
     price: '费用',
     redFlag: '患者自述有急症信号',
+    alarms: '急症信号',
     answers: '问答',
     guardian: '监护人',
     evidence: '就诊记录',
