@@ -48,35 +48,43 @@ export const NativeTextarea = defineComponent({
   },
 })
 
-export const NativeVideo = defineComponent({
-  name: 'NativeVideo',
-  props: {
-    stream: { type: Object as PropType<MediaStream | null>, default: null },
-    muted: { type: Boolean, default: false },
-    /** Device id of the speaker; empty: the system's. */
-    sink: { type: String, default: '' },
-  },
-  setup(props, { attrs }) {
-    const attach = (found: unknown): void => {
-      const video = found as HTMLVideoElement | null
-      if (!video) return
-      video.muted = props.muted
-      const output = video as HTMLVideoElement & {
-        setSinkId?: (id: string) => Promise<void>
-        sinkId?: string
+/** The speaker is chosen per element; not every browser can. */
+interface Sink {
+  setSinkId?: (id: string) => Promise<void>
+  sinkId?: string
+}
+
+function streamElement(name: string, tag: 'audio' | 'video') {
+  return defineComponent({
+    name,
+    props: {
+      stream: { type: Object as PropType<MediaStream | null>, default: null },
+      muted: { type: Boolean, default: false },
+      /** Device id of the speaker; empty: the system's. */
+      sink: { type: String, default: '' },
+    },
+    setup(props, { attrs }) {
+      const attach = (found: unknown): void => {
+        const element = found as (HTMLMediaElement & Sink) | null
+        if (!element) return
+        element.muted = props.muted
+        if (element.setSinkId && (element.sinkId ?? '') !== props.sink) {
+          void element.setSinkId(props.sink).catch(() => undefined)
+        }
+        if (element.srcObject !== props.stream) {
+          element.srcObject = props.stream
+          if (props.stream) void element.play().catch(() => undefined)
+        }
       }
-      if (output.setSinkId && (output.sinkId ?? '') !== props.sink) {
-        void output.setSinkId(props.sink).catch(() => undefined)
-      }
-      const { stream } = props
-      if (video.srcObject !== stream) {
-        video.srcObject = stream
-        if (stream) void video.play().catch(() => undefined)
-      }
-    }
-    return () => h('video', mergeProps(attrs, { playsinline: true, autoplay: true, ref: attach }))
-  },
-})
+      return () => h(tag, mergeProps(attrs, { playsinline: true, autoplay: true, ref: attach }))
+    },
+  })
+}
+
+/** A live picture. */
+export const NativeVideo = streamElement('NativeVideo', 'video')
+/** Live sound, apart from the picture: a video element stays silent until its first frame. */
+export const NativeAudio = streamElement('NativeAudio', 'audio')
 
 /** A player for a stored video file. */
 export const NativePlayer = defineComponent({
