@@ -34,7 +34,7 @@ export interface RoomClientEvents {
   message: Message;
   inbox: InboxItem;
   presence: { user: string; state: PresenceState };
-  notice: { code: string; text: string };
+  notice: { code: string; text: string; ref?: { type: string; id: string } };
   revoked: { code: string };
   "room-state": { room: string; state: RoomState; close_reason: string | null; seq: number };
   "call-ring": { call: CallView; room: string };

@@ -28,5 +28,6 @@ whenStarted((client) => {
   void refreshCounts();
   client.on("online", soon);
   client.on("inbox", soon);
+  client.on("notice", soon);
   client.on("room-state", soon);
 });

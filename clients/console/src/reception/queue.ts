@@ -29,6 +29,14 @@ interface Part {
 
 const part = (): Part => ({ items: [], next: null, loaded: false, busy: false, problem: null });
 
+/** Danger first, then whoever has waited longest. */
+function byUrgency(items: Consultation[]): Consultation[] {
+  const since = (one: Consultation) => one.paid_at ?? one.created_at;
+  return [...items].sort(
+    (a, b) => Number(b.red_flag) - Number(a.red_flag) || since(a).localeCompare(since(b)),
+  );
+}
+
 /** The doctor's queue: three lists that follow what the socket tells. */
 export function useQueue() {
   const tab = ref<Tab>("waiting");
@@ -142,6 +150,7 @@ export function useQueue() {
   const client = rooms();
   const stops = [
     client.on("inbox", soon),
+    client.on("notice", soon),
     client.on("room-state", soon),
     client.on("online", ({ again }) => again && soon()),
     client.on("message", onMessage),
@@ -158,7 +167,7 @@ export function useQueue() {
   const current = computed(() => parts[tab.value]);
   const shown = computed(() => {
     const wanted = words.value.trim();
-    const { items } = current.value;
+    const items = tab.value === "waiting" ? byUrgency(current.value.items) : current.value.items;
     if (!wanted || tab.value === "ended") return items;
     return items.filter((one) =>
       [one.patient.name, one.number, one.description].some((text) => text.includes(wanted)),
