@@ -88,10 +88,12 @@ export const useInbox = defineStore('inbox', () => {
           }
         })
         client.on('message', recount)
-        client.on('room-state', () => {
+        const changed = (): void => {
           changes.value += 1
           recount()
-        })
+        }
+        client.on('room-state', changed)
+        client.on('notice', changed)
         void refresh()
         recount()
       },
