@@ -79,8 +79,10 @@ contracts: setup
 	@echo "Import contracts …"
 	@$(VENV)/bin/lint-imports --no-logo
 
-unit: setup
-	@$(PYTHON) -m pytest -q
+# The journeys need the whole machine for their cameras, so they come after the others, one by one.
+unit: setup clients
+	@$(PYTHON) -m pytest -q -n 2 --dist loadfile -m "not browser"
+	@$(PYTHON) -m pytest -q -m browser
 
 client-tests: clients
 	@for client in $(REALTIME) $(CONSOLE) $(MOBILE); do \

@@ -147,28 +147,28 @@ async def cast(runtime: Runtime) -> Cast:
 
 
 RECORD = Record()
+ROWS = "requirement rows"
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Note the outcome of tests that claim to show requirement rows."""
-    report = yield
-    ids = [row for mark in item.iter_markers("requirement") for row in mark.args]
-    if ids and (report.when == "call" or report.failed):
-        RECORD.note(item.nodeid, ids, report.passed)
-    return report
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Note which rows a test claims to show; a mark that names no row is a mistake."""
+    known = {row.id for row in rows()}
+    for item in items:
+        ids = [row for mark in item.iter_markers("requirement") for row in mark.args]
+        unknown = set(ids) - known
+        if unknown:
+            raise pytest.UsageError(f"{item.nodeid} names unknown rows {sorted(unknown)}.")
+        if ids:
+            item.user_properties.append((ROWS, ids))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Keep the outcome of tests that claim rows; with several workers in the one that collects."""
+    ids = dict(report.user_properties).get(ROWS)
+    if isinstance(ids, list) and (report.when == "call" or report.failed):
+        RECORD.note(report.nodeid, ids, report.passed)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if not hasattr(session.config, "workerinput"):
         RECORD.write()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A mark that names no row of the catalogues is a mistake."""
-    known = {row.id for row in rows()}
-    for item in items:
-        for mark in item.iter_markers("requirement"):
-            unknown = set(mark.args) - known
-            if unknown:
-                raise pytest.UsageError(f"{item.nodeid} names unknown rows {sorted(unknown)}.")

@@ -40,25 +40,43 @@ def rows() -> list[Row]:
 
 
 class Record:
-    """Outcomes of marked tests: a row is shown when its tests passed and none failed."""
+    """Outcomes of marked tests, by test file: ``{file: {row: {test: passed}}}``."""
 
     def __init__(self) -> None:
-        self._passed: dict[str, set[str]] = defaultdict(set)
-        self._failed: dict[str, set[str]] = defaultdict(set)
+        self._files: dict[str, dict[str, dict[str, bool]]] = defaultdict(lambda: defaultdict(dict))
 
     def note(self, test: str, ids: Iterable[str], passed: bool) -> None:
         for row_id in ids:
-            (self._passed if passed else self._failed)[row_id].add(test)
+            self._files[test.partition("::")[0]][row_id][test] = passed
 
     def write(self) -> None:
-        shown = {
-            row_id: sorted(tests)
-            for row_id, tests in sorted(self._passed.items())
-            if row_id not in self._failed
-        }
-        failed = {row_id: sorted(tests) for row_id, tests in sorted(self._failed.items())}
+        """Replace what is on record of the files that ran; forget files that are gone."""
+        kept = {name: found for name, found in load().items() if (ROOT / name).exists()}
         RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps({"shown": shown, "failed": failed}, indent=1))
+        RESULTS.write_text(json.dumps(kept | self._files, indent=1, sort_keys=True))
+
+
+def load() -> dict[str, dict[str, dict[str, bool]]]:
+    """The outcomes on record."""
+    found: dict[str, dict[str, dict[str, bool]]] = {}
+    if RESULTS.exists():
+        found = json.loads(RESULTS.read_text())
+    return found
+
+
+def outcome() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Rows shown (all their tests passed) and rows with a failed test, each with the tests."""
+    tests: dict[str, dict[str, bool]] = defaultdict(dict)
+    for rows_of_file in load().values():
+        for row_id, results in rows_of_file.items():
+            tests[row_id] |= results
+    shown = {row_id: sorted(each) for row_id, each in tests.items() if all(each.values())}
+    failed = {
+        row_id: sorted(test for test, passed in each.items() if not passed)
+        for row_id, each in tests.items()
+        if not all(each.values())
+    }
+    return shown, failed
 
 
 def report(all_rows: list[Row], shown: dict[str, list[str]], *, verbose: bool) -> str:
@@ -83,9 +101,9 @@ def main() -> int:
     if not RESULTS.exists():
         print("No test run is on record: run make test first.")
         return 1
-    results = json.loads(RESULTS.read_text())
-    print(report(rows(), results["shown"], verbose="-v" in sys.argv))
-    for row_id, tests in results["failed"].items():
+    shown, failed = outcome()
+    print(report(rows(), shown, verbose="-v" in sys.argv))
+    for row_id, tests in sorted(failed.items()):
         print(f"failed: {row_id}: {', '.join(tests)}")
     return 0
 
