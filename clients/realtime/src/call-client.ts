@@ -1,6 +1,15 @@
-import { CallSession, type LocalTracks } from "./call-session";
+import { CallSession } from "./call-session";
 import { Emitter } from "./emitter";
 import { asRealtimeError, RealtimeError } from "./errors";
+import {
+  IDLE,
+  type CallClientEvents,
+  type CallClientOptions,
+  type CallPhase,
+  type CallSignalling,
+  type CallStatus,
+} from "./call-types";
+import { LocalDevices } from "./local-devices";
 import {
   browserMedia,
   MediaError,
@@ -8,91 +17,13 @@ import {
   type DeviceList,
   type MediaPort,
 } from "./media";
+import { RemoteStreams } from "./remote-streams";
 import type { CallMedia, CallOffer, CallQuality, CallView, IceServer } from "./types";
-
-/**
- * - `idle`: no call.
- * - `incoming`: this device rings.
- * - `outgoing`: we started the call and wait for an answer.
- * - `connecting`: answered, media is not flowing yet.
- * - `connected`: media flows.
- * - `reconnecting`: media stopped flowing and is being restored.
- * - `ended`: over; `endReason` says why. {@link CallClient.dismiss} goes back to idle.
- */
-export type CallPhase =
-  | "idle"
-  | "incoming"
-  | "outgoing"
-  | "connecting"
-  | "connected"
-  | "reconnecting"
-  | "ended";
-
-export interface CallStatus {
-  phase: CallPhase;
-  call: CallView | null;
-  /** `completed`, `no_answer`, `declined`, `cancelled`, `taken_elsewhere`, ... */
-  endReason: string | null;
-  microphone: boolean;
-  camera: boolean;
-  facing: "user" | "environment";
-  /** Set while a device cannot be used; the call goes on without it. */
-  problems: { microphone: MediaError | null; camera: MediaError | null };
-}
-
-export interface CallClientEvents {
-  status: CallStatus;
-  /** Own picture and sound changed; null when there is none. */
-  local: MediaStream | null;
-  /** Pictures and sound of the others, by user id. */
-  remotes: ReadonlyMap<string, MediaStream>;
-  quality: ReadonlyMap<string, CallQuality>;
-  devices: DeviceList;
-  problem: RealtimeError | MediaError;
-}
-
-/** The part of {@link RoomClient} that calls need. */
-export interface CallSignalling {
-  request<T>(event: string, payload: object): Promise<T>;
-  on(name: "call-ring", listener: (ring: { call: CallView; room: string }) => void): () => void;
-  on(name: "call-state", listener: (call: CallView) => void): () => void;
-  on(name: "call-offer", listener: (offer: CallOffer) => void): () => void;
-  on(name: "call-quality", listener: (quality: CallQuality) => void): () => void;
-  on(
-    name: "call-found",
-    listener: (found: { room: string; call: CallView | null }) => void,
-  ): () => void;
-  on(name: "online", listener: (info: { again: boolean }) => void): () => void;
-}
-
-export interface CallClientOptions {
-  signalling: CallSignalling;
-  userId: string;
-  /** The device id that the connection was opened with. */
-  device: string;
-  media?: MediaPort;
-  /** Bits per second; default 1.2 million. */
-  maxVideoBitrate?: number;
-  /** Whether this page takes up a call that its device was in before; by default always. */
-  mayRejoin?: (call: CallView) => boolean;
-  /** How long media may be interrupted before a fresh session is asked for; default 4 s. */
-  restartAfterMs?: number;
-}
 
 interface StartAnswer {
   call: CallView;
   ice_servers?: IceServer[];
 }
-
-const IDLE: CallStatus = {
-  phase: "idle",
-  call: null,
-  endReason: null,
-  microphone: true,
-  camera: true,
-  facing: "user",
-  problems: { microphone: null, camera: null },
-};
 
 /** One call at a time: signalling, devices, and the PeerConnection behind them. */
 export class CallClient extends Emitter<CallClientEvents> {
@@ -100,11 +31,9 @@ export class CallClient extends Emitter<CallClientEvents> {
   private session: CallSession | null = null;
   private readonly retired = new Set<string>();
   private iceServers: IceServer[] = [];
-  private tracks: LocalTracks = { audio: null, video: null };
-  private localStream: MediaStream | null = null;
-  private remoteStreams = new Map<string, MediaStream>();
+  private readonly own: LocalDevices;
+  private readonly others = new RemoteStreams((streams) => this.emit("remotes", streams));
   private qualities = new Map<string, CallQuality>();
-  private chosen: DeviceChoice = { microphone: null, camera: null, speaker: null };
   private restart: ReturnType<typeof setTimeout> | null = null;
   private early: CallOffer | null = null;
   private readonly media: MediaPort;
@@ -115,6 +44,9 @@ export class CallClient extends Emitter<CallClientEvents> {
     super();
     this.media = options.media ?? browserMedia();
     this.signalling = options.signalling;
+    this.own = new LocalDevices(this.media, (device, problem) =>
+      this.onDeviceLost(device, problem),
+    );
     this.unsubscribe = [
       this.signalling.on("call-ring", ({ call }) => this.onRing(call)),
       this.signalling.on("call-state", (call) => this.onState(call)),
@@ -132,16 +64,16 @@ export class CallClient extends Emitter<CallClientEvents> {
     return this.current;
   }
   get local(): MediaStream | null {
-    return this.localStream;
+    return this.own.stream;
   }
   get remotes(): ReadonlyMap<string, MediaStream> {
-    return this.remoteStreams;
+    return this.others.all;
   }
   get quality(): ReadonlyMap<string, CallQuality> {
     return this.qualities;
   }
   get choice(): DeviceChoice {
-    return this.chosen;
+    return this.own.choice;
   }
 
   /** Rings every device of the other members. Only clinicians may. */
@@ -211,18 +143,18 @@ export class CallClient extends Emitter<CallClientEvents> {
   }
 
   async setMicrophone(on: boolean): Promise<void> {
-    if (on && !this.tracks.audio) await this.openMicrophone();
-    if (this.tracks.audio) this.tracks.audio.enabled = on;
-    this.set({ ...this.current, microphone: on && this.tracks.audio !== null });
+    if (on && !this.own.tracks.audio) await this.open("microphone");
+    this.set({ ...this.current, microphone: on && this.own.tracks.audio !== null });
+    this.applyMute();
     await this.session?.publish();
     await this.tellMedia();
   }
 
   /** Off stops the camera itself, so that its light goes out. */
   async setCamera(on: boolean): Promise<void> {
-    if (on && !this.tracks.video) await this.openCamera();
-    if (!on) this.stopTrack("video");
-    this.set({ ...this.current, camera: on && this.tracks.video !== null });
+    if (!on) this.own.stop("camera");
+    else if (!this.own.tracks.video) await this.open("camera");
+    this.set({ ...this.current, camera: on && this.own.tracks.video !== null });
     this.announceLocal();
     await this.session?.publish();
     await this.tellMedia();
@@ -233,7 +165,7 @@ export class CallClient extends Emitter<CallClientEvents> {
     const { cameras } = await this.devices();
     const facing = this.current.facing === "user" ? "environment" : "user";
     this.set({ ...this.current, facing });
-    const now = this.tracks.video?.getSettings().deviceId ?? this.chosen.camera;
+    const now = this.own.tracks.video?.getSettings().deviceId ?? this.own.choice.camera;
     const index = cameras.findIndex((camera) => camera.deviceId === now);
     const next = cameras.length === 2 || index >= 0 ? cameras[(index + 1) % cameras.length] : null;
     await this.choose({ camera: next?.deviceId ?? null });
@@ -241,17 +173,16 @@ export class CallClient extends Emitter<CallClientEvents> {
 
   /** Uses other devices, also in the middle of a call. */
   async choose(choice: Partial<DeviceChoice>): Promise<void> {
-    this.chosen = { ...this.chosen, ...choice };
-    if (choice.microphone !== undefined && this.tracks.audio) {
-      const { enabled } = this.tracks.audio;
-      this.stopTrack("audio");
-      await this.openMicrophone();
-      if (this.tracks.audio) (this.tracks.audio as MediaStreamTrack).enabled = enabled;
+    this.own.choice = { ...this.own.choice, ...choice };
+    if (choice.microphone !== undefined && this.own.tracks.audio) {
+      this.own.stop("microphone");
+      await this.open("microphone");
+      this.applyMute();
     }
     if (choice.camera !== undefined && this.current.camera) {
-      this.stopTrack("video");
-      await this.openCamera();
-      this.set({ ...this.current, camera: this.tracks.video !== null });
+      this.own.stop("camera");
+      await this.open("camera");
+      this.set({ ...this.current, camera: this.own.tracks.video !== null });
     }
     this.announceLocal();
     await this.session?.publish();
@@ -352,9 +283,10 @@ export class CallClient extends Emitter<CallClientEvents> {
     try {
       await this.session?.offer(offer);
     } catch (error) {
-      // A newer offer is under way already; anything else needs a fresh start.
+      // Its session is over (hung up, or replaced), or a newer offer is under way already.
+      if (this.session?.id !== offer.session) return;
       if (error instanceof RealtimeError && error.code === "stale_answer") return;
-      if (this.session?.id === offer.session) this.restartSoon(0);
+      this.restartSoon(0);
       if (error instanceof RealtimeError && !error.transient) return;
       this.emit("problem", asRealtimeError(error));
     }
@@ -369,15 +301,15 @@ export class CallClient extends Emitter<CallClientEvents> {
       id,
       this.media,
       this.iceServers,
-      () => this.tracks,
+      () => this.own.tracks,
       {
         answer: async (session, version, sdp) => {
           const call = this.current.call?.id;
           if (!call) return;
           await this.signalling.request("call:answer", { call, session, version, sdp });
         },
-        remote: (user, track) => this.addRemote(user, track),
-        remoteEnded: (user, track) => this.removeRemote(user, track),
+        remote: (user, track) => this.others.add(user, track),
+        remoteEnded: (user, track) => this.others.remove(user, track),
         connection: (state) => this.onConnection(id, state),
       },
       this.options.maxVideoBitrate ?? 1_200_000,
@@ -449,82 +381,45 @@ export class CallClient extends Emitter<CallClientEvents> {
   }
 
   private async openDevices(media: CallMedia): Promise<void> {
-    await this.openMicrophone();
-    if (media === "video") await this.openCamera();
+    await this.open("microphone");
+    if (media === "video") await this.open("camera");
     this.set({
       ...this.current,
-      microphone: this.tracks.audio !== null && this.current.microphone,
-      camera: this.tracks.video !== null,
+      microphone: this.own.tracks.audio !== null && this.current.microphone,
+      camera: this.own.tracks.video !== null,
     });
-    if (this.tracks.audio) this.tracks.audio.enabled = this.current.microphone;
+    this.applyMute();
     this.announceLocal();
     await this.refreshDevices();
   }
 
-  private async openMicrophone(): Promise<void> {
-    const track = await this.openDevice("microphone", () =>
-      this.media.microphone(this.chosen.microphone),
-    );
-    this.tracks = { ...this.tracks, audio: track };
+  private async open(device: "microphone" | "camera"): Promise<void> {
+    // Who hangs up while the browser asks for permission no longer wants the device.
+    const problem = await this.own.open(device, this.current.facing, () => !this.free);
+    if (this.free) return;
+    this.set({ ...this.current, problems: { ...this.current.problems, [device]: problem } });
+    if (problem) this.emit("problem", problem);
   }
 
-  private async openCamera(): Promise<void> {
-    const track = await this.openDevice("camera", () =>
-      this.media.camera(this.chosen.camera, this.current.facing),
-    );
-    this.tracks = { ...this.tracks, video: track };
+  private applyMute(): void {
+    const { audio } = this.own.tracks;
+    if (audio) audio.enabled = this.current.microphone;
   }
 
-  private async openDevice(
-    device: "microphone" | "camera",
-    open: () => Promise<MediaStreamTrack>,
-  ): Promise<MediaStreamTrack | null> {
-    let track: MediaStreamTrack | null = null;
-    let failure: MediaError | null = null;
-    try {
-      track = await open();
-    } catch (error) {
-      failure = error instanceof MediaError ? error : new MediaError("unknown", device);
-    }
-    if (track && this.free) {
-      // Hung up while the browser asked for permission.
-      track.stop();
-      return null;
-    }
-    this.set({ ...this.current, problems: { ...this.current.problems, [device]: failure } });
-    if (failure) this.emit("problem", failure);
-    if (track) track.onended = () => this.onTrackEnded(device);
-    return track;
-  }
-
-  /** The device was unplugged or taken away by the system. */
-  private onTrackEnded(device: "microphone" | "camera"): void {
-    const failure = new MediaError("no_device", device);
-    const kind = device === "camera" ? "video" : "audio";
-    this.tracks = { ...this.tracks, [kind]: null };
+  private onDeviceLost(device: "microphone" | "camera", problem: MediaError): void {
     this.set({
       ...this.current,
       [device]: false,
-      problems: { ...this.current.problems, [device]: failure },
+      problems: { ...this.current.problems, [device]: problem },
     });
     this.announceLocal();
-    this.emit("problem", failure);
+    this.emit("problem", problem);
     void this.session?.publish();
     void this.tellMedia();
   }
 
-  private stopTrack(kind: "audio" | "video"): void {
-    const track = this.tracks[kind];
-    if (!track) return;
-    track.onended = null;
-    track.stop();
-    this.tracks = { ...this.tracks, [kind]: null };
-  }
-
   private announceLocal(): void {
-    const tracks = [this.tracks.audio, this.tracks.video].filter((track) => track !== null);
-    this.localStream = tracks.length > 0 ? newStream(tracks as MediaStreamTrack[]) : null;
-    this.emit("local", this.localStream);
+    this.emit("local", this.own.stream);
   }
 
   private async refreshDevices(): Promise<void> {
@@ -535,34 +430,9 @@ export class CallClient extends Emitter<CallClientEvents> {
     }
   }
 
-  private addRemote(user: string, track: MediaStreamTrack): void {
-    const others = this.remoteStreams.get(user)?.getTracks() ?? [];
-    const kept = others.filter((other) => other.kind !== track.kind && other.readyState === "live");
-    this.setRemote(user, [...kept, track]);
-  }
-
-  private removeRemote(user: string, track: MediaStreamTrack): void {
-    const others = this.remoteStreams.get(user)?.getTracks();
-    if (others)
-      this.setRemote(
-        user,
-        others.filter((other) => other !== track),
-      );
-  }
-
-  private setRemote(user: string, tracks: MediaStreamTrack[]): void {
-    const next = new Map(this.remoteStreams);
-    if (tracks.length > 0) next.set(user, newStream(tracks));
-    else next.delete(user);
-    this.remoteStreams = next;
-    this.emit("remotes", next);
-  }
-
   private dropAbsent(call: CallView): void {
     for (const person of call.participants) {
-      if (person.state !== "joined" && this.remoteStreams.has(person.user_id)) {
-        this.setRemote(person.user_id, []);
-      }
+      if (person.state !== "joined") this.others.drop(person.user_id);
     }
   }
 
@@ -577,16 +447,15 @@ export class CallClient extends Emitter<CallClientEvents> {
     this.retired.add(this.session.id);
     this.session.close();
     this.session = null;
-    this.remoteStreams = new Map();
-    this.emit("remotes", this.remoteStreams);
+    this.others.clear();
   }
 
   private finish(reason: string, call: CallView | null = this.current.call): void {
     if (this.free) return;
     this.stopRestart();
     this.closeSession();
-    this.stopTrack("audio");
-    this.stopTrack("video");
+    this.own.stop("microphone");
+    this.own.stop("camera");
     this.early = null;
     this.qualities = new Map();
     this.set({ ...this.current, phase: "ended", call, endReason: reason });
@@ -598,8 +467,4 @@ export class CallClient extends Emitter<CallClientEvents> {
     this.current = status;
     this.emit("status", status);
   }
-}
-
-function newStream(tracks: MediaStreamTrack[]): MediaStream {
-  return new MediaStream(tracks);
 }

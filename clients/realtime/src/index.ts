@@ -18,16 +18,17 @@ export {
   type ConnectionState,
 } from "./connection";
 export { Inbox, type FetchInbox, type InboxPage } from "./inbox";
-export { Room, type Draft, type JoinAnswer, type RoomEvents } from "./room";
+export { Room, type JoinAnswer, type RoomEvents } from "./room";
+export type { Draft } from "./sender";
 export { RoomClient, type RoomClientEvents, type RoomClientOptions } from "./room-client";
-export {
-  CallClient,
-  type CallClientEvents,
-  type CallClientOptions,
-  type CallPhase,
-  type CallSignalling,
-  type CallStatus,
-} from "./call-client";
+export { CallClient } from "./call-client";
+export type {
+  CallClientEvents,
+  CallClientOptions,
+  CallPhase,
+  CallSignalling,
+  CallStatus,
+} from "./call-types";
 export {
   browserMedia,
   MediaError,

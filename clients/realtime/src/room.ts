@@ -1,14 +1,12 @@
 import type { Connection } from "./connection";
 import { Emitter } from "./emitter";
 import { asRealtimeError, RealtimeError } from "./errors";
-import { newClientId } from "./ids";
 import type { Outgoing, OutgoingQueue } from "./queue";
+import { Sender, type Draft, type SenderRoom } from "./sender";
 import { SequenceLog } from "./sequence";
 import type {
   CallView,
   Message,
-  MessageBody,
-  MessageKind,
   Receipt,
   RoomMember,
   RoomState,
@@ -25,16 +23,6 @@ export interface JoinAnswer {
   messages: Message[];
   resync: boolean;
   call: CallView | null;
-}
-
-export interface Draft {
-  kind: MessageKind;
-  /** Give the body, or `prepare` when something must be uploaded first. */
-  body?: MessageBody;
-  prepare?: (progress: (share: number) => void) => Promise<MessageBody>;
-  replyTo?: number | null;
-  /** For the page's own preview while the message is under way. */
-  local?: unknown;
 }
 
 export interface RoomEvents {
@@ -55,7 +43,7 @@ export interface RoomEvents {
 /** One open room: an ordered, gap-free window of messages, and what is still on its way out. */
 export class Room extends Emitter<RoomEvents> {
   private readonly log = new SequenceLog<Message>();
-  private readonly preparations = new Map<string, NonNullable<Draft["prepare"]>>();
+  private readonly sender: Sender;
   private current: RoomView | null = null;
   private joining: Promise<RoomView> | null = null;
   private catching: Promise<void> | null = null;
@@ -66,7 +54,6 @@ export class Room extends Emitter<RoomEvents> {
   private deliveredSent = 0;
   private marking = false;
   private lastTyping = 0;
-  private pause: ReturnType<typeof setTimeout> | null = null;
 
   constructor(
     readonly id: string,
@@ -74,6 +61,14 @@ export class Room extends Emitter<RoomEvents> {
     private readonly queue: OutgoingQueue,
   ) {
     super();
+    const room: SenderRoom = {
+      id,
+      ready: () => this.current !== null && !this.left,
+      last: () => this.log.last,
+      catchUp: () => this.catchUp(),
+      changed: (outgoing) => this.emit("outgoing", outgoing),
+    };
+    this.sender = new Sender(room, connection, queue);
   }
 
   /** Contiguous messages, oldest first. A new array after each change. */
@@ -107,8 +102,7 @@ export class Room extends Emitter<RoomEvents> {
 
   async leave(): Promise<void> {
     this.left = true;
-    if (this.pause !== null) clearTimeout(this.pause);
-    this.pause = null;
+    this.sender.stop();
     if (this.connection.online) {
       await this.connection.request("room:leave", { room: this.id }).catch(() => undefined);
     }
@@ -127,49 +121,17 @@ export class Room extends Emitter<RoomEvents> {
 
   /** Shows the message at once and delivers it when it can; returns its client id. */
   send(draft: Draft): string {
-    const entry: Outgoing = {
-      client_id: newClientId(),
-      room: this.id,
-      kind: draft.kind,
-      body: draft.body ?? null,
-      reply_to: draft.replyTo ?? null,
-      at: new Date().toISOString(),
-      state: draft.body ? "queued" : "preparing",
-      progress: draft.body ? 1 : 0,
-      error: null,
-      local: draft.local ?? null,
-    };
-    this.queue.add(entry);
-    this.emit("outgoing", this.queue.of(this.id));
-    if (draft.prepare) {
-      this.preparations.set(entry.client_id, draft.prepare);
-      void this.prepare(entry.client_id);
-    } else {
-      void this.flush();
-    }
-    return entry.client_id;
+    return this.sender.send(draft);
   }
 
   /** Tries a failed message again, under the same client id. */
   retry(clientId: string): void {
-    const entry = this.queue.get(clientId);
-    if (!entry || entry.state !== "failed") return;
-    if (entry.body) {
-      this.change(clientId, { state: "queued", error: null });
-      void this.flush();
-    } else if (this.preparations.has(clientId)) {
-      this.change(clientId, { state: "preparing", error: null, progress: 0 });
-      void this.prepare(clientId);
-    }
+    this.sender.retry(clientId);
   }
 
   /** Gives up a message that is not being sent right now. */
   discard(clientId: string): void {
-    const entry = this.queue.get(clientId);
-    if (!entry || entry.state === "sending") return;
-    this.preparations.delete(clientId);
-    this.queue.remove(clientId);
-    this.emit("outgoing", this.queue.of(this.id));
+    this.sender.discard(clientId);
   }
 
   /** @throws RealtimeError `recall_too_late`, `forbidden`, ... */
@@ -214,8 +176,7 @@ export class Room extends Emitter<RoomEvents> {
 
   /** @internal The connection broke. */
   suspend(): void {
-    this.queue.requeue();
-    this.emit("outgoing", this.queue.of(this.id));
+    this.sender.suspend();
   }
 
   /** @internal */
@@ -273,16 +234,6 @@ export class Room extends Emitter<RoomEvents> {
     await this.catching;
   }
 
-  /** @internal Sends what is queued, one after another. */
-  async flush(): Promise<void> {
-    while (this.connection.online && this.current && !this.left) {
-      const entry = this.queue.next(this.id);
-      if (!entry) return;
-      this.change(entry.client_id, { state: "sending" });
-      if (!(await this.deliverOne(entry))) return;
-    }
-  }
-
   private async doJoin(): Promise<RoomView> {
     const after = this.log.last;
     const answer = await this.connection.request<JoinAnswer>("room:join", {
@@ -301,7 +252,7 @@ export class Room extends Emitter<RoomEvents> {
     if (this.log.waiting > 0) await this.catchUp();
     this.emit("call", answer.call);
     void this.flushReadMark();
-    void this.flush();
+    void this.sender.flush();
     return this.current ?? answer.room;
   }
 
@@ -314,7 +265,7 @@ export class Room extends Emitter<RoomEvents> {
       page.length > 0 ? 0 : answer.room.seq,
     );
     this.settleRecalls(this.log.items);
-    this.confirm(this.log.items);
+    this.sender.confirm(this.log.items);
     this.emit("messages", { added: [], cause: "joined" });
     this.sendDelivered();
   }
@@ -345,7 +296,7 @@ export class Room extends Emitter<RoomEvents> {
     const page = await this.fetch({ limit: PAGE });
     this.historyEnd = !page.has_more;
     this.log.reset(page.messages.map((message) => this.settle(message)));
-    this.confirm(this.log.items);
+    this.sender.confirm(this.log.items);
     this.emit("messages", { added: [], cause: "joined" });
   }
 
@@ -356,85 +307,10 @@ export class Room extends Emitter<RoomEvents> {
     });
   }
 
-  private async prepare(clientId: string): Promise<void> {
-    const prepare = this.preparations.get(clientId);
-    if (!prepare) return;
-    try {
-      const body = await prepare((share) => {
-        if (this.queue.get(clientId)?.state === "preparing")
-          this.change(clientId, { progress: share });
-      });
-      if (!this.queue.get(clientId)) return;
-      this.preparations.delete(clientId);
-      this.change(clientId, { body, state: "queued", progress: 1 });
-      void this.flush();
-    } catch (error) {
-      const problem = asRealtimeError(error);
-      this.change(clientId, {
-        state: "failed",
-        error: { code: problem.code, message: problem.message },
-      });
-    }
-  }
-
-  /** Returns whether the next message may follow at once. */
-  private async deliverOne(entry: Outgoing): Promise<boolean> {
-    try {
-      const ack = await this.connection.request<{ seq: number; at: string; duplicate: boolean }>(
-        "message:send",
-        {
-          room: this.id,
-          client_id: entry.client_id,
-          kind: entry.kind,
-          body: entry.body,
-          reply_to: entry.reply_to,
-        },
-      );
-      // The message itself arrives as an event; should that be lost, the gap is noticed here.
-      const last = this.log.last;
-      if (last !== null && ack.seq > last) {
-        this.change(entry.client_id, { state: "sent" });
-        void this.awaitEcho(ack.seq);
-      } else {
-        this.confirmOne(entry.client_id);
-      }
-      return true;
-    } catch (error) {
-      return this.afterRefusal(entry, asRealtimeError(error));
-    }
-  }
-
-  private async awaitEcho(seq: number): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    const last = this.log.last;
-    if (last !== null && last < seq && this.connection.online) {
-      await this.catchUp().catch(() => undefined);
-    }
-  }
-
-  private afterRefusal(entry: Outgoing, problem: RealtimeError): boolean {
-    if (problem.transient) {
-      this.change(entry.client_id, { state: "queued" });
-      const wait = problem.retryAfter ?? (problem.code === "offline" ? 0 : 2);
-      if (wait > 0 && this.pause === null) {
-        this.pause = setTimeout(() => {
-          this.pause = null;
-          void this.flush();
-        }, wait * 1000);
-      }
-      return false;
-    }
-    this.change(entry.client_id, {
-      state: "failed",
-      error: { code: problem.code, message: problem.message },
-    });
-    return true;
-  }
-
   private deliver(delivered: Message[], cause: "live" | "caught_up"): void {
     if (delivered.length === 0) return;
     this.settleRecalls(delivered);
-    this.confirm(delivered);
+    this.sender.confirm(delivered);
     if (this.current) {
       const seq = Math.max(this.current.seq, this.log.last ?? 0);
       this.current = { ...this.current, seq };
@@ -457,18 +333,6 @@ export class Room extends Emitter<RoomEvents> {
         this.log.change(body.seq, (old) => ({ ...old, recalled: true, body: {} })) || changed;
     }
     if (changed) this.emit("messages", { added: [], cause: "changed" });
-  }
-
-  private confirm(messages: readonly Message[]): void {
-    for (const message of messages) if (message.client_id) this.confirmOne(message.client_id);
-  }
-
-  private confirmOne(clientId: string): void {
-    if (this.queue.remove(clientId)) this.emit("outgoing", this.queue.of(this.id));
-  }
-
-  private change(clientId: string, change: Partial<Outgoing>): void {
-    if (this.queue.update(clientId, change)) this.emit("outgoing", this.queue.of(this.id));
   }
 
   private async flushReadMark(): Promise<void> {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { CallClient, type CallSignalling } from "../src/call-client";
+import { CallClient } from "../src/call-client";
+import type { CallSignalling } from "../src/call-types";
 import { Emitter } from "../src/emitter";
 import { RealtimeError } from "../src/errors";
 import { MediaError, mediaProblem } from "../src/media";

@@ -1,0 +1,83 @@
+import type { MediaError, MediaPort, DeviceList } from "./media";
+import type { RealtimeError } from "./errors";
+import type { CallOffer, CallQuality, CallView } from "./types";
+
+/**
+ * - `idle`: no call.
+ * - `incoming`: this device rings.
+ * - `outgoing`: we started the call and wait for an answer.
+ * - `connecting`: answered, media is not flowing yet.
+ * - `connected`: media flows.
+ * - `reconnecting`: media stopped flowing and is being restored.
+ * - `ended`: over; `endReason` says why. {@link CallClient.dismiss} goes back to idle.
+ */
+export type CallPhase =
+  | "idle"
+  | "incoming"
+  | "outgoing"
+  | "connecting"
+  | "connected"
+  | "reconnecting"
+  | "ended";
+
+export interface CallStatus {
+  phase: CallPhase;
+  call: CallView | null;
+  /** `completed`, `no_answer`, `declined`, `cancelled`, `taken_elsewhere`, ... */
+  endReason: string | null;
+  microphone: boolean;
+  camera: boolean;
+  facing: "user" | "environment";
+  /** Set while a device cannot be used; the call goes on without it. */
+  problems: { microphone: MediaError | null; camera: MediaError | null };
+}
+
+export interface CallClientEvents {
+  status: CallStatus;
+  /** Own picture and sound changed; null when there is none. */
+  local: MediaStream | null;
+  /** Pictures and sound of the others, by user id. */
+  remotes: ReadonlyMap<string, MediaStream>;
+  quality: ReadonlyMap<string, CallQuality>;
+  devices: DeviceList;
+  problem: RealtimeError | MediaError;
+}
+
+/** The part of {@link RoomClient} that calls need. */
+export interface CallSignalling {
+  request<T>(event: string, payload: object): Promise<T>;
+  on(name: "call-ring", listener: (ring: { call: CallView; room: string }) => void): () => void;
+  on(name: "call-state", listener: (call: CallView) => void): () => void;
+  on(name: "call-offer", listener: (offer: CallOffer) => void): () => void;
+  on(name: "call-quality", listener: (quality: CallQuality) => void): () => void;
+  on(
+    name: "call-found",
+    listener: (found: { room: string; call: CallView | null }) => void,
+  ): () => void;
+  on(name: "online", listener: (info: { again: boolean }) => void): () => void;
+}
+
+export interface CallClientOptions {
+  signalling: CallSignalling;
+  userId: string;
+  /** The device id that the connection was opened with. */
+  device: string;
+  media?: MediaPort;
+  /** Bits per second; default 1.2 million. */
+  maxVideoBitrate?: number;
+  /** Whether this page takes up a call that its device was in before; by default always. */
+  mayRejoin?: (call: CallView) => boolean;
+  /** How long media may be interrupted before a fresh session is asked for; default 4 s. */
+  restartAfterMs?: number;
+}
+
+/** No call. */
+export const IDLE: CallStatus = {
+  phase: "idle",
+  call: null,
+  endReason: null,
+  microphone: true,
+  camera: true,
+  facing: "user",
+  problems: { microphone: null, camera: null },
+};
