@@ -48,7 +48,9 @@ export class CallSession {
 
   /** Offers are answered one after another, in the order of their versions; an older one is ignored. */
   offer(offer: CallOffer): Promise<void> {
-    this.work = this.work.then(() => this.negotiate(offer));
+    // One refused answer does not stop the offers after it.
+    const before = this.work.catch(() => undefined);
+    this.work = before.then(() => this.negotiate(offer));
     return this.work;
   }
 

@@ -143,6 +143,20 @@ describe("negotiation", () => {
     expect(audio?.sender.track?.readyState).toBe("live");
   });
 
+  it("answers the next offer although the answer before was refused as stale", async () => {
+    const calls = await connected();
+    signalling.refusals["call:answer"] = new RealtimeError("stale_answer", "已过期");
+    offer("s1", 2, FIRST_OFFER);
+    await settle();
+    signalling.refusals = {};
+    offer("s1", 3, WITH_PATIENT);
+    await settle();
+    expect(signalling.of("call:answer").map((answer) => answer["version"])).toEqual([1, 2, 3]);
+    expect(calls.remotes.has(PATIENT)).toBe(true);
+    await vi.advanceTimersByTimeAsync(60);
+    expect(signalling.of("call:update", "join")).toHaveLength(0);
+  });
+
   it("answers each version once", async () => {
     await connected();
     offer("s1", 1, FIRST_OFFER);
