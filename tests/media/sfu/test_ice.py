@@ -72,6 +72,21 @@ def test_a_controlled_client_is_told_to_change_its_role() -> None:
         (b"", Verdict.MALFORMED),
         (b"\0" * 2000, Verdict.MALFORMED),
     ],
+    ids=[
+        "wrong password",
+        "no integrity",
+        "strange user",
+        "no user",
+        "empty user",
+        "indication",
+        "response",
+        "allocate",
+        "cut",
+        "one byte more",
+        "header alone",
+        "nothing",
+        "zeros",
+    ],
 )
 def test_anything_else_gets_no_answer(data: bytes, verdict: Verdict) -> None:
     assert judge(data) == Check(verdict)
