@@ -4,31 +4,36 @@ Three patients wait for the demo doctor (one with a red flag, one by video, one 
 at), one child waits for the second doctor, the demo patient is in an active room and has a draft.
 """
 
+import tempfile
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import aiohttp
+from anyio import to_thread
 
 from admin.demo.accounts import DOCTOR, OTHER_DOCTOR, PATIENT
 from admin.demo.dice import Dice
+from admin.demo.papers import draw_paper
 from admin.demo.people import Doctor, Person, Town
 from admin.demo.texts import Illness
-from clinical.consultation import drafts, intake, rules, service
+from clinical.consultation import drafts, intake, service
 from clinical.consultation.drafts import RevisitQuestion
 from clinical.consultation.gateway import Visit
 from clinical.consultation.models import Consultation
 from clinical.consultation.schemas import EditConsultation, NewConsultation
-from clinical.consultation.states import Mode, RevisitStatus
+from clinical.consultation.states import Mode
 from clinical.payments import channel
 from clinical.payments import service as payments
 from clinical.payments.gateway import ChannelPayment, PaymentGateway, TradeState
 from clinical.payments.models import Channel
+from core.files.models import Purpose
+from core.files.upload import take_in_local
 from core.identity.caller import Caller
 from core.identity.roles import Role
 from core.ids import new_id
 from core.runtime import Runtime
-from core.uow import UnitOfWork
 from realtime import sending
 from realtime.rules import MessageKind
 from realtime.sending import Send
@@ -126,11 +131,12 @@ class Today:
         """A submitted consultation; the draft's own checks have all been passed."""
         key = await self._draft(scene)
         caller = self.caller(scene.person.account_id, Role.PATIENT)
+        proof = [] if scene.proven else [await self._paper(caller, scene)]
         async with self._runtime.unit_of_work() as uow:
             await drafts.store_visits(uow, caller, key, self._question(), self._visits(scene))
             await drafts.consent(uow, caller, key, intake.NOTICE_VERSION, recording_agreed=True)
-            if not scene.proven:
-                await self._unprove(uow, key)
+            if proof:
+                await drafts.hand_in_proof(uow, caller, key, proof)
             await drafts.submit(uow, caller, key)
         return key
 
@@ -151,10 +157,19 @@ class Today:
             )
         ]
 
-    async def _unprove(self, uow: UnitOfWork, key: UUID) -> None:
-        row = await uow.session.get_one(Consultation, key)
-        row.revisit_status = rules.hand_in_proof(row.standing, 1)
-        assert row.revisit_status is RevisitStatus.PROOF_SUBMITTED
+    async def _paper(self, caller: Caller, scene: Scene) -> UUID:
+        """A picture of an earlier outpatient record, plainly made up, for the doctor to check."""
+        lines = (
+            "门诊病历（演示样张）",
+            f"姓名：{scene.person.name}",
+            f"科室：{scene.doctor.speciality.name}",
+            f"诊断：{scene.illness.diagnosis}",
+            f"日期：{self._dice.today - timedelta(days=40):%Y-%m-%d}",
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "门诊病历.png"
+            await to_thread.run_sync(draw_paper, lines, path)
+            return (await take_in_local(self._runtime, caller, path, Purpose.PROOF)).id
 
     async def _wait(self, scene: Scene) -> UUID:
         key = await self._submit(scene)

@@ -67,9 +67,25 @@ async def take_in(runtime: "Runtime", caller: "Caller", request: Request) -> Fil
     parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(dir=parent) as folder:
         received = await _receive(request, limits, Path(folder))
-        recognised = await to_thread.run_sync(recognise, received.path, received.name)
-        converted = await _convert(runtime, received, recognised, limits, Path(folder))
-        return await _store(runtime, caller, received, converted, recognised)
+        return await _keep(runtime, caller, received, limits, Path(folder))
+
+
+async def take_in_local(runtime: "Runtime", caller: "Caller", path: Path, purpose: Purpose) -> File:
+    """Store a file that lies on this machine as if ``caller`` had uploaded it, with all checks."""
+    async with runtime.unit_of_work() as uow:
+        limits = await limits_for(uow, caller)
+    with tempfile.TemporaryDirectory() as folder:
+        size = (await to_thread.run_sync(path.stat)).st_size
+        received = Received(path, path.name, purpose, size)
+        return await _keep(runtime, caller, received, limits, Path(folder))
+
+
+async def _keep(
+    runtime: "Runtime", caller: "Caller", received: Received, limits: Limits, folder: Path
+) -> File:
+    recognised = await to_thread.run_sync(recognise, received.path, received.name)
+    converted = await _convert(runtime, received, recognised, limits, folder)
+    return await _store(runtime, caller, received, converted, recognised)
 
 
 async def _receive(request: Request, limits: Limits, folder: Path) -> Received:

@@ -29,12 +29,12 @@ def _font_path() -> str | None:
     return next((path for path in FONTS if Path(path).exists()), None)
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font_of(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     path = _font_path()
     return ImageFont.truetype(path, size) if path else ImageFont.load_default(size)
 
 
-def _writable(text: str) -> str:
+def writable(text: str) -> str:
     """The text, or its pinyin where the machine has no font with Chinese characters."""
     if _font_path() is not None:
         return text
@@ -43,8 +43,8 @@ def _writable(text: str) -> str:
 
 def label(name: str, width: int) -> av.VideoFrame:
     """A translucent name tag (yuva420p, even size), at most ``width`` pixels wide."""
-    font = _font(20)
-    text = _writable(name)
+    font = font_of(20)
+    text = writable(name)
     while text and font.getlength(text) > width - 6 * MARGIN:
         text = text[:-1]
     size = (int(font.getlength(text)) + 2 * MARGIN) // 2 * 2 + 2, 34
@@ -64,11 +64,11 @@ def card(name: str, width: int, height: int) -> av.VideoFrame:
         (centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius),
         fill=DISC,
     )
-    text = _writable(name)
-    draw.text(centre, text[:1], font=_font(int(radius)), fill=TEXT, anchor="mm")
-    draw.text((width / 2, height * 0.64), text, font=_font(28), fill=TEXT, anchor="mm")
+    text = writable(name)
+    draw.text(centre, text[:1], font=font_of(int(radius)), fill=TEXT, anchor="mm")
+    draw.text((width / 2, height * 0.64), text, font=font_of(28), fill=TEXT, anchor="mm")
     note = "摄像头未开启" if _font_path() else "camera off"
-    draw.text((width / 2, height * 0.74), note, font=_font(18), fill=FAINT, anchor="mm")
+    draw.text((width / 2, height * 0.74), note, font=font_of(18), fill=FAINT, anchor="mm")
     return _frame(image, "rgb24").reformat(format="yuv420p")
 
 
