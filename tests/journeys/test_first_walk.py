@@ -149,9 +149,10 @@ async def test_the_call_comes_back_after_the_media_worker_was_killed(
     await desk.start_video()
     await phone.accept_call()
     await see_and_hear(phone.screen, desk.screen)
+    before = [await screen.connections() for screen in (phone.screen, desk.screen)]
     demo.kill("media")
-    await phone.screen.until_reconnected()
-    await desk.screen.until_reconnected()
+    await phone.screen.until_reconnected(before[0])
+    await desk.screen.until_reconnected(before[1])
     await see_and_hear(phone.screen, desk.screen)
     await desk.hang_up()
     await phone.screen.item("call-screen").wait_for(state="hidden")

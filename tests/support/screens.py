@@ -113,9 +113,13 @@ class Screen:
                     return
                 await asyncio.sleep(0.25)
 
-    async def until_reconnected(self) -> None:
-        """Wait until a PeerConnection newer than the present ones is connected."""
-        known = await self.page.evaluate("window.__connections.length")
+    async def connections(self) -> int:
+        """How many PeerConnections the page has made so far."""
+        made: int = await self.page.evaluate("window.__connections.length")
+        return made
+
+    async def until_reconnected(self, known: int) -> None:
+        """Wait until a PeerConnection newer than the first ``known`` ones is connected."""
         script = f"""() => window.__connections.slice({known})
             .some((connection) => connection.connectionState === 'connected')"""
         await self.page.wait_for_function(script, timeout=PATIENCE_MS * 2)
