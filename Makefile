@@ -81,8 +81,8 @@ contracts: setup
 
 # The journeys need the whole machine for their cameras, so they come after the others, one by one.
 unit: setup clients
-	@$(PYTHON) -m pytest -q -n 2 --dist loadfile -m "not browser"
-	@$(PYTHON) -m pytest -q -m browser
+	@$(PYTHON) -m pytest -q -n 2 --dist loadfile -m "not browser and not alone"
+	@$(PYTHON) -m pytest -q -m "browser or alone"
 
 client-tests: clients
 	@for client in $(REALTIME) $(CONSOLE) $(MOBILE); do \

@@ -214,27 +214,26 @@ class Gateway:
         """Run one command to its end and acknowledge it, whatever happens in it."""
         request_id = new_id().hex
         set_origin(request_id, connection.address)
-        try:
-            with structlog.contextvars.bound_contextvars(request_id=request_id, message=event):
-                result = await self._command(connection, event, payload)
-            answer: dict[str, Any] = {"ok": True, **result}
-        except ProblemError as problem:
-            answer = problem.ack()
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
-            log.error("command_failed", message=event, request_id=request_id, error=repr(error))
-            answer = ServiceUnavailable(retry_after=1).ack()
-        # A handler may fail in any way; its client hears so and its lane goes on.
-        except Exception as error:
-            log.error(
-                "command_crashed",
-                message=event,
-                request_id=request_id,
-                error=repr(error),
-                exc_info=True,
-            )
-            answer = ProblemError().ack()
+        room = payload.get("room") if isinstance(payload, dict) else None
+        with structlog.contextvars.bound_contextvars(
+            request=request_id, message=event, room=str(room)[:40] if room else None
+        ):
+            answer = await self._outcome_of(connection, event, payload)
         COMMANDS.labels(event if event in self._table else "unknown", _outcome(answer)).inc()
         _answer(connection, ack_id, answer)
+
+    async def _outcome_of(self, connection: Connection, event: str, payload: Any) -> dict[str, Any]:
+        try:
+            return {"ok": True, **await self._command(connection, event, payload)}
+        except ProblemError as problem:
+            return problem.ack()
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            log.error("command_failed", error=repr(error))
+            return ServiceUnavailable(retry_after=1).ack()
+        # A handler may fail in any way; its client hears so and its lane goes on.
+        except Exception as error:
+            log.error("command_crashed", error=repr(error), exc_info=True)
+            return ProblemError().ack()
 
     async def _command(self, connection: Connection, event: str, payload: Any) -> Mapping[str, Any]:
         message = self._table.get(event)

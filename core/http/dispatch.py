@@ -111,6 +111,8 @@ async def on_unexpected(request: Request, error: Exception) -> Response:
 async def _handle(runtime: Runtime, route: Route, request: Request) -> Response:
     caller = await _authenticate(runtime, route, request)
     arguments = _path_arguments(route, request) | _query_arguments(route, request)
+    if "room_id" in arguments:
+        structlog.contextvars.bind_contextvars(room=str(arguments["room_id"]))
     raw = await _read_body(route, request) if route.max_body else b""
     if route.body is not None:
         arguments["body"] = _parse_body(route, request, raw)

@@ -41,7 +41,6 @@ class RequestMiddleware:
             return
         request_id = _request_id(Headers(scope=scope).get("x-request-id"))
         scope.setdefault("state", {})["request_id"] = request_id
-        structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request=request_id)
         set_origin(request_id, (scope.get("client") or ("", 0))[0])
         status = 500

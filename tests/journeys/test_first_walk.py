@@ -25,25 +25,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 TALK_SECONDS = 12
 
 
-@pytest.mark.requirement(
-    "S0-P-012",
-    "S0-P-153",
-    "S0-P-154",
-    "S0-P-155",
-    "S0-P-157",
-    "S0-P-162",
-    "S0-P-178",
-    "S0-P-185",
-    "S0-C-019",
-    "S0-C-022",
-    "S0-C-035",
-    "S2-007",
-    "S2-010",
-    "S2-039",
-    "S1-039",
-    "S1-097",
-    "S0-N-050",
-)
+@pytest.mark.requirement("S0-P-012", "S0-N-049", "S0-N-050", "S1-039", "S1-042", "S2-039", "S4-077")
 async def test_a_revisit_from_payment_to_playback(
     demo: Demo, screens: Browsers, tmp_path: Path
 ) -> None:
@@ -166,7 +148,6 @@ async def test_the_call_comes_back_after_the_media_worker_was_killed(
     await decode_recording(watch, state["duration"])
 
 
-@pytest.mark.requirement("S1-043")
 async def test_a_chat_survives_the_death_of_the_web_process(
     demo: Demo, screens: Browsers, tmp_path: Path
 ) -> None:

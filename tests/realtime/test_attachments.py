@@ -42,7 +42,6 @@ async def may_open(client: Client, person: Person, file_id: object) -> bool:
     return str(file_id) in answer.expect(200)
 
 
-@pytest.mark.requirement("S0-P-146", "S0-C-019", "S1-093")
 async def test_a_picture_reaches_the_other_side_and_only_who_sees_the_room(
     connect: Connect, cast: Cast, room: UUID, client: Client
 ) -> None:

@@ -20,7 +20,6 @@ from tests.support.http import Client
 from zhenjian_client import RequestFailed
 
 
-@pytest.mark.requirement("S1-043", "S2-009", "S2-038", "S3-104")
 async def test_what_one_says_the_other_hears_after_it_is_stored(
     connect: Connect, cast: Cast, room: UUID
 ) -> None:
@@ -101,7 +100,6 @@ async def test_nobody_talks_before_the_doctor_accepts(
     assert (await hers.send_text("在吗")).seq == 3
 
 
-@pytest.mark.requirement("S0-A-062")
 async def test_closing_reaches_everybody_with_its_reason(
     connect: Connect, cast: Cast, room: UUID, runtime: Runtime
 ) -> None:
@@ -203,7 +201,6 @@ async def test_typing_is_heard_by_the_others_and_not_stored(
     assert his.log.last == 1
 
 
-@pytest.mark.requirement("S4-020")
 async def test_an_invited_expert_sees_the_room_and_leaves_it_with_a_reason(
     connect: Connect, cast: Cast, room: UUID, runtime: Runtime
 ) -> None:

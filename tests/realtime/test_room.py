@@ -161,7 +161,6 @@ def test_a_room_takes_no_more_than_its_members() -> None:
         room.decide(current, AddMember(EXPERT, JoinReason.INVITED), NOW)
 
 
-@pytest.mark.requirement("S2-009", "S2-038")
 @pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize("state", list(RoomState))
 @pytest.mark.parametrize("kind", list(MessageKind))

@@ -102,6 +102,11 @@ class Demo:
             time.sleep(0.1)
         raise AssertionError(f"The demo is not ready: {self.output[-3000:]}")
 
+    def page(self, path: str) -> str:
+        """The text behind a path of the web process."""
+        with _opener.open(f"{self.url}{path}", timeout=20) as response:
+            return str(response.read().decode(errors="replace"))
+
     def stop(self) -> int:
         """End it with SIGTERM and return its exit code."""
         assert self.process is not None

@@ -47,7 +47,6 @@ def place(call: dict[str, Any], person: Any) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.requirement("S0-C-035", "S0-P-185")
 async def test_every_device_rings_the_first_wins_and_both_sides_hear_and_see(
     attend: Attend, cast: Cast, room: UUID, client: Client
 ) -> None:
