@@ -26,6 +26,8 @@ CHANNEL = "zhenjian"
 # A NOTIFY payload must stay below 8,000 bytes; the frame around a piece takes about 100.
 PIECE = 7_600
 RECONNECT_SECONDS = 1.0
+# A connection that is cut while it is used fails in any of these ways.
+LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 MAX_OPEN_MESSAGES = 256
 
 
@@ -118,8 +120,10 @@ class PostgresBus(LocalBus):
                 for index, piece in enumerate(pieces):
                     frame = f"{self._node} {message} {index} {len(pieces)} {piece}"
                     await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, frame)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except LOST as error:
                 log.warning("bus_publish_failed", channel=channel, error=repr(error))
+                # Whatever state it is in: the keeper makes a new one.
+                connection.terminate()
 
     async def _connect(self) -> None:
         connection = await asyncpg.connect(self._dsn)
@@ -135,7 +139,7 @@ class PostgresBus(LocalBus):
             try:
                 await self._connect()
                 log.info("bus_reconnected")
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except LOST as error:
                 log.warning("bus_reconnect_failed", error=repr(error))
 
     def _on_notify(self, connection: Any, pid: int, channel: str, frame: object) -> None:

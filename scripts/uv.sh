@@ -1,6 +1,8 @@
 #!/bin/sh
 # Runs uv: the one on the PATH, or one in a small environment of its own, made on first use.
 set -eu
+# A hospital network often has a certificate authority of its own: trust what the machine trusts.
+export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
 version=$1
 shift
 if command -v uv >/dev/null 2>&1; then

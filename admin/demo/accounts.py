@@ -29,8 +29,10 @@ PATIENT = Figure(
 )
 DOCTOR = Figure(Role.DOCTOR, "doctor", "13800000002", "陈安和", "三位患者待接诊，一位问诊中")
 OTHER_DOCTOR = Figure(Role.DOCTOR, "doctor2", "13800000003", "沈若水", "儿科：一位患儿待接诊")
-PHARMACIST = Figure(Role.PHARMACIST, "pharmacist", "13800000004", "方知白", "药师账号")
-NURSE = Figure(Role.NURSE, "nurse", "13800000005", "何清和", "护士账号")
+PHARMACIST = Figure(
+    Role.PHARMACIST, "pharmacist", "13800000004", "方知白", "消息、个人资料、登录设备"
+)
+NURSE = Figure(Role.NURSE, "nurse", "13800000005", "何清和", "消息、个人资料、登录设备")
 ADMINISTRATOR = Figure(
     Role.ADMINISTRATOR, "admin", "13800000006", "管一成", "设置、人员、审计、问诊导出"
 )
@@ -38,7 +40,9 @@ SUPERVISOR = Figure(
     Role.SUPERVISOR, "supervisor", "13800000007", "督明远", "查看已结束的问诊和录制"
 )
 OPERATOR = Figure(Role.OPERATOR, "operator", "13800000008", "运长青", "系统状态与事件重试")
-CUSTOMER_SERVICE = Figure(Role.CUSTOMER_SERVICE, "service", "13800000009", "客小暖", "客服账号")
+CUSTOMER_SERVICE = Figure(
+    Role.CUSTOMER_SERVICE, "service", "13800000009", "客小暖", "消息、个人资料、登录设备"
+)
 
 FIGURES: tuple[Figure, ...] = (
     PATIENT,

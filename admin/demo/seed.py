@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 from sqlalchemy import select
 
-from admin.demo.accounts import ADMINISTRATOR
+from admin.demo.accounts import ADMINISTRATOR, CUSTOMER_SERVICE, NURSE, PHARMACIST
 from admin.demo.batch import Batch
 from admin.demo.dice import Dice
 from admin.demo.past import History
@@ -18,6 +18,7 @@ from core.identity.roles import Role
 from core.runtime import Runtime
 from core.settings.registry import Scope
 from core.settings.service import set_value
+from realtime.inbox import notify
 
 
 async def seed(runtime: Runtime, sandbox_url: str | None) -> None:
@@ -40,6 +41,7 @@ async def seed(runtime: Runtime, sandbox_url: str | None) -> None:
         await batch.write(uow.session)
     today = Today(runtime, dice, town)
     await _change_settings(runtime, today, town)
+    await _welcome_staff(runtime, town)
     await today.play()
 
 
@@ -55,6 +57,19 @@ async def _change_settings(runtime: Runtime, today: Today, town: Town) -> None:
             Scope.HOSPITAL,
             None,
             "白天门诊较忙，统一为12小时",
+        )
+
+
+async def _welcome_staff(runtime: Runtime, town: Town) -> None:
+    """A first thing to do for those whose own work is still to come to the console."""
+    async with runtime.unit_of_work() as uow:
+        await notify(
+            uow,
+            [town.figures[figure.login] for figure in (NURSE, PHARMACIST, CUSTOMER_SERVICE)],
+            hospital_id=town.hospital_id,
+            type="welcome",
+            title="欢迎使用诊间",
+            text="请核对个人资料，查看登录设备，并修改初始密码。",
         )
 
 

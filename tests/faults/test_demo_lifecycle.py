@@ -29,8 +29,9 @@ def alive(pid: int) -> bool:
 def family_of(demo: Demo) -> list[int]:
     """The supervisor's children and PostgreSQL."""
     assert demo.process is not None
-    children = Path(f"/proc/{demo.process.pid}/task/{demo.process.pid}/children").read_text()
-    return [int(pid) for pid in children.split()]
+    # Linux lists children under the thread that made them.
+    threads = Path(f"/proc/{demo.process.pid}/task").glob("*/children")
+    return [int(pid) for thread in threads for pid in thread.read_text().split()]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
