@@ -343,12 +343,6 @@ async def demo(config: Config) -> None:
 
 async def seed_demo(config: Config, sandbox_url: str) -> None:
     """Fill an empty database with the demo hospital."""
-    connection = await asyncpg.connect(config.require_database())
-    try:
-        if await connection.fetchval("SELECT EXISTS (SELECT 1 FROM hospitals)"):
-            return
-    finally:
-        await connection.close()
     from admin.demo.seed import seed
 
     runtime = build_runtime(config, all_modules(config), bus=LocalBus())

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import asyncpg
 
 from clinical.sandbox.keys import demo_settings
 from core import migrate
@@ -80,20 +81,30 @@ class Demo:
         self.config.data_dir.mkdir(parents=True, exist_ok=True)
         Keyring.load_or_create(self.config.keys, may_create=True)
         environment = self._environment()
-        for name in ("sandbox", "media"):
-            await self.supervisor.start(Child(name, python_command(name), environment))
         await asyncio.to_thread(self.postgres.start)
         say("[2/4] Schema")
         await self._migrate()
+        await self._children(environment, "sandbox", "media")
         say("[3/4] Demo hospital")
-        await until_answering(f"{self.sandbox_url}/", stop, self.supervisor)
-        os.environ.update(environment)
-        await seed(Config(_env_file=None), self.sandbox_url)
+        if await self._is_empty():
+            await until_answering(f"{self.sandbox_url}/", stop, self.supervisor)
+            os.environ.update(environment)
+            await seed(Config(_env_file=None), self.sandbox_url)
         say("[4/4] Web")
-        for name in ("web", "worker"):
+        await self._children(environment, "web", "worker")
+        for url in (f"http://127.0.0.1:{self.config.port}/readyz", f"{self.sandbox_url}/"):
+            await until_answering(url, stop, self.supervisor)
+
+    async def _children(self, environment: dict[str, str], *names: str) -> None:
+        for name in names:
             await self.supervisor.start(Child(name, python_command(name), environment))
-        url = f"http://127.0.0.1:{self.config.port}/readyz"
-        await until_answering(url, stop, self.supervisor)
+
+    async def _is_empty(self) -> bool:
+        connection = await asyncpg.connect(self.postgres.url())
+        try:
+            return not await connection.fetchval("SELECT EXISTS (SELECT 1 FROM hospitals)")
+        finally:
+            await connection.close()
 
     def _environment(self) -> dict[str, str]:
         config = self.config
