@@ -101,26 +101,25 @@ async def test_a_revisit_from_payment_to_playback(
 
 
 async def decode_recording(watch: StaffDesk, seconds: float) -> None:
-    """The file behind the player holds both sides' pictures and sound, of one length."""
+    """The file behind the player holds picture and sound, both of the call's length."""
     url = str((await watch.player())["url"])
     response = await watch.screen.page.context.request.get(url)
     assert response.ok
+    ends = {"video": 0.0, "audio": 0.0}
+    frames, loudest = 0, 0.0
     with av.open(io.BytesIO(await response.body())) as container:
-        video, audio = container.streams.video[0], container.streams.audio[0]
-        ends = {"video": 0.0, "audio": 0.0}
-        frames = 0
-        loudest = 0.0
-        for frame in container.decode(video, audio):
-            kind = "video" if isinstance(frame, av.VideoFrame) else "audio"
-            ends[kind] = max(ends[kind], float(frame.time or 0))
+        for frame in container.decode(container.streams.video[0], container.streams.audio[0]):
             if isinstance(frame, av.VideoFrame):
                 frames += 1
+                ends["video"] = float(frame.time or 0)
             else:
                 loudest = max(loudest, float(abs(frame.to_ndarray().astype(float)).max()))
-    assert frames > seconds * 5
+                ends["audio"] = float(frame.time or 0) + frame.samples / frame.sample_rate
+    assert frames > seconds * 20, "a constant rate of 25 pictures a second"
     assert loudest > 0
-    assert ends["video"] == pytest.approx(seconds, abs=1.5)
-    assert ends["audio"] == pytest.approx(ends["video"], abs=0.5)
+    assert ends["video"] == pytest.approx(seconds, abs=0.5)
+    # One picture is 40 ms: the two tracks end together.
+    assert ends["audio"] == pytest.approx(ends["video"] + 0.04, abs=0.1)
 
 
 async def test_the_call_comes_back_after_the_media_worker_was_killed(
