@@ -67,6 +67,30 @@ async def test_a_picture_reaches_the_other_side_and_only_who_sees_the_room(
         assert not await may_open(client, person, file["id"])
 
 
+async def test_a_file_of_a_room_opens_for_its_people_and_the_supervisor_in_no_other_role(
+    connect: Connect, cast: Cast, room: UUID, client: Client
+) -> None:
+    patient = await connect(cast.patient)
+    hers = await patient.join(str(room))
+    file = await upload(client, cast.patient)
+    await hers.send("image", {"file": {"id": file["id"]}})
+    may = {Role.PATIENT, Role.DOCTOR, Role.SUPERVISOR}
+    for role, person in cast.everybody.items():
+        assert await may_open(client, person, file["id"]) is (role in may), role
+    for person in (
+        cast.other_patient,
+        cast.other_doctor,
+        cast.foreign_patient,
+        cast.foreign_doctor,
+        cast.foreign_supervisor,
+        cast.foreign_administrator,
+    ):
+        assert not await may_open(client, person, file["id"]), person.name
+    for path in ("content", "thumbnail"):
+        bare = await client.get(f"/files/{file['id']}/{path}", token=cast.patient.token)
+        assert bare.status in (401, 403, 404, 422), "without a ticket nobody gets in"
+
+
 async def test_a_file_of_somebody_else_or_of_another_kind_is_refused_and_harms_nobody(
     connect: Connect, cast: Cast, room: UUID, client: Client
 ) -> None:
