@@ -17,7 +17,6 @@ from starlette.routing import Route as StarletteRoute
 
 from core.errors import (
     BodyTooLarge,
-    FieldProblem,
     Forbidden,
     InvalidRequest,
     MalformedRequest,
@@ -186,7 +185,7 @@ def _parse_body(route: Route, request: Request, raw: bytes) -> Any:
     except ValidationError as error:
         if any(problem["type"] == "json_invalid" for problem in error.errors(include_input=False)):
             raise MalformedRequest("请求正文不是有效的 JSON。") from error
-        raise InvalidRequest(fields=[*field_problems(error)]) from error
+        raise InvalidRequest(fields=field_problems(error)) from error
 
 
 async def _run(
@@ -245,6 +244,3 @@ def _respond(route: Route, value: Any) -> Response:
     return Response(
         body, route.status, media_type="application/json", headers={"Cache-Control": "no-store"}
     )
-
-
-__all__ = ["FieldProblem", "build_routes", "on_http_exception", "on_unexpected", "problem_response"]
