@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEFAULT_DATA_DIR = Path("var")
@@ -88,6 +88,17 @@ class Config(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _ports_apart(self) -> Self:
+        taken: dict[int, str] = {}
+        for name in ("port", "sandbox_port", "media_control_port"):
+            other = taken.setdefault(getattr(self, name), name)
+            if other != name:
+                raise ValueError(
+                    f"ZHENJIAN_{other.upper()} and ZHENJIAN_{name.upper()} are the same port."
+                )
+        return self
 
     @property
     def base_url(self) -> str:

@@ -99,7 +99,7 @@ def test_a_port_in_use_is_named_with_the_setting_that_moves_it(
     ports = {
         "ZHENJIAN_PORT": str(taken_port),
         "ZHENJIAN_SANDBOX_PORT": str(free_port()),
-        "ZHENJIAN_MEDIA_PORT": str(free_port(udp=True)),
+        "ZHENJIAN_MEDIA_PORT": str(free_port()),
         "ZHENJIAN_MEDIA_CONTROL_PORT": str(free_port()),
     }
     result = zhenjian("demo", folder=tmp_path, **ports)
@@ -108,6 +108,16 @@ def test_a_port_in_use_is_named_with_the_setting_that_moves_it(
     assert str(taken_port) in line
     assert "ZHENJIAN_PORT" in line
     assert not (tmp_path / "postgres").exists()
+
+
+def test_one_port_given_twice_is_named_with_both_settings(tmp_path: Path) -> None:
+    port = str(free_port())
+    ports = {"ZHENJIAN_PORT": port, "ZHENJIAN_MEDIA_CONTROL_PORT": port}
+    result = zhenjian("demo", folder=tmp_path, **ports)
+    assert result.returncode == 2
+    line = one_line(result.stderr)
+    assert "ZHENJIAN_PORT" in line
+    assert "ZHENJIAN_MEDIA_CONTROL_PORT" in line
 
 
 def test_an_unknown_module_is_named(tmp_path: Path) -> None:

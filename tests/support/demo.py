@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -20,15 +21,34 @@ import orjson
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 120.0
+PORTS = range(15_000, 32_000)
 _opener = build_opener(ProxyHandler({}))
 
 
-def free_port(*, udp: bool = False) -> int:
-    """A port that nobody uses right now."""
-    kind = socket.SOCK_DGRAM if udp else socket.SOCK_STREAM
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+_given: set[int] = set()
+
+
+def free_port() -> int:
+    """A port that nobody uses right now, for TCP and UDP, given out once.
+
+    Taken from below the kernel's own choices: a port that was closed again after a look could be
+    chosen a second time, or become the source port of some connection in the meantime.
+    """
+    for port in random.sample(PORTS, 1000):
+        if port not in _given and _is_free(port):
+            _given.add(port)
+            return port
+    raise AssertionError("No free port was found.")
+
+
+def _is_free(port: int) -> bool:
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+    return True
 
 
 def fetch(
@@ -52,7 +72,7 @@ class Demo:
     environment: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     sandbox_port: int = field(default_factory=free_port)
-    media_port: int = field(default_factory=lambda: free_port(udp=True))
+    media_port: int = field(default_factory=free_port)
     control_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
