@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from core.data_classes import INTERNAL
 from core.db import Base
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ class ScheduledJob(Base):
     name: Mapped[str] = mapped_column(Text, primary_key=True)
     next_run_at: Mapped[datetime]
     last_run_at: Mapped[datetime | None]
-    last_error: Mapped[str | None] = mapped_column(Text)
-    runs: Mapped[int] = mapped_column(default=0)
+    last_error: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
+    runs: Mapped[int] = mapped_column(default=0, info=INTERNAL)
 
 
 class JobRunner:

@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
+from core.data_classes import INTERNAL
 from core.db import Base
 from core.errors import ProblemError
 from core.events import Event, dump, event_class, load
@@ -46,10 +47,10 @@ class OutboxEvent(Base):
     __tablename__ = "outbox_events"
 
     position: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    name: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text, info=INTERNAL)
     hospital_id: Mapped[uuid.UUID]
     aggregate_id: Mapped[uuid.UUID]
-    payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB, info=INTERNAL)
     occurred_at: Mapped[datetime]
     fanned_out_at: Mapped[datetime | None]
 
@@ -78,11 +79,11 @@ class OutboxDelivery(Base):
     id: Mapped[uuid.UUID] = mapped_column(default=uuid.uuid4, unique=True)
     hospital_id: Mapped[uuid.UUID]
     aggregate_id: Mapped[uuid.UUID]
-    attempts: Mapped[int] = mapped_column(default=0)
+    attempts: Mapped[int] = mapped_column(default=0, info=INTERNAL)
     next_attempt_at: Mapped[datetime]
     parked_at: Mapped[datetime | None]
     done_at: Mapped[datetime | None]
-    error: Mapped[str | None] = mapped_column(Text)
+    error: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
 
     __table_args__ = (
         Index(

@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.crypto.columns import EncryptedJSON, EncryptedText
+from core.data_classes import INTERNAL, PERSONAL, SENSITIVE
 from core.db import Base, hospital_column, id_column
 
 
@@ -22,14 +23,14 @@ class RoomRow(Base):
 
     id: Mapped[UUID] = id_column()
     hospital_id: Mapped[UUID] = hospital_column()
-    kind: Mapped[str] = mapped_column(Text)
-    state: Mapped[str] = mapped_column(Text)
-    close_reason: Mapped[str | None] = mapped_column(Text)
-    seq: Mapped[int] = mapped_column(BigInteger)
-    title: Mapped[str] = mapped_column(EncryptedText())
-    ref_type: Mapped[str | None] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(Text, info=INTERNAL)
+    state: Mapped[str] = mapped_column(Text, info=INTERNAL)
+    close_reason: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
+    seq: Mapped[int] = mapped_column(BigInteger, info=INTERNAL)
+    title: Mapped[str] = mapped_column(EncryptedText(), info=PERSONAL)
+    ref_type: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
     ref_id: Mapped[UUID | None]
-    recording: Mapped[str] = mapped_column(Text)
+    recording: Mapped[str] = mapped_column(Text, info=INTERNAL)
     opened_at: Mapped[datetime]
     activated_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
@@ -55,14 +56,14 @@ class ParticipantRow(Base):
 
     room_id: Mapped[UUID] = mapped_column(ForeignKey("rooms.id"), primary_key=True)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
-    role: Mapped[str] = mapped_column(Text)
-    name: Mapped[str] = mapped_column(EncryptedText())
-    avatar: Mapped[str | None] = mapped_column(Text)
+    role: Mapped[str] = mapped_column(Text, info=INTERNAL)
+    name: Mapped[str] = mapped_column(EncryptedText(), info=PERSONAL)
+    avatar: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
     joined_at: Mapped[datetime]
     left_at: Mapped[datetime | None]
-    leave_reason: Mapped[str | None] = mapped_column(Text)
-    read_seq: Mapped[int] = mapped_column(BigInteger, default=0)
-    delivered_seq: Mapped[int] = mapped_column(BigInteger, default=0)
+    leave_reason: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
+    read_seq: Mapped[int] = mapped_column(BigInteger, default=0, info=INTERNAL)
+    delivered_seq: Mapped[int] = mapped_column(BigInteger, default=0, info=INTERNAL)
 
     __table_args__ = (Index("ix_room_participants_user", "user_id"),)
 
@@ -80,11 +81,11 @@ class MessageRow(Base):
     seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     id: Mapped[UUID] = mapped_column(unique=True)
     sender_id: Mapped[UUID | None]
-    sender_role: Mapped[str | None] = mapped_column(Text)
+    sender_role: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
     client_id: Mapped[UUID | None]
-    kind: Mapped[str] = mapped_column(Text)
-    body: Mapped[dict[str, Any]] = mapped_column(EncryptedJSON())
-    reply_to: Mapped[int | None] = mapped_column(BigInteger)
+    kind: Mapped[str] = mapped_column(Text, info=INTERNAL)
+    body: Mapped[dict[str, Any]] = mapped_column(EncryptedJSON(), info=SENSITIVE)
+    reply_to: Mapped[int | None] = mapped_column(BigInteger, info=INTERNAL)
     at: Mapped[datetime]
     recalled_at: Mapped[datetime | None]
 
@@ -110,8 +111,8 @@ class InboxRow(Base):
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
     hospital_id: Mapped[UUID] = mapped_column(ForeignKey("hospitals.id"), primary_key=True)
-    last: Mapped[int] = mapped_column(BigInteger, default=0)
-    read_up_to: Mapped[int] = mapped_column(BigInteger, default=0)
+    last: Mapped[int] = mapped_column(BigInteger, default=0, info=INTERNAL)
+    read_up_to: Mapped[int] = mapped_column(BigInteger, default=0, info=INTERNAL)
 
 
 class InboxItemRow(Base):
@@ -124,11 +125,11 @@ class InboxItemRow(Base):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
     hospital_id: Mapped[UUID] = mapped_column(ForeignKey("hospitals.id"), primary_key=True)
     cursor: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    type: Mapped[str] = mapped_column(Text)
-    title: Mapped[str] = mapped_column(EncryptedText())
-    text: Mapped[str] = mapped_column(EncryptedText())
-    ref_type: Mapped[str | None] = mapped_column(Text)
-    ref_id: Mapped[str | None] = mapped_column(Text)
+    type: Mapped[str] = mapped_column(Text, info=INTERNAL)
+    title: Mapped[str] = mapped_column(EncryptedText(), info=SENSITIVE)
+    text: Mapped[str] = mapped_column(EncryptedText(), info=SENSITIVE)
+    ref_type: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
+    ref_id: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
     at: Mapped[datetime]
 
 
@@ -149,7 +150,7 @@ class ConnectionRow(Base):
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     node_id: Mapped[UUID] = mapped_column(ForeignKey("gateway_nodes.id", ondelete="CASCADE"))
     user_id: Mapped[UUID]
-    device: Mapped[str] = mapped_column(Text)
+    device: Mapped[str] = mapped_column(Text, info=PERSONAL)
     connected_at: Mapped[datetime]
 
     __table_args__ = (

@@ -18,6 +18,7 @@ from clinical.consultation.states import (
     State,
 )
 from core.crypto.columns import EncryptedJSON, EncryptedText
+from core.data_classes import INTERNAL, SENSITIVE
 from core.db import Base, hospital_column, id_column
 
 
@@ -28,41 +29,43 @@ class Consultation(Base):
 
     id: Mapped[UUID] = id_column()
     hospital_id: Mapped[UUID] = hospital_column()
-    number: Mapped[str] = mapped_column(Text)
-    kind: Mapped[Kind] = mapped_column(word(Kind))
-    mode: Mapped[Mode] = mapped_column(word(Mode))
-    purpose: Mapped[Purpose] = mapped_column(word(Purpose))
-    state: Mapped[State] = mapped_column(word(State))
-    close_reason: Mapped[CloseReason | None] = mapped_column(word(CloseReason))
-    close_words: Mapped[str | None] = mapped_column(EncryptedText())
+    number: Mapped[str] = mapped_column(Text, info=INTERNAL)
+    kind: Mapped[Kind] = mapped_column(word(Kind), info=INTERNAL)
+    mode: Mapped[Mode] = mapped_column(word(Mode), info=INTERNAL)
+    purpose: Mapped[Purpose] = mapped_column(word(Purpose), info=INTERNAL)
+    state: Mapped[State] = mapped_column(word(State), info=INTERNAL)
+    close_reason: Mapped[CloseReason | None] = mapped_column(word(CloseReason), info=INTERNAL)
+    close_words: Mapped[str | None] = mapped_column(EncryptedText(), info=SENSITIVE)
     payer_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     patient_id: Mapped[UUID] = mapped_column(ForeignKey("patients.id"))
     relation_id: Mapped[UUID] = mapped_column(ForeignKey("patient_relations.id"))
     doctor_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     department_id: Mapped[UUID] = mapped_column(ForeignKey("departments.id"))
-    price_fen: Mapped[int]
+    price_fen: Mapped[int] = mapped_column(info=INTERNAL)
     order_id: Mapped[UUID | None] = mapped_column(unique=True)
     room_id: Mapped[UUID | None] = mapped_column(unique=True)
 
-    description: Mapped[str] = mapped_column(EncryptedText(), default="")
-    onset: Mapped[str] = mapped_column(EncryptedText(), default="")
-    answers: Mapped[dict[str, bool]] = mapped_column(EncryptedJSON(), default=dict)
-    attachment_ids: Mapped[list[str]] = mapped_column(EncryptedJSON(), default=list)
-    red_flag: Mapped[bool] = mapped_column(default=False)
+    description: Mapped[str] = mapped_column(EncryptedText(), default="", info=SENSITIVE)
+    onset: Mapped[str] = mapped_column(EncryptedText(), default="", info=SENSITIVE)
+    answers: Mapped[dict[str, bool]] = mapped_column(EncryptedJSON(), default=dict, info=SENSITIVE)
+    attachment_ids: Mapped[list[str]] = mapped_column(EncryptedJSON(), default=list, info=SENSITIVE)
+    red_flag: Mapped[bool] = mapped_column(default=False, info=SENSITIVE)
 
     revisit_status: Mapped[RevisitStatus] = mapped_column(
-        word(RevisitStatus), default=RevisitStatus.UNCHECKED
+        word(RevisitStatus), default=RevisitStatus.UNCHECKED, info=INTERNAL
     )
     revisit_checked_at: Mapped[datetime | None]
-    evidence: Mapped[list[dict[str, Any]]] = mapped_column(EncryptedJSON(), default=list)
-    proof_ids: Mapped[list[str]] = mapped_column(EncryptedJSON(), default=list)
+    evidence: Mapped[list[dict[str, Any]]] = mapped_column(
+        EncryptedJSON(), default=list, info=SENSITIVE
+    )
+    proof_ids: Mapped[list[str]] = mapped_column(EncryptedJSON(), default=list, info=SENSITIVE)
     proof_decided_at: Mapped[datetime | None]
-    proof_reason: Mapped[str | None] = mapped_column(EncryptedText())
+    proof_reason: Mapped[str | None] = mapped_column(EncryptedText(), info=SENSITIVE)
 
-    consent_version: Mapped[str | None] = mapped_column(Text)
+    consent_version: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
     consent_at: Mapped[datetime | None]
-    consent_digest: Mapped[str | None] = mapped_column(Text)
-    recording_agreed: Mapped[bool] = mapped_column(default=False)
+    consent_digest: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
+    recording_agreed: Mapped[bool] = mapped_column(default=False, info=INTERNAL)
 
     created_at: Mapped[datetime]
     submitted_at: Mapped[datetime | None]
@@ -74,11 +77,11 @@ class Consultation(Base):
     refund_requested_at: Mapped[datetime | None]
     changed_at: Mapped[datetime]
 
-    diagnosis: Mapped[str] = mapped_column(EncryptedText(), default="")
-    advice: Mapped[str] = mapped_column(EncryptedText(), default="")
+    diagnosis: Mapped[str] = mapped_column(EncryptedText(), default="", info=SENSITIVE)
+    advice: Mapped[str] = mapped_column(EncryptedText(), default="", info=SENSITIVE)
     note_saved_at: Mapped[datetime | None]
     note_final_at: Mapped[datetime | None]
-    note_mac: Mapped[str | None] = mapped_column(Text)
+    note_mac: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
 
     __table_args__ = (
         UniqueConstraint("hospital_id", "number"),
@@ -134,7 +137,7 @@ class ConsultationNumber(Base):
 
     hospital_id: Mapped[UUID] = mapped_column(ForeignKey("hospitals.id"), primary_key=True)
     day: Mapped[date] = mapped_column(primary_key=True)
-    last: Mapped[int]
+    last: Mapped[int] = mapped_column(info=INTERNAL)
 
 
 class Phrase(Base):
@@ -145,8 +148,8 @@ class Phrase(Base):
     id: Mapped[UUID] = id_column()
     hospital_id: Mapped[UUID] = hospital_column()
     doctor_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
-    category: Mapped[str] = mapped_column(Text)
-    text: Mapped[str] = mapped_column(Text)
+    category: Mapped[str] = mapped_column(Text, info=INTERNAL)
+    text: Mapped[str] = mapped_column(Text, info=INTERNAL)
     created_at: Mapped[datetime]
 
     __table_args__ = (Index("ix_phrases_doctor", "hospital_id", "doctor_id", "category"),)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from clinical.columns import word
 from clinical.payments.rules import Arrival, OrderState, RefundState
+from core.data_classes import INTERNAL, SENSITIVE
 from core.db import Base, hospital_column, id_column
 
 
@@ -47,21 +48,21 @@ class Order(Base):
 
     id: Mapped[UUID] = id_column()
     hospital_id: Mapped[UUID] = hospital_column()
-    number: Mapped[str] = mapped_column(Text)
+    number: Mapped[str] = mapped_column(Text, info=INTERNAL)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
-    subject_type: Mapped[str] = mapped_column(Text)
+    subject_type: Mapped[str] = mapped_column(Text, info=INTERNAL)
     subject_id: Mapped[UUID]
-    subject: Mapped[str] = mapped_column(Text)
-    amount_fen: Mapped[int]
-    state: Mapped[OrderState] = mapped_column(word(OrderState))
-    close_reason: Mapped[str | None] = mapped_column(Text)
-    channel: Mapped[Channel | None] = mapped_column(word(Channel))
+    subject: Mapped[str] = mapped_column(Text, info=INTERNAL)
+    amount_fen: Mapped[int] = mapped_column(info=INTERNAL)
+    state: Mapped[OrderState] = mapped_column(word(OrderState), info=INTERNAL)
+    close_reason: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
+    channel: Mapped[Channel | None] = mapped_column(word(Channel), info=INTERNAL)
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     paid_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
     changed_at: Mapped[datetime]
-    queries: Mapped[int] = mapped_column(default=0)
+    queries: Mapped[int] = mapped_column(default=0, info=INTERNAL)
     queried_at: Mapped[datetime | None]
     next_query_at: Mapped[datetime | None]
 
@@ -91,12 +92,12 @@ class Payment(Base):
     id: Mapped[UUID] = id_column()
     hospital_id: Mapped[UUID] = hospital_column()
     order_id: Mapped[UUID] = mapped_column(ForeignKey("orders.id"), index=True)
-    channel: Mapped[Channel] = mapped_column(word(Channel))
-    transaction_id: Mapped[str] = mapped_column(Text)
-    amount_fen: Mapped[int]
-    currency: Mapped[str] = mapped_column(Text)
-    arrival: Mapped[Arrival] = mapped_column(word(Arrival))
-    source: Mapped[str] = mapped_column(Text)
+    channel: Mapped[Channel] = mapped_column(word(Channel), info=INTERNAL)
+    transaction_id: Mapped[str] = mapped_column(Text, info=INTERNAL)
+    amount_fen: Mapped[int] = mapped_column(info=INTERNAL)
+    currency: Mapped[str] = mapped_column(Text, info=INTERNAL)
+    arrival: Mapped[Arrival] = mapped_column(word(Arrival), info=INTERNAL)
+    source: Mapped[str] = mapped_column(Text, info=INTERNAL)
     paid_at: Mapped[datetime]
     recorded_at: Mapped[datetime]
 
@@ -124,14 +125,14 @@ class Refund(Base):
     hospital_id: Mapped[UUID] = hospital_column()
     order_id: Mapped[UUID] = mapped_column(ForeignKey("orders.id"), index=True)
     payment_id: Mapped[UUID] = mapped_column(ForeignKey("payments.id"), unique=True)
-    amount_fen: Mapped[int]
-    reason: Mapped[str] = mapped_column(Text)
-    reason_text: Mapped[str] = mapped_column(Text)
-    state: Mapped[RefundState] = mapped_column(word(RefundState))
-    channel_refund_id: Mapped[str | None] = mapped_column(Text)
-    attempts: Mapped[int] = mapped_column(default=0)
+    amount_fen: Mapped[int] = mapped_column(info=INTERNAL)
+    reason: Mapped[str] = mapped_column(Text, info=INTERNAL)
+    reason_text: Mapped[str] = mapped_column(Text, info=SENSITIVE)
+    state: Mapped[RefundState] = mapped_column(word(RefundState), info=INTERNAL)
+    channel_refund_id: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
+    attempts: Mapped[int] = mapped_column(default=0, info=INTERNAL)
     next_attempt_at: Mapped[datetime | None]
-    last_error: Mapped[str | None] = mapped_column(Text)
+    last_error: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
 
@@ -159,9 +160,9 @@ class ChannelCall(Base):
     hospital_id: Mapped[UUID] = hospital_column()
     order_id: Mapped[UUID] = mapped_column(ForeignKey("orders.id"), index=True)
     refund_id: Mapped[UUID | None] = mapped_column(ForeignKey("refunds.id"))
-    action: Mapped[Action] = mapped_column(word(Action))
-    state: Mapped[CallState] = mapped_column(word(CallState))
-    error: Mapped[str | None] = mapped_column(Text)
+    action: Mapped[Action] = mapped_column(word(Action), info=INTERNAL)
+    state: Mapped[CallState] = mapped_column(word(CallState), info=INTERNAL)
+    error: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
 
@@ -172,10 +173,10 @@ class ChannelNotice(Base):
     __tablename__ = "channel_notices"
 
     notice_id: Mapped[str] = mapped_column(Text, primary_key=True)
-    channel: Mapped[Channel] = mapped_column(word(Channel))
-    kind: Mapped[str] = mapped_column(Text)
-    number: Mapped[str] = mapped_column(Text)
-    times: Mapped[int]
+    channel: Mapped[Channel] = mapped_column(word(Channel), info=INTERNAL)
+    kind: Mapped[str] = mapped_column(Text, info=INTERNAL)
+    number: Mapped[str] = mapped_column(Text, info=INTERNAL)
+    times: Mapped[int] = mapped_column(info=INTERNAL)
     first_at: Mapped[datetime]
     last_at: Mapped[datetime]
 
@@ -189,13 +190,13 @@ class DayBill(Base):
     __tablename__ = "day_bills"
 
     id: Mapped[UUID] = id_column()
-    channel: Mapped[Channel] = mapped_column(word(Channel))
-    bill_date: Mapped[date]
-    storage_key: Mapped[str | None] = mapped_column(Text)
-    sha1: Mapped[str | None] = mapped_column(Text)
-    line_count: Mapped[int]
-    amount_fen: Mapped[int] = mapped_column(BigInteger)
-    refund_fen: Mapped[int] = mapped_column(BigInteger)
+    channel: Mapped[Channel] = mapped_column(word(Channel), info=INTERNAL)
+    bill_date: Mapped[date] = mapped_column(info=INTERNAL)
+    storage_key: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
+    sha1: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
+    line_count: Mapped[int] = mapped_column(info=INTERNAL)
+    amount_fen: Mapped[int] = mapped_column(BigInteger, info=INTERNAL)
+    refund_fen: Mapped[int] = mapped_column(BigInteger, info=INTERNAL)
     downloaded_at: Mapped[datetime]
 
     __table_args__ = (UniqueConstraint("channel", "bill_date"),)

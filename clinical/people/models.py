@@ -10,6 +10,7 @@ from clinical.columns import word
 from clinical.people.states import IdType, PatientKind, Relation
 from core.crypto.blind_index import BLIND_INDEX_BYTES
 from core.crypto.columns import EncryptedText
+from core.data_classes import INTERNAL, PERSONAL, PUBLIC
 from core.db import Base, hospital_column, id_column
 from core.identity.id_numbers import Sex
 
@@ -21,17 +22,19 @@ class Patient(Base):
 
     id: Mapped[UUID] = id_column()
     hospital_id: Mapped[UUID] = hospital_column()
-    kind: Mapped[PatientKind] = mapped_column(word(PatientKind))
-    name: Mapped[str] = mapped_column(EncryptedText())
-    name_index: Mapped[bytes] = mapped_column(LargeBinary(BLIND_INDEX_BYTES))
-    sex: Mapped[Sex] = mapped_column(word(Sex))
-    birth_date: Mapped[date]
-    id_type: Mapped[IdType] = mapped_column(word(IdType))
-    id_number: Mapped[str | None] = mapped_column(EncryptedText())
-    id_number_index: Mapped[bytes | None] = mapped_column(LargeBinary(BLIND_INDEX_BYTES))
-    card_number: Mapped[str | None] = mapped_column(EncryptedText())
+    kind: Mapped[PatientKind] = mapped_column(word(PatientKind), info=PERSONAL)
+    name: Mapped[str] = mapped_column(EncryptedText(), info=PERSONAL)
+    name_index: Mapped[bytes] = mapped_column(LargeBinary(BLIND_INDEX_BYTES), info=PERSONAL)
+    sex: Mapped[Sex] = mapped_column(word(Sex), info=PERSONAL)
+    birth_date: Mapped[date] = mapped_column(info=PERSONAL)
+    id_type: Mapped[IdType] = mapped_column(word(IdType), info=INTERNAL)
+    id_number: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
+    id_number_index: Mapped[bytes | None] = mapped_column(
+        LargeBinary(BLIND_INDEX_BYTES), info=PERSONAL
+    )
+    card_number: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
     verified_at: Mapped[datetime | None]
-    verified_reference: Mapped[str | None] = mapped_column(Text)
+    verified_reference: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
     created_at: Mapped[datetime]
 
     __table_args__ = (
@@ -64,16 +67,16 @@ class PatientRelation(Base):
     hospital_id: Mapped[UUID] = hospital_column()
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     patient_id: Mapped[UUID] = mapped_column(ForeignKey("patients.id"))
-    relation: Mapped[Relation] = mapped_column(word(Relation))
-    is_default: Mapped[bool]
-    phone: Mapped[str | None] = mapped_column(EncryptedText())
-    address: Mapped[str | None] = mapped_column(EncryptedText())
-    guardian_name: Mapped[str | None] = mapped_column(EncryptedText())
-    guardian_id_number: Mapped[str | None] = mapped_column(EncryptedText())
-    guardian_phone: Mapped[str | None] = mapped_column(EncryptedText())
-    guardian_address: Mapped[str | None] = mapped_column(EncryptedText())
+    relation: Mapped[Relation] = mapped_column(word(Relation), info=PERSONAL)
+    is_default: Mapped[bool] = mapped_column(info=INTERNAL)
+    phone: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
+    address: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
+    guardian_name: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
+    guardian_id_number: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
+    guardian_phone: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
+    guardian_address: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
     guardian_verified_at: Mapped[datetime | None]
-    guardian_verified_reference: Mapped[str | None] = mapped_column(Text)
+    guardian_verified_reference: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
     created_at: Mapped[datetime]
     unbound_at: Mapped[datetime | None]
 
@@ -112,19 +115,19 @@ class Clinician(Base):
     hospital_id: Mapped[UUID] = hospital_column()
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     department_id: Mapped[UUID] = mapped_column(ForeignKey("departments.id"))
-    name: Mapped[str] = mapped_column(Text)
-    name_pinyin: Mapped[str] = mapped_column(Text)
-    name_initials: Mapped[str] = mapped_column(Text)
-    title: Mapped[str] = mapped_column(Text)
-    title_rank: Mapped[int]
-    expertise: Mapped[str] = mapped_column(Text, default="")
-    introduction: Mapped[str] = mapped_column(Text, default="")
-    licence_number: Mapped[str] = mapped_column(EncryptedText())
-    licence_valid_until: Mapped[date]
-    practice_start: Mapped[date]
-    certificate_number: Mapped[str | None] = mapped_column(EncryptedText())
+    name: Mapped[str] = mapped_column(Text, info=PUBLIC)
+    name_pinyin: Mapped[str] = mapped_column(Text, info=PUBLIC)
+    name_initials: Mapped[str] = mapped_column(Text, info=PUBLIC)
+    title: Mapped[str] = mapped_column(Text, info=PUBLIC)
+    title_rank: Mapped[int] = mapped_column(info=PUBLIC)
+    expertise: Mapped[str] = mapped_column(Text, default="", info=PUBLIC)
+    introduction: Mapped[str] = mapped_column(Text, default="", info=PUBLIC)
+    licence_number: Mapped[str] = mapped_column(EncryptedText(), info=PERSONAL)
+    licence_valid_until: Mapped[date] = mapped_column(info=INTERNAL)
+    practice_start: Mapped[date] = mapped_column(info=INTERNAL)
+    certificate_number: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
     identity_verified_at: Mapped[datetime | None]
-    listed: Mapped[bool] = mapped_column(default=True)
+    listed: Mapped[bool] = mapped_column(default=True, info=INTERNAL)
     created_at: Mapped[datetime]
 
     services: Mapped[list["ClinicianService"]] = relationship(
@@ -148,8 +151,8 @@ class ClinicianService(Base):
     kind: Mapped[str] = mapped_column(Text, primary_key=True)
     mode: Mapped[str] = mapped_column(Text, primary_key=True)
     hospital_id: Mapped[UUID] = hospital_column()
-    price_fen: Mapped[int]
-    enabled: Mapped[bool] = mapped_column(default=True)
+    price_fen: Mapped[int] = mapped_column(info=PUBLIC)
+    enabled: Mapped[bool] = mapped_column(default=True, info=PUBLIC)
 
 
 class FavouriteDoctor(Base):

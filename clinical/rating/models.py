@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.crypto.columns import EncryptedText
+from core.data_classes import INTERNAL, PERSONAL, SENSITIVE
 from core.db import Base, hospital_column, id_column
 
 
@@ -21,10 +22,10 @@ class Rating(Base):
     consultation_id: Mapped[UUID] = mapped_column(ForeignKey("consultations.id"), unique=True)
     doctor_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     rater_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
-    patient_name: Mapped[str] = mapped_column(EncryptedText())
-    stars: Mapped[int]
-    tags: Mapped[list[str]] = mapped_column(JSONB)
-    comment: Mapped[str] = mapped_column(EncryptedText())
+    patient_name: Mapped[str] = mapped_column(EncryptedText(), info=PERSONAL)
+    stars: Mapped[int] = mapped_column(info=INTERNAL)
+    tags: Mapped[list[str]] = mapped_column(JSONB, info=INTERNAL)
+    comment: Mapped[str] = mapped_column(EncryptedText(), info=SENSITIVE)
     at: Mapped[datetime]
 
     __table_args__ = (

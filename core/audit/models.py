@@ -8,6 +8,7 @@ from sqlalchemy import DDL, Index, String, Text, event
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.crypto.columns import EncryptedJSON
+from core.data_classes import INTERNAL, PERSONAL, SENSITIVE
 from core.db import Base, id_column
 
 
@@ -30,16 +31,16 @@ class AuditEntry(Base):
     at: Mapped[datetime]
     hospital_id: Mapped[UUID | None]
     user_id: Mapped[UUID | None]
-    role: Mapped[str | None] = mapped_column(String(32))
+    role: Mapped[str | None] = mapped_column(String(32), info=INTERNAL)
     session_id: Mapped[UUID | None]
-    action: Mapped[str] = mapped_column(String(100))
-    object_type: Mapped[str] = mapped_column(String(60))
-    object_id: Mapped[str] = mapped_column(String(100))
+    action: Mapped[str] = mapped_column(String(100), info=INTERNAL)
+    object_type: Mapped[str] = mapped_column(String(60), info=INTERNAL)
+    object_id: Mapped[str] = mapped_column(String(100), info=INTERNAL)
     patient_id: Mapped[UUID | None]
-    detail: Mapped[dict[str, Any]] = mapped_column(EncryptedJSON())
-    request_id: Mapped[str] = mapped_column(String(64))
-    address: Mapped[str] = mapped_column(String(64))
-    mac: Mapped[str] = mapped_column(Text)
+    detail: Mapped[dict[str, Any]] = mapped_column(EncryptedJSON(), info=SENSITIVE)
+    request_id: Mapped[str] = mapped_column(String(64), info=INTERNAL)
+    address: Mapped[str] = mapped_column(String(64), info=PERSONAL)
+    mac: Mapped[str] = mapped_column(Text, info=INTERNAL)
 
 
 #: Statements for a migration and for `create_all`, in order.

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.crypto.columns import EncryptedText
+from core.data_classes import INTERNAL, PERSONAL, SENSITIVE
 from core.db import Base, hospital_column, id_column
 from core.files.schemas import FileKind, FileRef
 
@@ -50,9 +51,10 @@ class File(Base):
             length=20,
             create_constraint=False,
             values_callable=_values,
-        )
+        ),
+        info=INTERNAL,
     )
-    scope: Mapped[str | None] = mapped_column(String(40))
+    scope: Mapped[str | None] = mapped_column(String(40), info=INTERNAL)
     scope_id: Mapped[UUID | None]
     kind: Mapped[FileKind] = mapped_column(
         Enum(
@@ -61,19 +63,20 @@ class File(Base):
             length=20,
             create_constraint=False,
             values_callable=_values,
-        )
+        ),
+        info=INTERNAL,
     )
-    name: Mapped[str] = mapped_column(EncryptedText())
-    content_type: Mapped[str] = mapped_column(String(100))
-    size: Mapped[int] = mapped_column(BigInteger)
-    sha256: Mapped[str] = mapped_column(String(64))
-    width: Mapped[int | None]
-    height: Mapped[int | None]
-    duration_ms: Mapped[int | None] = mapped_column(BigInteger)
-    waveform: Mapped[list[int] | None] = mapped_column(ARRAY(SmallInteger))
-    storage_key: Mapped[str] = mapped_column(Text)
-    thumbnail_key: Mapped[str | None] = mapped_column(Text)
-    thumbnail_type: Mapped[str | None] = mapped_column(String(100))
+    name: Mapped[str] = mapped_column(EncryptedText(), info=PERSONAL)
+    content_type: Mapped[str] = mapped_column(String(100), info=INTERNAL)
+    size: Mapped[int] = mapped_column(BigInteger, info=INTERNAL)
+    sha256: Mapped[str] = mapped_column(String(64), info=INTERNAL)
+    width: Mapped[int | None] = mapped_column(info=INTERNAL)
+    height: Mapped[int | None] = mapped_column(info=INTERNAL)
+    duration_ms: Mapped[int | None] = mapped_column(BigInteger, info=INTERNAL)
+    waveform: Mapped[list[int] | None] = mapped_column(ARRAY(SmallInteger), info=SENSITIVE)
+    storage_key: Mapped[str] = mapped_column(Text, info=INTERNAL)
+    thumbnail_key: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
+    thumbnail_type: Mapped[str | None] = mapped_column(String(100), info=INTERNAL)
     created_at: Mapped[datetime]
 
     def ref(self) -> FileRef:

@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from core.data_classes import INTERNAL, SENSITIVE
 from core.db import Base
 from core.errors import (
     FieldProblem,
@@ -39,9 +40,9 @@ class IdempotencyKey(Base):
     owner: Mapped[str] = mapped_column(Text, primary_key=True)
     route: Mapped[str] = mapped_column(Text, primary_key=True)
     key: Mapped[str] = mapped_column(Text, primary_key=True)
-    body_digest: Mapped[bytes] = mapped_column(LargeBinary)
-    status: Mapped[int | None]
-    answer: Mapped[bytes | None] = mapped_column(LargeBinary)
+    body_digest: Mapped[bytes] = mapped_column(LargeBinary, info=INTERNAL)
+    status: Mapped[int | None] = mapped_column(info=INTERNAL)
+    answer: Mapped[bytes | None] = mapped_column(LargeBinary, info=SENSITIVE)
     created_at: Mapped[datetime] = mapped_column(index=True)
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from core.crypto.blind_index import BLIND_INDEX_BYTES
 from core.crypto.columns import EncryptedText
+from core.data_classes import INTERNAL, PERSONAL, PUBLIC, SENSITIVE
 from core.db import Base, hospital_column, id_column
 from core.identity.roles import Role
 
@@ -39,13 +40,13 @@ class Hospital(Base):
     __tablename__ = "hospitals"
 
     id: Mapped[UUID] = id_column()
-    code: Mapped[str] = mapped_column(String(40), unique=True)
-    name: Mapped[str] = mapped_column(Text)
-    city: Mapped[str] = mapped_column(Text, default="")
-    intro: Mapped[str] = mapped_column(Text, default="")
-    time_zone: Mapped[str] = mapped_column(String(64), default="Asia/Shanghai")
-    position: Mapped[int] = mapped_column(default=0)
-    enabled: Mapped[bool] = mapped_column(default=True)
+    code: Mapped[str] = mapped_column(String(40), unique=True, info=PUBLIC)
+    name: Mapped[str] = mapped_column(Text, info=PUBLIC)
+    city: Mapped[str] = mapped_column(Text, default="", info=PUBLIC)
+    intro: Mapped[str] = mapped_column(Text, default="", info=PUBLIC)
+    time_zone: Mapped[str] = mapped_column(String(64), default="Asia/Shanghai", info=PUBLIC)
+    position: Mapped[int] = mapped_column(default=0, info=PUBLIC)
+    enabled: Mapped[bool] = mapped_column(default=True, info=INTERNAL)
     created_at: Mapped[datetime]
 
 
@@ -58,11 +59,11 @@ class Department(Base):
     id: Mapped[UUID] = id_column()
     hospital_id: Mapped[UUID] = hospital_column()
     parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("departments.id"))
-    code: Mapped[str] = mapped_column(String(40))
-    name: Mapped[str] = mapped_column(Text)
-    intro: Mapped[str] = mapped_column(Text, default="")
-    position: Mapped[int] = mapped_column(default=0)
-    enabled: Mapped[bool] = mapped_column(default=True)
+    code: Mapped[str] = mapped_column(String(40), info=PUBLIC)
+    name: Mapped[str] = mapped_column(Text, info=PUBLIC)
+    intro: Mapped[str] = mapped_column(Text, default="", info=PUBLIC)
+    position: Mapped[int] = mapped_column(default=0, info=PUBLIC)
+    enabled: Mapped[bool] = mapped_column(default=True, info=INTERNAL)
     created_at: Mapped[datetime]
 
 
@@ -77,23 +78,23 @@ class User(Base):
     __tablename__ = "users"
 
     id: Mapped[UUID] = id_column()
-    login: Mapped[str | None] = mapped_column(String(64), unique=True)
-    name: Mapped[str] = mapped_column(Text, default="")
-    phone: Mapped[str | None] = mapped_column(EncryptedText())
+    login: Mapped[str | None] = mapped_column(String(64), unique=True, info=PERSONAL)
+    name: Mapped[str] = mapped_column(Text, default="", info=PERSONAL)
+    phone: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
     phone_index: Mapped[bytes | None] = mapped_column(
-        LargeBinary(BLIND_INDEX_BYTES), unique=True, deferred=True
+        LargeBinary(BLIND_INDEX_BYTES), unique=True, deferred=True, info=PERSONAL
     )
-    password_hash: Mapped[str | None] = mapped_column(Text, deferred=True)
+    password_hash: Mapped[str | None] = mapped_column(Text, deferred=True, info=SENSITIVE)
     password_changed_at: Mapped[datetime | None]
-    real_name: Mapped[str | None] = mapped_column(EncryptedText())
-    id_number: Mapped[str | None] = mapped_column(EncryptedText(), deferred=True)
+    real_name: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
+    id_number: Mapped[str | None] = mapped_column(EncryptedText(), deferred=True, info=PERSONAL)
     id_number_index: Mapped[bytes | None] = mapped_column(
-        LargeBinary(BLIND_INDEX_BYTES), index=True, deferred=True
+        LargeBinary(BLIND_INDEX_BYTES), index=True, deferred=True, info=PERSONAL
     )
     real_name_verified_at: Mapped[datetime | None]
-    real_name_reference: Mapped[str | None] = mapped_column(Text)
+    real_name_reference: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
     avatar_file_id: Mapped[UUID | None]
-    enabled: Mapped[bool] = mapped_column(default=True)
+    enabled: Mapped[bool] = mapped_column(default=True, info=INTERNAL)
     created_at: Mapped[datetime]
 
 
@@ -129,9 +130,9 @@ class RoleAssignment(Base):
     id: Mapped[UUID] = id_column()
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     hospital_id: Mapped[UUID] = hospital_column()
-    role: Mapped[Role] = mapped_column(ROLE_TYPE)
+    role: Mapped[Role] = mapped_column(ROLE_TYPE, info=INTERNAL)
     department_id: Mapped[UUID | None] = mapped_column(ForeignKey("departments.id"), index=True)
-    title: Mapped[str] = mapped_column(Text, default="")
+    title: Mapped[str] = mapped_column(Text, default="", info=PUBLIC)
     created_at: Mapped[datetime]
 
 
@@ -146,14 +147,14 @@ class DeviceSession(Base):
     id: Mapped[UUID] = id_column()
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     hospital_id: Mapped[UUID] = hospital_column()
-    device_id: Mapped[str] = mapped_column(String(100))
-    device_name: Mapped[str] = mapped_column(String(100), default="")
-    platform: Mapped[str] = mapped_column(String(32), default="")
-    address: Mapped[str] = mapped_column(String(64), default="")
+    device_id: Mapped[str] = mapped_column(String(100), info=PERSONAL)
+    device_name: Mapped[str] = mapped_column(String(100), default="", info=PERSONAL)
+    platform: Mapped[str] = mapped_column(String(32), default="", info=INTERNAL)
+    address: Mapped[str] = mapped_column(String(64), default="", info=PERSONAL)
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
-    revoke_reason: Mapped[str | None] = mapped_column(String(40))
+    revoke_reason: Mapped[str | None] = mapped_column(String(40), info=INTERNAL)
 
 
 class RefreshToken(Base):
@@ -171,11 +172,11 @@ class RefreshToken(Base):
     )
     family_id: Mapped[UUID]
     hospital_id: Mapped[UUID] = hospital_column()
-    role: Mapped[Role] = mapped_column(ROLE_TYPE)
+    role: Mapped[Role] = mapped_column(ROLE_TYPE, info=INTERNAL)
     issued_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     used_at: Mapped[datetime | None]
-    used_agent: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    used_agent: Mapped[bytes | None] = mapped_column(LargeBinary(32), info=PERSONAL)
     successor_id: Mapped[UUID | None]
 
 
@@ -189,12 +190,12 @@ class SmsCode(Base):
     )
 
     id: Mapped[UUID] = id_column()
-    phone_index: Mapped[bytes] = mapped_column(LargeBinary(BLIND_INDEX_BYTES))
-    code_digest: Mapped[bytes] = mapped_column(LargeBinary(32))
-    address: Mapped[str] = mapped_column(String(64))
+    phone_index: Mapped[bytes] = mapped_column(LargeBinary(BLIND_INDEX_BYTES), info=PERSONAL)
+    code_digest: Mapped[bytes] = mapped_column(LargeBinary(32), info=SENSITIVE)
+    address: Mapped[str] = mapped_column(String(64), info=PERSONAL)
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
-    attempts: Mapped[int] = mapped_column(SmallInteger, default=0)
+    attempts: Mapped[int] = mapped_column(SmallInteger, default=0, info=INTERNAL)
     used_at: Mapped[datetime | None]
 
 
@@ -204,7 +205,7 @@ class LoginThrottle(Base):
     __tablename__ = "login_throttles"
 
     key: Mapped[bytes] = mapped_column(LargeBinary(BLIND_INDEX_BYTES), primary_key=True)
-    failures: Mapped[int] = mapped_column(default=0)
+    failures: Mapped[int] = mapped_column(default=0, info=INTERNAL)
     counted_since: Mapped[datetime]
     last_failed_at: Mapped[datetime]
     locked_until: Mapped[datetime | None]
@@ -218,7 +219,7 @@ class AgreementAcceptance(Base):
 
     id: Mapped[UUID] = id_column()
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
-    code: Mapped[str] = mapped_column(String(40))
-    version: Mapped[str] = mapped_column(String(20))
-    text_digest: Mapped[str] = mapped_column(String(64))
+    code: Mapped[str] = mapped_column(String(40), info=INTERNAL)
+    version: Mapped[str] = mapped_column(String(20), info=INTERNAL)
+    text_digest: Mapped[str] = mapped_column(String(64), info=INTERNAL)
     accepted_at: Mapped[datetime]

@@ -8,6 +8,7 @@ from sqlalchemy import Enum, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from core.data_classes import INTERNAL
 from core.db import Base, id_column
 from core.settings.registry import Scope
 
@@ -34,11 +35,11 @@ class SettingValue(Base):
     __table_args__ = (UniqueConstraint("key", "scope", "hospital_id", "scope_id"),)
 
     id: Mapped[UUID] = id_column()
-    key: Mapped[str] = mapped_column(String(100))
-    scope: Mapped[Scope] = mapped_column(SCOPE_TYPE)
+    key: Mapped[str] = mapped_column(String(100), info=INTERNAL)
+    scope: Mapped[Scope] = mapped_column(SCOPE_TYPE, info=INTERNAL)
     hospital_id: Mapped[UUID]
     scope_id: Mapped[UUID]
-    value: Mapped[Any] = mapped_column(JSONB(none_as_null=True))
+    value: Mapped[Any] = mapped_column(JSONB(none_as_null=True), info=INTERNAL)
     changed_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
     changed_at: Mapped[datetime]
 
@@ -50,12 +51,12 @@ class SettingChange(Base):
     __table_args__ = (Index("ix_setting_changes_key", "key", "id"),)
 
     id: Mapped[UUID] = id_column()
-    key: Mapped[str] = mapped_column(String(100))
-    scope: Mapped[Scope] = mapped_column(SCOPE_TYPE)
+    key: Mapped[str] = mapped_column(String(100), info=INTERNAL)
+    scope: Mapped[Scope] = mapped_column(SCOPE_TYPE, info=INTERNAL)
     hospital_id: Mapped[UUID]
     scope_id: Mapped[UUID]
-    old_value: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
-    value: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
-    reason: Mapped[str] = mapped_column(Text, default="")
+    old_value: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True), info=INTERNAL)
+    value: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True), info=INTERNAL)
+    reason: Mapped[str] = mapped_column(Text, default="", info=INTERNAL)
     changed_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
     at: Mapped[datetime]

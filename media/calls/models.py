@@ -7,6 +7,7 @@ from sqlalchemy import ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.crypto.columns import EncryptedText
+from core.data_classes import INTERNAL, PERSONAL
 from core.db import Base, hospital_column, id_column
 
 
@@ -22,17 +23,17 @@ class CallRow(Base):
     id: Mapped[UUID] = id_column()
     hospital_id: Mapped[UUID] = hospital_column()
     room_id: Mapped[UUID] = mapped_column(ForeignKey("rooms.id"))
-    media: Mapped[str] = mapped_column(String(16))
-    state: Mapped[str] = mapped_column(String(16))
+    media: Mapped[str] = mapped_column(String(16), info=INTERNAL)
+    state: Mapped[str] = mapped_column(String(16), info=INTERNAL)
     started_by: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     started_at: Mapped[datetime]
     ring_until: Mapped[datetime]
     answered_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
-    end_reason: Mapped[str | None] = mapped_column(String(32))
-    record: Mapped[bool]
-    worker: Mapped[str] = mapped_column(Text)
-    generation: Mapped[int] = mapped_column(default=1)
+    end_reason: Mapped[str | None] = mapped_column(String(32), info=INTERNAL)
+    record: Mapped[bool] = mapped_column(info=INTERNAL)
+    worker: Mapped[str] = mapped_column(Text, info=INTERNAL)
+    generation: Mapped[int] = mapped_column(default=1, info=INTERNAL)
     assigned_at: Mapped[datetime]
 
     __table_args__ = (
@@ -56,17 +57,17 @@ class CallParticipantRow(Base):
 
     call_id: Mapped[UUID] = mapped_column(ForeignKey("calls.id"), primary_key=True)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
-    position: Mapped[int]
-    role: Mapped[str] = mapped_column(String(32))
-    name: Mapped[str] = mapped_column(EncryptedText())
-    place: Mapped[str] = mapped_column(String(16))
-    device: Mapped[str | None] = mapped_column(String(128))
-    audio: Mapped[bool]
-    video: Mapped[bool]
+    position: Mapped[int] = mapped_column(info=INTERNAL)
+    role: Mapped[str] = mapped_column(String(32), info=INTERNAL)
+    name: Mapped[str] = mapped_column(EncryptedText(), info=PERSONAL)
+    place: Mapped[str] = mapped_column(String(16), info=INTERNAL)
+    device: Mapped[str | None] = mapped_column(String(128), info=PERSONAL)
+    audio: Mapped[bool] = mapped_column(info=INTERNAL)
+    video: Mapped[bool] = mapped_column(info=INTERNAL)
     joined_at: Mapped[datetime | None]
-    seconds: Mapped[int] = mapped_column(default=0)
+    seconds: Mapped[int] = mapped_column(default=0, info=INTERNAL)
     gone_since: Mapped[datetime | None]
-    session: Mapped[str | None] = mapped_column(String(64))
-    offer_version: Mapped[int] = mapped_column(default=0)
+    session: Mapped[str | None] = mapped_column(String(64), info=INTERNAL)
+    offer_version: Mapped[int] = mapped_column(default=0, info=INTERNAL)
 
     __table_args__ = (Index("ix_call_participants_user", "user_id"),)

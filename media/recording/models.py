@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from core.data_classes import INTERNAL, PERSONAL
 from core.db import Base, hospital_column, id_column
 
 
@@ -22,14 +23,14 @@ class RecordingRow(Base):
     hospital_id: Mapped[UUID] = hospital_column()
     room_id: Mapped[UUID] = mapped_column(ForeignKey("rooms.id"))
     call_id: Mapped[UUID] = mapped_column(ForeignKey("calls.id"), unique=True)
-    state: Mapped[str] = mapped_column(String(16))
-    note: Mapped[str | None] = mapped_column(String(32))
+    state: Mapped[str] = mapped_column(String(16), info=INTERNAL)
+    note: Mapped[str | None] = mapped_column(String(32), info=INTERNAL)
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
-    duration_ms: Mapped[int | None] = mapped_column(BigInteger)
-    progress: Mapped[float] = mapped_column(default=0.0)
-    attempts: Mapped[int] = mapped_column(default=0)
-    last_error: Mapped[str | None] = mapped_column(Text)
+    duration_ms: Mapped[int | None] = mapped_column(BigInteger, info=INTERNAL)
+    progress: Mapped[float] = mapped_column(default=0.0, info=INTERNAL)
+    attempts: Mapped[int] = mapped_column(default=0, info=INTERNAL)
+    last_error: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
     not_before: Mapped[datetime | None]
     claimed_until: Mapped[datetime | None]
     ready_at: Mapped[datetime | None]
@@ -51,7 +52,7 @@ class RecordingTakeRow(Base):
         ForeignKey("recordings.id", ondelete="CASCADE"), primary_key=True
     )
     take: Mapped[str] = mapped_column(String(64), primary_key=True)
-    bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    bytes: Mapped[int] = mapped_column(BigInteger, default=0, info=INTERNAL)
     sealed_at: Mapped[datetime | None]
 
 
@@ -64,13 +65,13 @@ class RecordingFileRow(Base):
     recording_id: Mapped[UUID] = mapped_column(
         ForeignKey("recordings.id", ondelete="CASCADE"), index=True
     )
-    kind: Mapped[str] = mapped_column(String(16))
+    kind: Mapped[str] = mapped_column(String(16), info=INTERNAL)
     user_id: Mapped[UUID | None]
-    name: Mapped[str] = mapped_column(Text)
-    content_type: Mapped[str] = mapped_column(String(64))
-    size: Mapped[int] = mapped_column(BigInteger)
-    duration_ms: Mapped[int] = mapped_column(BigInteger)
-    sha256: Mapped[str] = mapped_column(String(64))
-    storage_key: Mapped[str] = mapped_column(Text)
-    position: Mapped[int]
+    name: Mapped[str] = mapped_column(Text, info=PERSONAL)
+    content_type: Mapped[str] = mapped_column(String(64), info=INTERNAL)
+    size: Mapped[int] = mapped_column(BigInteger, info=INTERNAL)
+    duration_ms: Mapped[int] = mapped_column(BigInteger, info=INTERNAL)
+    sha256: Mapped[str] = mapped_column(String(64), info=INTERNAL)
+    storage_key: Mapped[str] = mapped_column(Text, info=INTERNAL)
+    position: Mapped[int] = mapped_column(info=INTERNAL)
     created_at: Mapped[datetime]
