@@ -28,6 +28,7 @@ from starlette.types import ASGIApp
 
 from core import logs, migrate, outbox
 from core.bus import Bus, LocalBus, PostgresBus
+from core.channels import open_channels
 from core.clock import Clock, SystemClock
 from core.config import Config
 from core.crypto.keyring import Keyring, KeyringError, install_keyring
@@ -35,10 +36,12 @@ from core.db import create_engine
 from core.http import dispatch, site
 from core.http.middleware import RequestMiddleware
 from core.jobs import JobRunner
+from core.lan import open_to_lan
 from core.modules import Modules, UnknownModules, load_modules
 from core.runtime import Runtime
 from core.storage import Storage, StorageError
 from core.supervisor import Child, ProcessFailed, Supervisor, python_command, stop_event
+from core.tls import TlsProblem
 from realtime.gateway import Gateway
 from realtime.hub import Hub
 from realtime.transport import MAX_FRAME_BYTES
@@ -272,6 +275,8 @@ async def web(config: Config) -> None:
                 log_config=None,
                 forwarded_allow_ips=config.trusted_proxies,
                 timeout_graceful_shutdown=5,
+                ssl_certfile=config.tls_certificate,
+                ssl_keyfile=config.tls_key,
             )
         )
         await server.serve()
@@ -319,7 +324,13 @@ async def sandbox(config: Config) -> None:
 
     if not config.demo:
         raise SetupProblem("The simulators run in demo mode only (ZHENJIAN_DEMO=true).")
-    await run(SandboxConfig(data_dir=config.data_dir, port=config.sandbox_port), stop_event())
+    where = SandboxConfig(
+        data_dir=config.data_dir,
+        host=config.sandbox_host,
+        port=config.sandbox_port,
+        public_url=config.sandbox_url,
+    )
+    await run(where, stop_event())
 
 
 async def migrate_database(config: Config) -> None:
@@ -379,6 +390,7 @@ async def make_keys(config: Config) -> None:
 async def check(config: Config) -> None:
     """Say what is wrong with the configuration, a line each."""
     problems = [f"Not configured: {item}" for item in missing_adapters(config)]
+    problems += [f"Channel: {item}" for item in open_channels(config)]
     problems += await _foundation_problems(config)
     for problem in problems:
         print(problem)
@@ -431,10 +443,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--version", action="version", version=f"zhenjian {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, function in COMMANDS.items():
-        commands.add_parser(name, help=(function.__doc__ or "").splitlines()[0])
-    command = parser.parse_args(arguments).command
+        command_parser = commands.add_parser(name, help=(function.__doc__ or "").splitlines()[0])
+        if name in ("serve", "demo"):
+            command_parser.add_argument(
+                "--lan", action="store_true", help="HTTPS for phones on the local network"
+            )
+    given = parser.parse_args(arguments)
+    command = given.command
     try:
         config = load_config(demo_mode=command == "demo")
+        if getattr(given, "lan", False):
+            config = serve_lan(config)
         logs.configure(config.log_level, config.log_format, command)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(COMMANDS[command](config))
@@ -460,6 +479,17 @@ def load_config(*, demo_mode: bool = False) -> Config:
         raise SetupProblem("; ".join(wrong)) from error
 
 
+def serve_lan(config: Config) -> Config:
+    """The configuration with HTTPS on the local network; children inherit it."""
+    lan = open_to_lan(config, SystemClock().now())
+    os.environ.update(lan.settings)
+    if config.demo:
+        os.environ["ZHENJIAN_SANDBOX_HOST"] = lan.settings["ZHENJIAN_HOST"]
+        os.environ["ZHENJIAN_SANDBOX_URL"] = f"http://{lan.host}:{config.sandbox_port}"
+    print(lan.say(), flush=True)
+    return load_config(demo_mode=config.demo)
+
+
 def one_line_problems() -> tuple[type[Exception], ...]:
     """Failures that need a sentence, not a trace."""
     from admin.demo.launch import DemoProblem
@@ -471,6 +501,7 @@ def one_line_problems() -> tuple[type[Exception], ...]:
         PostgresFailed,
         ProcessFailed,
         KeyringError,
+        TlsProblem,
         UnknownModules,
     )
 

@@ -44,6 +44,13 @@ class Config(BaseSettings):
     log_format: Literal["json", "console"] = Field("json", description="Form of the log lines.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info")
     relay: bool = Field(True, description="Run the outbox relay and jobs inside the web process.")
+    tls_certificate: Path | None = Field(
+        None, description="Certificate chain of the web process, PEM; else a proxy speaks TLS."
+    )
+    tls_key: Path | None = Field(None, description="Key of that certificate, PEM.")
+    tls_authority: Path | None = Field(
+        None, description="Certificate of the local authority, offered to phones (--lan)."
+    )
     trusted_proxies: str = Field("127.0.0.1", description="Addresses whose X-Forwarded-For counts.")
 
     media_host: str = Field("127.0.0.1", description="Address that the media port binds.")
@@ -62,8 +69,20 @@ class Config(BaseSettings):
         None, description="Secret between web and media workers."
     )
 
+    media_tls_certificate: Path | None = Field(
+        None, description="Certificate of the control server, or of the web process towards it."
+    )
+    media_tls_key: Path | None = Field(None, description="Key of that certificate, PEM.")
+    media_tls_authority: Path | None = Field(
+        None, description="Authority that web and media workers prove themselves to each other by."
+    )
+
+    sandbox_host: str = Field("127.0.0.1", description="Address of the simulators (demo only).")
     sandbox_port: int = Field(
         8100, ge=1, le=65535, description="Port of the simulators (demo only)."
+    )
+    sandbox_url: str | None = Field(
+        None, description="Address of the simulators for browsers (demo only)."
     )
     sms_url: str | None = Field(None, description="SMS provider.")
     sms_key: str | None = Field(None, description="Key identifier at the SMS provider.")
@@ -102,7 +121,13 @@ class Config(BaseSettings):
 
     @property
     def base_url(self) -> str:
-        return (self.public_url or f"http://127.0.0.1:{self.port}").rstrip("/")
+        return (self.public_url or self.local_url).rstrip("/")
+
+    @property
+    def local_url(self) -> str:
+        """Where the web process answers on this machine."""
+        scheme = "https" if self.tls_certificate else "http"
+        return f"{scheme}://{'[::1]' if self.host == '::' else '127.0.0.1'}:{self.port}"
 
     @property
     def storage(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,8 +16,17 @@ from typing import Any, Final
 
 import orjson
 import structlog
-from aiohttp import ClientError, ClientSession, ClientTimeout, ClientWebSocketResponse, WSMsgType
+from aiohttp import (
+    ClientError,
+    ClientSession,
+    ClientTimeout,
+    ClientWebSocketResponse,
+    TCPConnector,
+    WSMsgType,
+)
 
+from core.config import Config
+from core.tls import client_context
 from media.errors import MediaError, WorkerUnavailable, error_for
 
 log = structlog.get_logger(__name__)
@@ -254,12 +264,21 @@ class WorkerLink:
             await asyncio.sleep(_STATUS_SECONDS)
 
 
+def control_tls(config: Config) -> ssl.SSLContext | None:
+    """TLS towards workers at ``wss://`` addresses; None without an authority. Raises TlsProblem."""
+    if config.media_tls_authority is None:
+        return None
+    return client_context(
+        config.media_tls_authority, config.media_tls_certificate, config.media_tls_key
+    )
+
+
 async def _nothing(_: WorkerLink) -> None:
     """The default for who does not care."""
 
 
 class MediaWorkers:
-    """Every media worker of the installation."""
+    """Every media worker of the installation. `tls` is for workers at ``wss://`` addresses."""
 
     def __init__(
         self,
@@ -268,13 +287,17 @@ class MediaWorkers:
         on_event: EventHandler,
         on_up: LinkHandler = _nothing,
         on_lost: LinkHandler = _nothing,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._tls = tls
         self.links = [WorkerLink(url, secret, on_event, on_up, on_lost) for url in urls]
         self._session: ClientSession | None = None
 
     async def start(self) -> None:
         """Begin to connect; returns at once."""
-        self._session = ClientSession(timeout=ClientTimeout(total=None, sock_connect=3))
+        connector = TCPConnector(ssl=self._tls or True)
+        timeout = ClientTimeout(total=None, sock_connect=3)
+        self._session = ClientSession(connector=connector, timeout=timeout)
         for link in self.links:
             link.start(self._session)
 

@@ -11,6 +11,7 @@ events reach a controller in the order in which things happened. Who attaches he
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,6 +27,7 @@ from aiohttp import WSMsgType, web
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from core.config import Config
+from core.tls import server_context
 from media.errors import MediaError
 from media.operations import Operations
 from media.recording.upload import Uploader
@@ -49,10 +51,15 @@ class WorkerConfig:
     engine: EngineSettings
     control_host: str = "127.0.0.1"
     control_port: int = 0
+    control_tls: ssl.SSLContext | None = None
 
 
 def worker_config(config: Config) -> WorkerConfig:
-    """The worker's part of the process configuration; raises ValueError without a secret."""
+    """The worker's part of the process configuration.
+
+    With a certificate the control server speaks TLS, and with an authority every controller proves
+    itself by a certificate too. Raises ValueError without a secret, TlsProblem for a bad file.
+    """
     secret = config.media_secret.get_secret_value() if config.media_secret else ""
     if not secret:
         raise ValueError("ZHENJIAN_MEDIA_SECRET is not set.")
@@ -65,6 +72,15 @@ def worker_config(config: Config) -> WorkerConfig:
         ),
         control_host=config.media_control_host,
         control_port=config.media_control_port,
+        control_tls=_control_tls(config),
+    )
+
+
+def _control_tls(config: Config) -> ssl.SSLContext | None:
+    if config.media_tls_certificate is None or config.media_tls_key is None:
+        return None
+    return server_context(
+        config.media_tls_certificate, config.media_tls_key, config.media_tls_authority
     )
 
 
@@ -144,7 +160,12 @@ class Worker:
         app.router.add_get("/metrics", self._metrics)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self.config.control_host, self.config.control_port)
+        site = web.TCPSite(
+            self._runner,
+            self.config.control_host,
+            self.config.control_port,
+            ssl_context=self.config.control_tls,
+        )
         await site.start()
         self.control_port = self._runner.addresses[0][1]
 

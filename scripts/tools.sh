@@ -50,7 +50,17 @@ browser)
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium fonts-noto-cjk fontconfig >/dev/null ||
         fail "Chromium is missing: apt-get install chromium fonts-noto-cjk fontconfig"
     ;;
+tls)
+    if command -v nginx >/dev/null 2>&1 && command -v testssl >/dev/null 2>&1; then
+        exit 0
+    fi
+    echo "Installing nginx and testssl.sh …"
+    as_root apt-get update -qq || fail "nginx or testssl.sh is missing: apt-get install nginx-light testssl.sh"
+    # A policy keeps the package from starting a server of its own.
+    as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq nginx-light testssl.sh >/dev/null ||
+        fail "nginx or testssl.sh is missing: apt-get install nginx-light testssl.sh"
+    ;;
 *)
-    fail "usage: tools.sh python | which-python | node | browser"
+    fail "usage: tools.sh python | which-python | node | browser | tls"
     ;;
 esac

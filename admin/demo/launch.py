@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from core.db import create_engine
 from core.http.site import CLIENTS
 from core.postgres import EmbeddedPostgres
 from core.supervisor import Child, Supervisor, port_is_free, python_command, stop_event
+from core.tls import client_context
 
 READY_SECONDS = 60.0
 BUILT_CLIENTS = {
@@ -92,8 +94,9 @@ class Demo:
             await seed(Config(_env_file=None), self.sandbox_url)
         say("[4/4] Web")
         await self._children(environment, "web", "worker")
-        for url in (f"http://127.0.0.1:{self.config.port}/readyz", f"{self.sandbox_url}/"):
-            await until_answering(url, stop, self.supervisor)
+        trust = client_context(self.config.tls_authority) if self.config.tls_authority else None
+        await until_answering(f"{self.config.local_url}/readyz", stop, self.supervisor, trust)
+        await until_answering(f"{self.sandbox_url}/", stop, self.supervisor)
 
     async def _children(self, environment: dict[str, str], *names: str) -> None:
         for name in names:
@@ -122,6 +125,8 @@ class Demo:
             "ZHENJIAN_MEDIA_CONTROL_PORT": str(config.media_control_port),
             "ZHENJIAN_MEDIA_SECRET": secrets.token_urlsafe(24),
             "ZHENJIAN_RELAY": "false",
+            # The simulators call back over HTTPS that only the local authority vouches for.
+            **({"SSL_CERT_FILE": str(config.tls_authority)} if config.tls_authority else {}),
             "ZHENJIAN_LOG_FORMAT": config.log_format,
             "ZHENJIAN_LOG_LEVEL": config.log_level,
         }
@@ -137,10 +142,11 @@ class Demo:
 
     def _tell(self, accounts: list[Account], seconds: float) -> None:
         base = self.config.base_url
+        sandbox = self.config.sandbox_url or self.sandbox_url
         say(f"\n诊间 Zhenjian 演示环境已就绪 (ready in {seconds:.1f} s)\n")
         say(f"  患者手机端 Patient app    {base}/m/")
         say(f"  医护与管理 Console        {base}/console/")
-        say(f"  模拟器 Simulators         {self.sandbox_url}/   (短信验证码在这里 / SMS codes)")
+        say(f"  模拟器 Simulators         {sandbox}/   (短信验证码在这里 / SMS codes)")
         say(f"  接口文档 API              {base}/api/docs")
         say(f"  数据 Data                 {self.config.data_dir}")
         if self.postgres.data.parent.parent != self.config.data_dir:
@@ -155,7 +161,7 @@ def check_ports(config: Config) -> None:
     """Raise DemoProblem naming the first port that somebody else uses, and the setting for it."""
     ports = [
         ("ZHENJIAN_PORT", config.host, config.port, False),
-        ("ZHENJIAN_SANDBOX_PORT", "127.0.0.1", config.sandbox_port, False),
+        ("ZHENJIAN_SANDBOX_PORT", config.sandbox_host, config.sandbox_port, False),
         ("ZHENJIAN_MEDIA_PORT", config.media_host, config.media_port, True),
         ("ZHENJIAN_MEDIA_CONTROL_PORT", "127.0.0.1", config.media_control_port, False),
     ]
@@ -175,14 +181,16 @@ def check_clients() -> None:
             raise DemoProblem(f"The {name} client is not built: run make clients.")
 
 
-async def until_answering(url: str, stop: asyncio.Event, supervisor: Supervisor) -> None:
+async def until_answering(
+    url: str, stop: asyncio.Event, supervisor: Supervisor, trust: ssl.SSLContext | None = None
+) -> None:
     """Wait until a child answers with success. Raises DemoProblem after a minute."""
     deadline = time.monotonic() + READY_SECONDS
     timeout = aiohttp.ClientTimeout(total=2)
     async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as session:
         while not stop.is_set():
             try:
-                async with session.get(url) as response:
+                async with session.get(url, ssl=trust or True) as response:
                     if response.status == 200:
                         return
             except (aiohttp.ClientError, TimeoutError):
@@ -198,6 +206,6 @@ def remove_data(data_dir: Path) -> None:
     import shutil
 
     EmbeddedPostgres(data_dir / "postgres").remove()
-    for name in ("storage", "journal", "sandbox", "postgres"):
+    for name in ("storage", "journal", "sandbox", "postgres", "tls"):
         shutil.rmtree(data_dir / name, ignore_errors=True)
     (data_dir / "keys.json").unlink(missing_ok=True)

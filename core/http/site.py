@@ -18,6 +18,7 @@ from starlette.types import Scope
 from core import metrics, outbox
 from core.http import openapi
 from core.http import routes as typed
+from core.lan import AUTHORITY_PATH
 from core.runtime import Runtime
 
 CLIENTS = Path(__file__).resolve().parents[2] / "clients"
@@ -80,6 +81,7 @@ def build(runtime: Runtime, routes: Sequence[typed.Route], version: str) -> list
         Route("/api/openapi.json", description),
         Route("/api/docs", viewer),
         Route("/", _home),
+        *_authority(runtime.config.tls_authority),
         *_client("/console", CLIENTS / "console" / "dist"),
         *_client("/m", CLIENTS / "mobile" / "dist" / "build" / "h5"),
     ]
@@ -92,6 +94,17 @@ def _json(value: object, status: int = 200) -> Response:
 async def _home(request: Request) -> Response:
     page = CLIENTS / "home" / "index.html"
     return FileResponse(page, headers={"Cache-Control": "no-cache"})
+
+
+def _authority(certificate: Path | None) -> list[BaseRoute]:
+    """The local authority's certificate, in the form that phones offer to install."""
+    if certificate is None:
+        return []
+
+    async def authority(request: Request) -> Response:
+        return FileResponse(certificate, media_type="application/x-x509-ca-cert")
+
+    return [Route(AUTHORITY_PATH, authority)]
 
 
 def _client(prefix: str, folder: Path) -> list[BaseRoute]:

@@ -22,7 +22,7 @@ from media.calls.access import StoredCall
 from media.calls.errors import AnswerIsBad, AnswerIsStale, MediaUnavailable
 from media.calls.models import CallParticipantRow, CallRow
 from media.calls.rules import CallState, EndReason, Place
-from media.control import MediaWorkers, Offer, WorkerLink
+from media.control import MediaWorkers, Offer, WorkerLink, control_tls
 from media.errors import (
     BadAnswer,
     CallUnknown,
@@ -66,6 +66,7 @@ class Controller:
             self._on_event,
             self._on_up,
             self._on_lost,
+            control_tls(runtime.config),
         )
         self._mine: dict[str, tuple[UUID, str, list[UUID]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()

@@ -3,12 +3,15 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from core.tls import client_context, local_certificate, server_context
 from media.control import MediaWorkers
 from media.errors import (
     BadAnswer,
@@ -170,6 +173,41 @@ async def test_new_calls_go_to_the_least_loaded_worker_that_lives(tmp_path: Path
     assert media.by_url(urls[0]) is first
     await media.close()
     await workers[0].close()
+
+
+@pytest.mark.requirement("S0-N-040")
+async def test_over_tls_worker_and_controller_prove_themselves_to_each_other(
+    tmp_path: Path,
+) -> None:
+    async def nothing(*_: Any) -> None:
+        return None
+
+    house = local_certificate(tmp_path / "house", ("127.0.0.1",), datetime.now(UTC))
+    stranger = local_certificate(tmp_path / "stranger", ("127.0.0.1",), datetime.now(UTC))
+    worker = Worker(
+        replace(
+            WorkerConfig(SECRET, tmp_path, (tmp_path / "s").as_uri(), EngineSettings(port=0)),
+            control_tls=server_context(house.certificate, house.key, house.authority),
+        )
+    )
+    await worker.start()
+    url = address(worker, "/control", "wss")
+    own = client_context(house.authority, house.certificate, house.key)
+    media = MediaWorkers([url], SECRET, nothing, tls=own)
+    await media.start()
+    await media.links[0].wait_up()
+    await media.close()
+    for refused in (
+        client_context(house.authority),
+        client_context(house.authority, stranger.certificate, stranger.key),
+        client_context(stranger.authority, house.certificate, house.key),
+    ):
+        async with aiohttp.ClientSession() as session:
+            with pytest.raises(aiohttp.ClientError):
+                await session.ws_connect(
+                    url, headers={"Authorization": f"Bearer {SECRET}"}, ssl=refused
+                )
+    await worker.close()
 
 
 async def test_a_stopped_worker_seals_what_it_was_recording(tmp_path: Path) -> None:
