@@ -16,7 +16,7 @@ MOBILE := clients/mobile
 REALTIME := clients/realtime
 SHARED := $(shell find clients/realtime/src clients/design -type f 2>/dev/null)
 
-.PHONY: run test setup clients check lint types contracts unit client-tests browser format \
+.PHONY: run test setup clients check lint types contracts supply-chain unit client-tests browser format \
 	requirements clean-data clean help migration lock
 
 help: ## Say what can be made
@@ -25,7 +25,7 @@ help: ## Say what can be made
 run: setup clients ## Start the demo: everything on this machine
 	@exec $(PYTHON) -m app demo
 
-test: setup clients browser check unit client-tests ## Set up what is missing and check everything
+test: setup clients browser check supply-chain unit client-tests ## Set up what is missing and check everything
 
 check: lint types contracts ## Formatting, linting, strict typing, import contracts
 
@@ -74,6 +74,12 @@ lint: setup
 types: setup
 	@echo "Types …"
 	@$(VENV)/bin/mypy
+
+supply-chain: setup ## List the components of a release and ask whether one is known to be vulnerable
+	@echo "Components …"
+	@scripts/tools.sh node
+	@$(PYTHON) scripts/supply_chain.py sbom
+	@$(PYTHON) scripts/supply_chain.py audit
 
 contracts: setup
 	@echo "Import contracts …"
