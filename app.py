@@ -47,7 +47,14 @@ from realtime.hub import Hub
 from realtime.transport import MAX_FRAME_BYTES
 
 VERSION = "0.1.0"
-CORE_MODULES = ("core.identity", "core.audit", "core.files", "core.settings", "core.http")
+CORE_MODULES = (
+    "core.identity",
+    "core.audit",
+    "core.files",
+    "core.settings",
+    "core.alarms",
+    "core.http",
+)
 Background = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 log = structlog.get_logger(__name__)
 
