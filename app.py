@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
@@ -31,10 +32,16 @@ from core.bus import Bus, LocalBus, PostgresBus
 from core.channels import open_channels
 from core.clock import Clock, SystemClock
 from core.config import Config
+from core.crypto.follow import KeyFollower
+from core.crypto.kek import FileKek
 from core.crypto.keyring import Keyring, KeyringError, install_keyring
+from core.crypto.opening import check_kek, open_vault
+from core.crypto.opening import ready as keys_ready
+from core.crypto.vault import Vault
 from core.db import create_engine
 from core.http import dispatch, site
 from core.http.middleware import RequestMiddleware
+from core.http.protocol import GuardedProtocol
 from core.jobs import JobRunner
 from core.lan import open_to_lan
 from core.modules import Modules, UnknownModules, load_modules
@@ -48,6 +55,8 @@ from realtime.transport import MAX_FRAME_BYTES
 
 VERSION = "0.1.0"
 CORE_MODULES = (
+    "core.integrity",
+    "core.crypto",
     "core.identity",
     "core.audit",
     "core.files",
@@ -79,22 +88,38 @@ def build_runtime(
     *,
     clock: Clock | None = None,
     bus: Bus | None = None,
-    keyring: Keyring | None = None,
+    keyring: Keyring,
+    engine: AsyncEngine | None = None,
 ) -> Runtime:
     """The surroundings of every handler. Adapters of outside systems are added by `adapters`."""
     url = config.require_database()
-    ring = keyring or Keyring.load(config.keys)
-    install_keyring(ring)
+    install_keyring(keyring)
     runtime = Runtime(
         config=config,
         clock=clock or SystemClock(),
-        engine=create_engine(url, pool_size=config.database_pool),
-        keyring=ring,
+        engine=engine or create_engine(url, pool_size=config.database_pool),
+        keyring=keyring,
         storage=Storage.open(config.storage),
         bus=bus or PostgresBus(url),
         handlers=modules.handlers,
     )
     runtime.realtime = Hub(runtime)
+    return runtime
+
+
+async def open_runtime(config: Config, modules: Modules, bus: Bus | None = None) -> Runtime:
+    """A runtime with the keys of the database. Raises SetupProblem and KeyringError."""
+    clock = SystemClock()
+    engine = create_engine(config.require_database(), pool_size=config.database_pool)
+    try:
+        with database_answers():
+            require_schema(*await migrate.current(engine))
+            vault, keyring = await open_vault(config, engine, clock)
+    except BaseException:
+        await engine.dispose()
+        raise
+    runtime = build_runtime(config, modules, clock=clock, bus=bus, keyring=keyring, engine=engine)
+    runtime.provide(Vault, vault)
     return runtime
 
 
@@ -118,6 +143,7 @@ async def running(runtime: Runtime, background: list[Background]) -> AsyncIterat
     """The bus and background work of a process; the event stops the work when it is set."""
     stop = asyncio.Event()
     await runtime.bus.start()
+    background = [*background, KeyFollower(runtime, runtime.port(Vault)).run]
     tasks = [asyncio.create_task(work(stop)) for work in background]
     try:
         yield stop
@@ -246,10 +272,8 @@ async def serving_runtime(config: Config) -> tuple[Modules, Runtime]:
     if missing:
         raise SetupProblem("Not configured: " + "; ".join(missing) + ".")
     modules = all_modules(config)
-    runtime = build_runtime(config, modules)
+    runtime = await open_runtime(config, modules)
     provide_adapters(runtime)
-    with database_answers():
-        require_schema(*await migrate.current(runtime.engine))
     return modules, runtime
 
 
@@ -280,6 +304,7 @@ async def web(config: Config) -> None:
                 ws_max_size=MAX_FRAME_BYTES,
                 lifespan="off",
                 log_config=None,
+                http=GuardedProtocol,
                 forwarded_allow_ips=config.trusted_proxies,
                 timeout_graceful_shutdown=5,
                 ssl_certfile=config.tls_certificate,
@@ -346,7 +371,9 @@ async def migrate_database(config: Config) -> None:
     try:
         with database_answers():
             await migrate.upgrade(engine)
-        print("The schema is at version", (await migrate.current(engine))[0])
+            print("The schema is at version", (await migrate.current(engine))[0])
+            if config.kek == "pkcs11" or config.keys.exists():
+                await keys_ready(config, engine, SystemClock())
     finally:
         await engine.dispose()
 
@@ -363,7 +390,7 @@ async def seed_demo(config: Config, sandbox_url: str) -> None:
     """Fill an empty database with the demo hospital."""
     from admin.demo.seed import seed
 
-    runtime = build_runtime(config, all_modules(config), bus=LocalBus())
+    runtime = await open_runtime(config, all_modules(config), LocalBus())
     provide_adapters(runtime)
     try:
         await seed(runtime, sandbox_url)
@@ -390,7 +417,7 @@ async def serve(config: Config) -> None:
 
 async def make_keys(config: Config) -> None:
     """Write a fresh key file; an existing one is never touched."""
-    Keyring.create(config.keys)
+    FileKek.create_file(config.keys, SystemClock().now())
     print(f"Wrote {config.keys}: keep a copy apart from the backup of the database.")
 
 
@@ -409,7 +436,7 @@ async def check(config: Config) -> None:
 async def _foundation_problems(config: Config) -> list[str]:
     problems = []
     try:
-        Keyring.load(config.keys)
+        check_kek(config)
     except KeyringError as error:
         problems.append(f"Keys: {error}")
     try:

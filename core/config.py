@@ -40,6 +40,14 @@ class Config(BaseSettings):
     key_file: Path | None = Field(
         None, description="Key file, mode 0600; default: data_dir/keys.json."
     )
+    kek: Literal["file", "pkcs11"] = Field(
+        "file", description="Where new key-encryption keys are made: key file or hardware module."
+    )
+    pkcs11_module: Path | None = Field(None, description="The module's PKCS#11 library, *.so.")
+    pkcs11_token: str = Field("zhenjian", description="Label of the token in that module.")
+    pkcs11_pin: SecretStr | None = Field(None, description="PIN of the token's user.")
+    pkcs11_pin_file: Path | None = Field(None, description="File that holds the PIN, mode 0600.")
+    pkcs11_label: str = Field("zhenjian-kek", description="Label of the keys in the token.")
     modules: str = Field("", description="Modules served here, comma separated; empty: all.")
     log_format: Literal["json", "console"] = Field("json", description="Form of the log lines.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info")
@@ -52,6 +60,27 @@ class Config(BaseSettings):
         None, description="Certificate of the local authority, offered to phones (--lan)."
     )
     trusted_proxies: str = Field("127.0.0.1", description="Addresses whose X-Forwarded-For counts.")
+
+    redis_url: SecretStr | None = Field(
+        None, description="redis://…: rate limits counted for all processes together."
+    )
+    rate_limits: bool = Field(True, description="Count and refuse floods; off for load tests.")
+    requests_at_once: int = Field(
+        256, ge=8, le=10_000, description="Requests that one web process works on at once."
+    )
+    internal_hosts: str = Field(
+        "",
+        description="Hosts and networks that addresses out of data may lead to, comma separated.",
+    )
+    scanner: Literal["off", "required"] = Field(
+        "off", description="Whether uploads must be scanned for viruses."
+    )
+    scanner_url: str | None = Field(
+        None, description="clamd: tcp://host:3310 or unix:///run/clamav/clamd.ctl."
+    )
+    scanner_wait: float = Field(
+        10.0, ge=0, le=120, description="Seconds that an upload waits for the scanner to come back."
+    )
 
     media_host: str = Field("127.0.0.1", description="Address that the media port binds.")
     media_port: int = Field(8200, ge=1, le=65535, description="UDP port of the media worker.")

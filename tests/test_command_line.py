@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from core.crypto.keyring import Keyring
+from core.crypto.kek import FileKek
 from tests.support.demo import ROOT, free_port
 
 
@@ -86,7 +86,7 @@ def test_keys_are_written_once_and_privately(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     assert path.stat().st_mode & 0o077 == 0
     before = path.read_bytes()
-    assert Keyring.load(path) is not None
+    assert len(FileKek.load(path).versions()) == 1
     again = zhenjian("keys", folder=tmp_path)
     assert again.returncode == 2
     assert one_line(again.stderr)

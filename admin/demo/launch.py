@@ -16,8 +16,10 @@ import asyncpg
 
 from clinical.sandbox.keys import demo_settings
 from core import migrate
+from core.clock import SystemClock
 from core.config import Config
-from core.crypto.keyring import Keyring
+from core.crypto.kek import FileKek
+from core.crypto.opening import ready as keys_ready
 from core.db import create_engine
 from core.http.site import CLIENTS
 from core.postgres import EmbeddedPostgres
@@ -81,7 +83,8 @@ class Demo:
     async def _start(self, seed: Seed, stop: asyncio.Event) -> None:
         say("[1/4] PostgreSQL")
         self.config.data_dir.mkdir(parents=True, exist_ok=True)
-        Keyring.load_or_create(self.config.keys, may_create=True)
+        if self.config.kek == "file" and not self.config.keys.exists():
+            FileKek.create_file(self.config.keys, SystemClock().now())
         environment = self._environment()
         await asyncio.to_thread(self.postgres.start)
         say("[2/4] Schema")
@@ -137,6 +140,7 @@ class Demo:
             present, newest = await migrate.current(engine)
             if present != newest:
                 await migrate.upgrade(engine)
+            await keys_ready(self.config, engine, SystemClock())
         finally:
             await engine.dispose()
 
@@ -208,4 +212,5 @@ def remove_data(data_dir: Path) -> None:
     EmbeddedPostgres(data_dir / "postgres").remove()
     for name in ("storage", "journal", "sandbox", "postgres", "tls"):
         shutil.rmtree(data_dir / name, ignore_errors=True)
-    (data_dir / "keys.json").unlink(missing_ok=True)
+    for name in ("keys.json", "keys.json.kek", "keys.json.old"):
+        (data_dir / name).unlink(missing_ok=True)

@@ -1,133 +1,184 @@
-"""The key file: versioned keys per purpose, readable by its owner alone.
+"""The keys of one installation as a process holds them, and which of them writes.
 
-The file is JSON:
+Every ciphertext, MAC and token names the key that made it, so old keys stay for reading while the
+current one writes. Data, row and file keys belong to a hospital and a period; where a hospital has
+none yet, the group's key writes. The keys come from the database, wrapped (`core.crypto.vault`);
+`create`, `load` and `save` speak the key file of earlier versions, JSON of mode 0600:
 `{"format": "zhenjian-keyring-1", "purposes": {"data": {"current": "d1", "keys": {"d1":
 {"created_at": "2026-11-21T00:00:00+00:00", "key": "<base64>"}}}, ...}}`.
-
-Every ciphertext, MAC and token names the key that made it, so old keys stay in the file for
-reading while the current one writes. A later key service replaces the file by implementing the
-same four methods: `current`, `find`, `key_ids`, `derive`.
 """
 
 import base64
 import binascii
-import json
-import os
 import secrets
-import stat
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+from uuid import UUID
 
-from core.crypto.sm import SM4_KEY_BYTES, derive_key
+from core.crypto.keys import (
+    KEY_BYTES,
+    Key,
+    KeyringError,
+    Purpose,
+    UnknownKeyError,
+    fresh_secret,
+)
+from core.crypto.private_file import read_private_json, write_private_json
+from core.crypto.sm import derive_key
+
+__all__ = ["Key", "Keyring", "KeyringError", "Purpose", "UnknownKeyError"]
 
 FORMAT = "zhenjian-keyring-1"
+# Derived keys are few by nature; a label that varies without end must not fill the memory.
+_MOST_DERIVED = 4096
+
+Clock = Callable[[], datetime]
+#: Called with the id of an unknown key; returns whether the keys were read anew.
+OnMissing = Callable[[str], bool]
 
 
-class Purpose(StrEnum):
-    """What a key may be used for; one key never serves two purposes."""
-
-    DATA = "data"
-    INDEX = "index"
-    ROW = "row"
-    TICKET = "ticket"
-    TOKEN = "token"  # noqa: S105 - a purpose, no secret
-
-
-_KEY_BYTES: dict[Purpose, int] = {
-    Purpose.DATA: SM4_KEY_BYTES,
-    Purpose.INDEX: 32,
-    Purpose.ROW: 32,
-    Purpose.TICKET: 32,
-    Purpose.TOKEN: 32,
-}
-
-
-class KeyringError(Exception):
-    """The key file is missing, unreadable, open to others or damaged; the text says which."""
-
-
-class UnknownKeyError(Exception):
-    """Something was made with a key that this keyring does not hold."""
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """One key: its id as written next to what it protects, and its secret bytes."""
+class _Held:
+    """One consistent set of keys; replaced as a whole."""
 
-    id: str
-    secret: bytes
-    created_at: datetime
+    keys: Mapping[Purpose, Mapping[str, Key]]
+    #: For each purpose and owner those that may write, latest first.
+    writers: Mapping[tuple[Purpose, UUID | None], tuple[Key, ...]]
 
-    def __repr__(self) -> str:
-        return f"Key(id={self.id!r})"
+    @classmethod
+    def of(cls, keys: Mapping[Purpose, Mapping[str, Key]]) -> Self:
+        writers: dict[tuple[Purpose, UUID | None], list[Key]] = defaultdict(list)
+        for purpose, found in keys.items():
+            for key in found.values():
+                if key.writes:
+                    writers[purpose, key.hospital_id].append(key)
+        since_ever = datetime.min.replace(tzinfo=UTC)
+        for each in writers.values():
+            each.sort(key=lambda key: (key.active_from or since_ever, key.created_at), reverse=True)
+        return cls(keys, {place: tuple(each) for place, each in writers.items()})
 
 
 class Keyring:
     """All keys of one installation, held in memory for the life of the process."""
 
-    def __init__(self, keys: Mapping[Purpose, Mapping[str, Key]], current: Mapping[Purpose, str]):
-        self._keys = {purpose: dict(found) for purpose, found in keys.items()}
-        self._current = dict(current)
+    def __init__(
+        self,
+        keys: Mapping[Purpose, Mapping[str, Key]],
+        current: Mapping[Purpose, str] | None = None,
+        clock: Clock = _utc_now,
+    ) -> None:
+        """`current` names the one writer of a purpose; without it the keys say who writes."""
+        self._clock = clock
         self._derived: dict[tuple[Purpose, str, str, int], bytes] = {}
+        self._on_missing: OnMissing | None = None
+        if current is not None:
+            keys = {
+                purpose: {
+                    key.id: replace(key, writes=key.id == current.get(purpose))
+                    for key in found.values()
+                }
+                for purpose, found in keys.items()
+            }
+        self._held = _Held({}, {})
+        self.hold(keys)
+
+    def hold(self, keys: Mapping[Purpose, Mapping[str, Key]]) -> None:
+        """Hold these keys from now on; raises `KeyringError` when a purpose has no writer."""
+        held = _Held.of({purpose: dict(found) for purpose, found in keys.items()})
         for purpose in Purpose:
-            if self._current.get(purpose) not in self._keys.get(purpose, {}):
+            # Files of the time before stored files were encrypted lack that purpose.
+            if purpose is not Purpose.FILE and not held.writers.get((purpose, None)):
                 raise KeyringError(f"The keyring has no current key for '{purpose}'.")
+        self._held = held
+
+    def when_missing(self, look: OnMissing) -> None:
+        """Have `look` called, synchronously, before a key counts as unknown."""
+        self._on_missing = look
 
     def __repr__(self) -> str:
-        return f"Keyring({', '.join(f'{p}={k}' for p, k in self._current.items())})"
+        counts = ", ".join(f"{p}={len(found)}" for p, found in self._held.keys.items())
+        return f"Keyring({counts})"
 
-    def current(self, purpose: Purpose) -> Key:
-        """The key that writes."""
-        return self._keys[purpose][self._current[purpose]]
+    def current(self, purpose: Purpose, hospital_id: UUID | None = None) -> Key:
+        """The key that writes for a hospital; the group's where the hospital has none yet."""
+        if hospital_id is not None and purpose.of_hospitals:
+            found = self._writer(purpose, hospital_id)
+            if found is not None:
+                return found
+        found = self._writer(purpose, None)
+        if found is None:
+            raise KeyringError(f"The keyring has no current key for '{purpose}'.")
+        return found
+
+    def _writer(self, purpose: Purpose, hospital_id: UUID | None) -> Key | None:
+        now: datetime | None = None
+        for key in self._held.writers.get((purpose, hospital_id), ()):
+            if key.active_from is None:
+                return key
+            now = now or self._clock()
+            if key.active_from <= now:
+                return key
+        return None
 
     def find(self, purpose: Purpose, key_id: str) -> Key:
         """The key with this id, current or old; raises `UnknownKeyError`."""
-        try:
-            return self._keys[purpose][key_id]
-        except KeyError as error:
-            raise UnknownKeyError(f"No key '{key_id}' for '{purpose}'.") from error
+        found = self._held.keys.get(purpose, {}).get(key_id)
+        if found is None and self._on_missing is not None and self._on_missing(key_id):
+            found = self._held.keys.get(purpose, {}).get(key_id)
+        if found is None:
+            raise UnknownKeyError(f"No key '{key_id}' for '{purpose}'.")
+        return found
 
     def key_ids(self, purpose: Purpose) -> list[str]:
         """All key ids of a purpose, oldest first."""
-        return sorted(
-            self._keys[purpose],
-            key=lambda key_id: self._keys[purpose][key_id].created_at,
-        )
+        found = self._held.keys.get(purpose, {})
+        return sorted(found, key=lambda key_id: found[key_id].created_at)
+
+    def all_keys(self) -> Iterable[tuple[Purpose, Key]]:
+        """Every key with its purpose, oldest first."""
+        for purpose in Purpose:
+            for key_id in self.key_ids(purpose):
+                yield purpose, self._held.keys[purpose][key_id]
 
     def derive(
         self, purpose: Purpose, label: str, length: int = 32, key_id: str | None = None
     ) -> bytes:
         """A key for one labelled use below a purpose, e.g. one blind index.
 
-        Uses the current key, or the one named by `key_id`.
+        Uses the group's current key, or the one named by `key_id`.
         """
         key = self.current(purpose) if key_id is None else self.find(purpose, key_id)
         place = (purpose, key.id, label, length)
         found = self._derived.get(place)
         if found is None:
+            if len(self._derived) >= _MOST_DERIVED:
+                self._derived.clear()
             found = self._derived[place] = derive_key(key.secret, label, length)
         return found
 
     def with_new_key(self, purpose: Purpose, now: datetime) -> "Keyring":
         """The same keyring with a fresh current key for `purpose`; the old ones still read."""
-        keys = {each: dict(found) for each, found in self._keys.items()}
-        fresh = _new_key(purpose, len(keys[purpose]) + 1, now)
-        keys[purpose][fresh.id] = fresh
-        return Keyring(keys, {**self._current, purpose: fresh.id})
+        keys = {each: dict(found) for each, found in self._held.keys.items()}
+        fresh = _new_key(purpose, len(keys.get(purpose, {})) + 1, now)
+        old = {key_id: replace(key, writes=False) for key_id, key in keys.get(purpose, {}).items()}
+        return Keyring({**keys, purpose: {**old, fresh.id: fresh}}, clock=self._clock)
+
+    # --- The key file of earlier versions --------------------------------------------------------
 
     @classmethod
     def generate(cls, now: datetime | None = None) -> "Keyring":
-        """A keyring with one fresh key per purpose, in memory only."""
-        moment = now or datetime.now(UTC)
+        """A keyring with one fresh key of the group per purpose, in memory only."""
+        moment = now or _utc_now()
         keys = {purpose: _new_key(purpose, 1, moment) for purpose in Purpose}
-        return cls(
-            {purpose: {key.id: key} for purpose, key in keys.items()},
-            {purpose: key.id for purpose, key in keys.items()},
-        )
+        return cls({purpose: {key.id: key} for purpose, key in keys.items()})
 
     @classmethod
     def create(cls, path: Path, now: datetime | None = None) -> "Keyring":
@@ -137,39 +188,27 @@ class Keyring:
         the data.
         """
         keyring = cls.generate(now)
-        keyring._write(path, exclusive=True)
+        write_private_json(path, keyring._document(), exclusive=True)
         return keyring
 
     @classmethod
     def load(cls, path: Path) -> "Keyring":
         """Read a key file; raises `KeyringError` naming the file and what to do about it."""
         try:
-            status = path.stat()
+            document = read_private_json(path)
         except FileNotFoundError as error:
             raise KeyringError(
                 f"The key file {path} is missing. Restore it from the backup, or create a new one "
                 "with 'zhenjian keys' when this installation has no data yet."
             ) from error
-        except OSError as error:
-            raise KeyringError(f"The key file {path} cannot be read: {error.strerror}.") from error
-        if stat.S_IMODE(status.st_mode) & 0o077:
-            raise KeyringError(f"The key file {path} is open to other users. Run: chmod 600 {path}")
         try:
-            return cls._parse(json.loads(path.read_text("utf-8")))
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            binascii.Error,
-        ) as error:
+            return cls._parse(document)
+        except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
             raise KeyringError(f"The key file {path} is damaged: {error}.") from error
-        except OSError as error:
-            raise KeyringError(f"The key file {path} cannot be read: {error.strerror}.") from error
 
     @classmethod
     def load_or_create(cls, path: Path, *, may_create: bool) -> "Keyring":
-        """Load the file; create it on the first start where that is allowed (the demo)."""
+        """Load the file; create it on the first start where that is allowed."""
         if may_create and not path.exists():
             try:
                 return cls.create(path)
@@ -181,62 +220,39 @@ class Keyring:
 
     def save(self, path: Path) -> None:
         """Replace an existing key file atomically, e.g. after `with_new_key`."""
-        self._write(path, exclusive=False)
-
-    def _write(self, path: Path, *, exclusive: bool) -> None:
-        partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(self._document(), file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            if exclusive:
-                # A hard link fails when the name exists and appears complete at once.
-                os.link(partial, path)
-            else:
-                os.replace(partial, path)
-        except FileExistsError as error:
-            raise KeyringError(f"The key file {path} exists already; it is kept.") from error
-        except OSError as error:
-            raise KeyringError(
-                f"The key file {path} cannot be written: {error.strerror}."
-            ) from error
-        finally:
-            partial.unlink(missing_ok=True)
+        write_private_json(path, self._document(), exclusive=False)
 
     def _document(self) -> dict[str, Any]:
-        return {
-            "format": FORMAT,
-            "purposes": {
-                purpose.value: {
-                    "current": self._current[purpose],
-                    "keys": {
-                        key.id: {
-                            "created_at": key.created_at.isoformat(),
-                            "key": base64.b64encode(key.secret).decode(),
-                        }
-                        for key in found.values()
-                    },
-                }
-                for purpose, found in self._keys.items()
-            },
-        }
+        purposes: dict[str, Any] = {}
+        for purpose, found in self._held.keys.items():
+            of_group = [key for key in found.values() if key.hospital_id is None]
+            if len(of_group) != len(found):
+                raise KeyringError("Keys of hospitals have no place in a key file.")
+            purposes[purpose.value] = {
+                "current": self.current(purpose).id,
+                "keys": {
+                    key.id: {
+                        "created_at": key.created_at.isoformat(),
+                        "key": base64.b64encode(key.secret).decode("ascii"),
+                    }
+                    for key in of_group
+                },
+            }
+        return {"format": FORMAT, "purposes": purposes}
 
     @classmethod
-    def _parse(cls, document: dict[str, Any]) -> "Keyring":
+    def _parse(cls, document: Any) -> "Keyring":
         if document["format"] != FORMAT:
             raise ValueError(f"unknown format '{document['format']}'")
         keys: dict[Purpose, dict[str, Key]] = {}
         current: dict[Purpose, str] = {}
-        for name, entry in document["purposes"].items():
+        for name, group in document["purposes"].items():
             purpose = Purpose(name)
-            current[purpose] = entry["current"]
+            current[purpose] = group["current"]
             keys[purpose] = {}
-            for key_id, fields in entry["keys"].items():
+            for key_id, fields in group["keys"].items():
                 secret = base64.b64decode(fields["key"], validate=True)
-                if len(secret) != _KEY_BYTES[purpose]:
+                if len(secret) != KEY_BYTES[purpose]:
                     raise ValueError(f"key '{key_id}' has {len(secret)} bytes")
                 created_at = datetime.fromisoformat(fields["created_at"])
                 keys[purpose][key_id] = Key(key_id, secret, created_at)
@@ -246,14 +262,14 @@ class Keyring:
 def _new_key(purpose: Purpose, number: int, now: datetime) -> Key:
     # The random part keeps ids apart when two copies of a key file are both rotated.
     key_id = f"{purpose.value[0]}{number}{secrets.token_hex(2)}"
-    return Key(key_id, secrets.token_bytes(_KEY_BYTES[purpose]), now)
+    return Key(key_id, fresh_secret(purpose), now)
 
 
 _installed: Keyring | None = None
 
 
 def install_keyring(keyring: Keyring) -> None:
-    """Make `keyring` the one that encrypted columns of this process use."""
+    """Make `keyring` the one that encrypted columns and stored files of this process use."""
     global _installed
     _installed = keyring
 
