@@ -89,6 +89,24 @@ class BodyTooLarge(ProblemError):
     code, status, title = "body_too_large", 413, "提交的内容过大"
 
 
+class BodyTooSlow(ProblemError):
+    code, status, title = "body_too_slow", 408, "网络过慢，提交未完成，请重试"
+
+
+class RequestTimedOut(ProblemError):
+    """The handler's time ran out; its transaction was rolled back."""
+
+    code, status, title = "timed_out", 503, "处理时间过长，请稍后再试"
+
+
+class UriTooLong(ProblemError):
+    code, status, title = "uri_too_long", 414, "请求地址过长"
+
+
+class HeadersTooLarge(ProblemError):
+    code, status, title = "headers_too_large", 431, "请求头过大"
+
+
 class UnsupportedMediaType(ProblemError):
     code, status, title = "unsupported_media_type", 415, "请求的内容类型不受支持"
 

@@ -4,6 +4,10 @@ A gateway owns an :class:`OutsideClient` for its system and translates protocol 
 The client never retries a call that is not idempotent: an unanswered call may have been carried
 out, so it raises :class:`OutsideUnavailable` and the caller asks again under the same business
 number.
+
+A client connects to the host and port of its base URL and to nothing else, follows no redirect and
+reads a bounded answer. Its circuit breaker refuses calls at once while the system is known to be
+dead. Addresses that come out of data are the business of :mod:`core.defence.forgery`.
 """
 
 from __future__ import annotations
@@ -21,6 +25,8 @@ import orjson
 import stamina
 from yarl import URL
 
+from core.defence.breaker import Breaker
+
 
 class OutsideError(Exception):
     """A call to an outside system did not give an answer that can be used."""
@@ -33,6 +39,14 @@ class OutsideError(Exception):
 
 class OutsideUnavailable(OutsideError):
     """No answer, or a server error: whether the call was carried out is unknown."""
+
+
+class OutsideNotCalled(OutsideUnavailable):
+    """The breaker is open: no call was made, and none will be for `retry_in` seconds."""
+
+    def __init__(self, system: str, retry_in: float) -> None:
+        super().__init__(system, "not called, the breaker is open")
+        self.retry_in = retry_in
 
 
 class OutsideRefused(OutsideError):
@@ -85,9 +99,11 @@ class OutsideClient:
         timeout: float = 8.0,
         attempts: int = 3,
         max_body: int = 64 * 1024 * 1024,
+        breaker: Breaker | None = None,
     ) -> None:
         self.system = system
         self.base_url = base_url.rstrip("/")
+        self.breaker = breaker or Breaker(system)
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._attempts = attempts
         self._max_body = max_body
@@ -119,17 +135,49 @@ class OutsideClient:
     ) -> Reply:
         """One request, one answer, whatever its status below 500.
 
-        `target` is a path with its query, or an absolute URL that the system itself handed out.
-        Raises OutsideUnavailable on a timeout, a broken connection or a 5xx.
+        `target` is a path with its query, or an absolute URL below the same host and port that the
+        system itself handed out. Raises OutsideGarbled for any other, OutsideUnavailable on a
+        timeout, a broken connection or a 5xx, and OutsideNotCalled while the breaker is open.
         """
-        url = target if "://" in target else self.base_url + target
+        url = self._own_url(target)
+        wait = self.breaker.admit()
+        if wait:
+            raise OutsideNotCalled(self.system, wait)
+        outcome = self.breaker.abandoned
+        try:
+            reply = await self._request(method, url, headers, body)
+            outcome = self.breaker.succeeded
+        except OutsideUnavailable:
+            outcome = self.breaker.failed
+            raise
+        except OutsideError:
+            outcome = self.breaker.succeeded
+            raise
+        finally:
+            outcome()
+        return reply
+
+    def _own_url(self, target: str) -> URL:
+        """The whole address of a call, not requoted: its signature covers it as it stands."""
+        try:
+            url = URL(target if _is_absolute(target) else self.base_url + target, encoded=True)
+            base = URL(self.base_url)
+            same = (url.scheme, url.host, url.port) == (base.scheme, base.host, base.port)
+        except ValueError as error:
+            raise OutsideGarbled(self.system, "the address cannot be read") from error
+        if not same or url.user is not None:
+            raise OutsideGarbled(self.system, "the address leads elsewhere")
+        return url
+
+    async def _request(
+        self, method: str, url: URL, headers: Mapping[str, str] | None, body: bytes
+    ) -> Reply:
         if self._session is None or self._session.closed:
             self._session = aiohttp.ClientSession(timeout=self._timeout, trust_env=False)
         try:
             async with self._session.request(
                 method,
-                # The signature covers the target as it stands, so nothing may be requoted.
-                URL(url, encoded=True),
+                url,
                 data=body or None,
                 headers=dict(headers or {}),
                 allow_redirects=False,
@@ -152,7 +200,7 @@ class OutsideClient:
     ) -> Reply:
         """Like `call`, tried again with backoff. Only for what may safely happen twice."""
         async for attempt in stamina.retry_context(
-            on=OutsideUnavailable, attempts=self._attempts, timeout=30, wait_initial=0.2
+            on=_worth_repeating, attempts=self._attempts, timeout=30, wait_initial=0.2
         ):
             with attempt:
                 return await self.call(method, target, headers=headers, body=body)
@@ -165,6 +213,14 @@ class OutsideClient:
             if len(content) > self._max_body:
                 raise OutsideGarbled(self.system, "answer is too large")
         return bytes(content)
+
+
+def _is_absolute(target: str) -> bool:
+    return target.lower().startswith(("http://", "https://"))
+
+
+def _worth_repeating(error: Exception) -> bool:
+    return isinstance(error, OutsideUnavailable) and not isinstance(error, OutsideNotCalled)
 
 
 def signed_json(

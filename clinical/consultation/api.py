@@ -30,6 +30,7 @@ from clinical.consultation.schemas import (
 )
 from clinical.consultation.viewers import may_see_files
 from clinical.cursors import cut, read_moment
+from core.defence.kinds import Kind
 from core import audit
 from core.files.access import register_viewer
 from core.http import ANY_ROLE, Context, Page, Routes
@@ -165,6 +166,7 @@ async def listed(
     q: str | None = None,
     patient_id: UUID | None = None,
     doctor_id: UUID | None = None,
+    limit=Kind.EXPORT,
     from_: Annotated[date | None, Field(alias="from")] = None,
     to: date | None = None,
     cursor: str | None = None,

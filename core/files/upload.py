@@ -22,6 +22,7 @@ from core.files.limits import Limits, limits_for
 from core.files.models import File, Purpose
 from core.files.recognise import Recognised, recognise
 from core.files.schemas import FileKind
+from core.http.body import paced, refuse_encoded
 from core.ids import new_id
 from core.storage import StorageError
 
@@ -92,6 +93,7 @@ async def _receive(request: Request, limits: Limits, folder: Path) -> Received:
     content_type = request.headers.get("content-type", "")
     if not content_type.lower().startswith("multipart/form-data"):
         raise UploadMalformed("请使用 multipart/form-data 上传。")
+    refuse_encoded(request)
     most = limits.largest(None) + FORM_OVERHEAD
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > most:
@@ -112,7 +114,7 @@ async def _receive(request: Request, limits: Limits, folder: Path) -> Received:
 
 async def _bounded(request: Request, most: int) -> AsyncGenerator[bytes, None]:
     size = 0
-    async for chunk in request.stream():
+    async for chunk in paced(request):
         size += len(chunk)
         if size > most:
             raise FileTooLarge()
@@ -179,6 +181,7 @@ async def _convert(
         recognised,
         target,
         square=received.purpose is Purpose.AVATAR,
+        ink=received.purpose is Purpose.SIGNATURE,
         max_seconds=limits.media_seconds,
     )
     # Only now is it known whether the container held a video.
