@@ -56,7 +56,21 @@ log = structlog.get_logger(__name__)
 MAX_CONNECTIONS = 20_000
 SWEEP_SECONDS = 2.0
 #: Codes with which a connection is refused or ended; others are told as `unauthenticated`.
-REFUSALS = frozenset({"token_expired", "session_revoked", "unauthenticated", "overloaded"})
+REFUSALS = frozenset(
+    {
+        "token_expired",
+        "session_revoked",
+        "session_idle",
+        "session_over",
+        "second_factor_required",
+        "password_change_required",
+        "unauthenticated",
+        "overloaded",
+    }
+)
+
+#: What sockets of a session that has ended by itself are told.
+ENDINGS = {"idle": "session_idle", "over": "session_over"}
 
 
 class Gateway:
@@ -274,8 +288,9 @@ class Gateway:
     # ---- sessions ----------------------------------------------------------------------------
 
     async def _on_revoked(self, payload: dict[str, Any]) -> None:
+        code = ENDINGS.get(str(payload.get("reason")), "session_revoked")
         for connection in self.connections.of_session(UUID(payload["session_id"])):
-            connection.drop("session_revoked")
+            connection.drop(code)
 
     async def _on_user_changed(self, payload: dict[str, Any]) -> None:
         """Somebody's roles, name or standing changed: ask again who his sockets are."""

@@ -20,6 +20,11 @@ Answer = Callable[[World, dict[str, Any]], Response]
 
 TEMPLATES = {
     "login_code": "您的登录验证码是 {code}，5 分钟内有效，请勿告诉他人。",
+    "second_factor_code": "您正在验证身份，验证码是 {code}，5 分钟内有效，请勿告诉他人。",
+    "signing_pin_code": "您正在重置签名密码，验证码是 {code}，5 分钟内有效，请勿告诉他人。",
+    "bind_code": "您正在绑定登录方式，验证码是 {code}，5 分钟内有效，请勿告诉他人。",
+    "new_login": "您的账号于 {time} 在新的设备或地点登录。如非本人操作，请立即登录后修改密码。",
+    "account_locked": "您的账号因多次登录失败被暂停登录 {minutes} 分钟。如非本人操作，请联系医院。",
     "notice": "您有一条新的提醒，请登录查看。",
 }
 CHECK_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)

@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 import orjson
 import structlog
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.routing import Route as StarletteRoute
 
-from core.defence.kinds import Kind
-from core.defence.limits import RequestLimits
-from core.defence.load import LoadGate, Overburdened
-from core.defence.metrics import TIMED_OUT
 from core.errors import (
+    BodyTooLarge,
     Forbidden,
     InvalidRequest,
     MalformedRequest,
     MethodNotAllowed,
     NotFound,
     ProblemError,
-    RequestTimedOut,
     Unauthenticated,
     UnsupportedMediaType,
 )
 from core.http import idempotency
-from core.http.body import read_body
 from core.http.context import Context
 from core.http.messages import field_problems
 from core.http.routes import Route
@@ -44,6 +35,8 @@ from core.identity.sessions import authenticate
 from core.runtime import Runtime
 
 log = structlog.get_logger(__name__)
+
+IDLE_HEADER = "x-idle"
 
 
 def build_routes(runtime: Runtime, routes: Sequence[Route]) -> list[BaseRoute]:
@@ -73,9 +66,6 @@ def _starlette_route(runtime: Runtime, path: str, methods: Mapping[str, Route]) 
             return problem_response(error, request)
         except DBAPIError as error:
             if not _is_bad_data(error):
-        except PoolTimeout:
-            log.error("database_pool_exhausted", path=path)
-            return problem_response(Overburdened(retry_after=5), request)
                 raise
             log.warning("data_refused_by_database", path=path, error=str(error.orig))
             return problem_response(InvalidRequest(), request)
@@ -122,13 +112,9 @@ async def on_unexpected(request: Request, error: Exception) -> Response:
 async def _handle(runtime: Runtime, route: Route, request: Request) -> Response:
     caller = await _authenticate(runtime, route, request)
     arguments = _path_arguments(route, request) | _query_arguments(route, request)
-    limits, address = RequestLimits.of(runtime), request.client.host if request.client else ""
-    await limits.check_address(address, route.limits.kind)
     if "room_id" in arguments:
-    user_id = caller.user_id if caller is not None else None
-    await limits.check(runtime, route.limits, route.name, user_id, address)
         structlog.contextvars.bind_contextvars(room=str(arguments["room_id"]))
-    raw = await read_body(request, route.max_body) if route.max_body else b""
+    raw = await _read_body(route, request) if route.max_body else b""
     if route.body is not None:
         arguments["body"] = _parse_body(route, request, raw)
     if route.wants_raw_body:
@@ -136,34 +122,6 @@ async def _handle(runtime: Runtime, route: Route, request: Request) -> Response:
     context = Context(request, runtime, request.state.request_id, caller)
     if route.idempotent:
         return await _run_idempotent(runtime, route, context, arguments, raw)
-    with _place(runtime, route, user_id):
-        return await _in_time(route, _carry_out(runtime, route, context, arguments, raw))
-
-
-def _place(runtime: Runtime, route: Route, user_id: UUID | None) -> AbstractContextManager[None]:
-    gate = LoadGate.of(runtime)
-    if route.limits.kind is Kind.UPLOAD:
-        return gate.enter_upload(user_id)
-    return gate.enter(route.gives_way)
-
-
-async def _in_time(route: Route, work: Coroutine[Any, Any, Response]) -> Response:
-    """What the work returns; when its time runs out it is cancelled, which rolls back."""
-    limit = asyncio.timeout(route.seconds)
-    try:
-        async with limit:
-            return await work
-    except TimeoutError as error:
-        if not limit.expired():
-            raise
-        TIMED_OUT.inc()
-        log.error("request_timed_out", route=route.name, seconds=route.seconds)
-        raise RequestTimedOut(retry_after=5) from error
-
-
-async def _carry_out(
-    runtime: Runtime, route: Route, context: Context, arguments: dict[str, Any], raw: bytes
-) -> Response:
     return await _run(runtime, route, context, arguments)
 
 
@@ -174,7 +132,13 @@ async def _authenticate(runtime: Runtime, route: Route, request: Request) -> Cal
         return None
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated()
-    caller = await authenticate(runtime, token.strip())
+    caller = await authenticate(
+        runtime,
+        token.strip(),
+        # Clients say so when nobody has touched them for a while: such calls keep nobody logged in.
+        active=IDLE_HEADER not in request.headers,
+        pending=route.while_pending,
+    )
     structlog.contextvars.bind_contextvars(user=str(caller.user_id), role=str(caller.role))
     if not route.is_public and caller.role not in route.roles:
         raise Forbidden()
@@ -201,6 +165,22 @@ def _query_arguments(route: Route, request: Request) -> dict[str, Any]:
     except ValidationError as error:
         raise InvalidRequest(fields=field_problems(error)) from error
     return {name: getattr(model, name) for name in route.query_model.model_fields}
+
+
+async def _read_body(route: Route, request: Request) -> bytes:
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > route.max_body:
+        raise BodyTooLarge()
+    chunks, size = [], 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > route.max_body:
+                raise BodyTooLarge()
+            chunks.append(chunk)
+    except ClientDisconnect as error:
+        raise MalformedRequest() from error
+    return b"".join(chunks)
 
 
 def _parse_body(route: Route, request: Request, raw: bytes) -> Any:

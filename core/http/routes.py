@@ -11,7 +11,6 @@ from typing import Any, Final, get_type_hints
 from pydantic import BaseModel, TypeAdapter, create_model
 from starlette.responses import Response
 
-from core.defence.kinds import PRIORITIES, TIME_LIMITS, Kind, Limit, Priority
 from core.identity.roles import Role
 
 Endpoint = Callable[..., Awaitable[Any]]
@@ -44,11 +43,9 @@ class Route:
     status: int = 200
     idempotent: bool = False
     transaction: bool = True
+    while_pending: bool = False
     max_body: int = 256 * 1024
     path_params: dict[str, TypeAdapter[Any]] = field(default_factory=dict)
-    limit: Kind | Limit | None = None
-    priority: Priority | None = None
-    time_limit: float | None = None
     query_model: type[BaseModel] | None = None
     body_type: Any = None
     body: TypeAdapter[Any] | None = None
@@ -69,41 +66,15 @@ class Route:
         return PREFIX + self.path
 
 
-    @property
-    def name(self) -> str:
-        return f"{self.method} {self.full_path}"
-
-    @property
-    def limits(self) -> Limit:
-        """The declared limit, or what the method suggests."""
-        if isinstance(self.limit, Limit):
-            return self.limit
-        return Limit(self.limit or self._kind)
-
-    @property
-    def _kind(self) -> Kind:
-        if self.method == "GET":
-            return Kind.READ
-        return Kind.WRITE if self.max_body else Kind.UPLOAD
-
-    @property
-    def gives_way(self) -> Priority:
-        """Who goes first under load."""
-        return PRIORITIES[self.limits.kind] if self.priority is None else self.priority
-
-    @property
-    def seconds(self) -> float:
-        """The time that the handler has."""
-        return TIME_LIMITS[self.limits.kind] if self.time_limit is None else self.time_limit
-
 class Routes:
     """The routes of one module.
 
     ``roles`` is never optional: a list of roles, ``ANY_ROLE`` or ``PUBLIC``. Parameters of the
     function: ``ctx`` is the :class:`Context`, names in the path come from it, ``body`` is
     validated from JSON, all others are query parameters. ``transaction=False`` gives a route that
-    opens its own units of work, because it calls an outside system between them. ``max_body`` is
-    in bytes; 0 leaves the body to the function (uploads).
+    opens its own units of work, because it calls an outside system between them. A route with
+    ``while_pending`` is open to somebody who still owes a second factor or a new password.
+    ``max_body`` is in bytes; 0 leaves the body to the function (uploads).
     """
 
     def __init__(self, tag: str, title: str) -> None:

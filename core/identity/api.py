@@ -7,7 +7,6 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from core import files
 from core.errors import FieldProblem, InvalidRequest
-from core.defence.kinds import Kind
 from core.files.models import File, Purpose
 from core.http import ANY_ROLE, PUBLIC, Context, Page, Routes, decode_cursor, encode_cursor
 from core.identity import (
@@ -24,6 +23,7 @@ from core.identity import (
 )
 from core.identity.caller import Caller
 from core.identity.errors import PasswordTooWeak
+from core.identity.factors import api as factors
 from core.identity.login import Device
 from core.identity.roles import Role
 from core.identity.schemas import (
@@ -59,16 +59,17 @@ async def _everybody_here(uow: UnitOfWork, caller: Caller, file: File) -> bool:
 
 
 files.register_viewer("avatar", _everybody_here)
+routes.routes += factors.routes.routes
 _STAFF_CURSOR: TypeAdapter[tuple[str, UUID]] = TypeAdapter(tuple[str, UUID])
 
 
-@routes.post("/auth/sms-codes", roles=PUBLIC, status=202, transaction=False, limit=Kind.LOGIN)
+@routes.post("/auth/sms-codes", roles=PUBLIC, status=202, transaction=False)
 async def send_sms_code(ctx: Context, body: SmsCodeRequest) -> SmsCodeSent:
     """Send a login code to a phone."""
     return SmsCodeSent(retry_after=await sms_codes.send_code(ctx.runtime, body.phone, ctx.address))
 
 
-@routes.post("/auth/login/sms", roles=PUBLIC, transaction=False, limit=Kind.LOGIN)
+@routes.post("/auth/login/sms", roles=PUBLIC, transaction=False)
 async def login_with_code(ctx: Context, body: SmsLogin) -> Tokens:
     """Log in with a code; an unknown phone becomes a patient."""
     issued = await login.login_by_sms(
@@ -84,7 +85,7 @@ async def login_with_code(ctx: Context, body: SmsLogin) -> Tokens:
         return await views.tokens(uow, issued)
 
 
-@routes.post("/auth/login/password", roles=PUBLIC, transaction=False, limit=Kind.LOGIN)
+@routes.post("/auth/login/password", roles=PUBLIC, transaction=False)
 async def login_with_password(ctx: Context, body: PasswordLogin) -> Tokens:
     """Log in with account name or phone and password."""
     issued = await login.login_by_password(
@@ -113,14 +114,14 @@ async def refresh_tokens(ctx: Context, body: RefreshInput) -> Tokens:
         return await views.tokens(uow, issued)
 
 
-@routes.post("/auth/role", roles=ANY_ROLE)
+@routes.post("/auth/role", roles=ANY_ROLE, while_pending=True)
 async def switch_role(ctx: Context, body: RoleInput) -> Tokens:
     """Go on in another role or at another hospital."""
     issued = await login.switch_role(ctx.uow, ctx.caller, body.role, body.hospital_id)
     return await views.tokens(ctx.uow, issued)
 
 
-@routes.post("/auth/logout", roles=ANY_ROLE, status=204)
+@routes.post("/auth/logout", roles=ANY_ROLE, status=204, while_pending=True)
 async def logout(ctx: Context) -> None:
     """End this session."""
     await sessions.logout(ctx.uow, ctx.caller)
@@ -148,7 +149,7 @@ async def revoke_session(ctx: Context, session_id: UUID) -> None:
     await sessions.revoke_own(ctx.uow, ctx.caller, session_id)
 
 
-@routes.get("/me", roles=ANY_ROLE)
+@routes.get("/me", roles=ANY_ROLE, while_pending=True)
 async def show_me(ctx: Context) -> Me:
     """The own account, role and hospital."""
     return await views.me(ctx.uow, ctx.caller, await access.own_account(ctx.uow, ctx.caller))
@@ -172,7 +173,7 @@ async def update_me(ctx: Context, body: UpdateMe) -> Me:
     return await views.me(ctx.uow, ctx.caller, user)
 
 
-@routes.put("/me/password", roles=ANY_ROLE, status=204, transaction=False)
+@routes.put("/me/password", roles=ANY_ROLE, status=204, transaction=False, while_pending=True)
 async def change_password(ctx: Context, body: ChangePassword) -> None:
     """Set a new password; every other session ends."""
     # Guesses at the old password through a stolen session are slowed down like logins.

@@ -15,6 +15,42 @@ class SessionIsRevoked(Unauthenticated):
     code, status, title = "session_revoked", 401, "登录已失效，请重新登录"
 
 
+class SessionIdle(SessionIsRevoked):
+    """Nobody has done anything in this session for too long."""
+
+    code, status, title = "session_idle", 401, "长时间没有操作，已为您退出登录"
+
+
+class SessionTooOld(SessionIsRevoked):
+    """The session has lasted as long as one may."""
+
+    code, status, title = "session_over", 401, "登录已达最长时间，请重新登录"
+
+
+class SecondFactorRequired(ProblemError):
+    """A second factor has to be proved first, then the same request will do.
+
+    `details`: `methods` (totp, sms, password, recovery, or enrol_totp where nothing else is left),
+    `phone_masked`.
+    """
+
+    code, status, title = "second_factor_required", 403, "请先完成身份验证"
+
+
+class SecondFactorWrong(ProblemError):
+    code, status, title = "second_factor_wrong", 422, "验证未通过，请检查后重试"
+
+
+class SecondFactorUnavailable(Conflict):
+    code, status, title = "second_factor_unavailable", 409, "此验证方式不可用，请换一种"
+
+
+class PasswordChangeRequired(ProblemError):
+    """The password was reset or is too old: only changing it is possible."""
+
+    code, status, title = "password_change_required", 403, "请先修改密码"
+
+
 class SmsCodeWrong(ProblemError):
     code, status, title = "sms_code_wrong", 422, "验证码不正确"
 

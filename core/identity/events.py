@@ -33,7 +33,7 @@ class SessionRevoked(Event):
     """Sent when a session ends before its time; `aggregate_id` is the session.
 
     `reason`: logout, revoked_by_user, password_changed, token_reuse, account_disabled,
-    role_removed, replaced.
+    role_removed, replaced, idle, over, second_factor_reset, password_reset, single_sign_off.
     """
 
     user_id: UUID

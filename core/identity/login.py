@@ -155,6 +155,7 @@ async def open_session(
         device_name=device.name,
         platform=device.platform,
         address=address[:64],
+        login_method=method,
         created_at=uow.now,
         last_seen_at=uow.now,
     )
@@ -236,6 +237,7 @@ def caller_for(user: User, session: DeviceSession, duty: Duty) -> Caller:
         device_id=session.device_id,
         department_ids=duty.department_ids,
         name=user.name,
+        second_factor_at=session.second_factor_at,
     )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.crypto.blind_index import BLIND_INDEX_BYTES
@@ -86,6 +87,7 @@ class User(Base):
     )
     password_hash: Mapped[str | None] = mapped_column(Text, deferred=True, info=SENSITIVE)
     password_changed_at: Mapped[datetime | None]
+    password_reset_required: Mapped[bool] = mapped_column(default=False, info=INTERNAL)
     real_name: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
     id_number: Mapped[str | None] = mapped_column(EncryptedText(), deferred=True, info=PERSONAL)
     id_number_index: Mapped[bytes | None] = mapped_column(
@@ -136,8 +138,19 @@ class RoleAssignment(Base):
     created_at: Mapped[datetime]
 
 
+def _when_seen(context: DefaultExecutionContext) -> datetime:
+    """A login is an act."""
+    seen: datetime = context.get_current_parameters()["last_seen_at"]
+    return seen
+
+
 class DeviceSession(Base):
-    """One login on one device; ended by logout, revocation or idleness."""
+    """One login on one device; ended by logout, revocation or idleness.
+
+    `active_at` is when a person last did something, `last_seen_at` when the client last spoke.
+    `label` is the owner's own name for the device, `external_session` the session at a single
+    sign-on provider that may end this one.
+    """
 
     __tablename__ = "device_sessions"
     __table_args__ = (
@@ -153,6 +166,12 @@ class DeviceSession(Base):
     address: Mapped[str] = mapped_column(String(64), default="", info=PERSONAL)
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]
+    active_at: Mapped[datetime] = mapped_column(default=_when_seen)
+    label: Mapped[str] = mapped_column(String(40), default="", info=PERSONAL)
+    login_method: Mapped[str] = mapped_column(String(16), default="password", info=INTERNAL)
+    second_factor_at: Mapped[datetime | None]
+    second_factor_method: Mapped[str | None] = mapped_column(String(16), info=INTERNAL)
+    external_session: Mapped[str | None] = mapped_column(String(200), index=True, info=INTERNAL)
     revoked_at: Mapped[datetime | None]
     revoke_reason: Mapped[str | None] = mapped_column(String(40), info=INTERNAL)
 
@@ -181,7 +200,10 @@ class RefreshToken(Base):
 
 
 class SmsCode(Base):
-    """A login code that was asked for; only its keyed digest is kept."""
+    """A code that was asked for; only its keyed digest is kept.
+
+    `purpose` (login, second_factor, bind) keeps a code from opening another door.
+    """
 
     __tablename__ = "sms_codes"
     __table_args__ = (
@@ -191,6 +213,7 @@ class SmsCode(Base):
 
     id: Mapped[UUID] = id_column()
     phone_index: Mapped[bytes] = mapped_column(LargeBinary(BLIND_INDEX_BYTES), info=PERSONAL)
+    purpose: Mapped[str] = mapped_column(String(16), default="login", info=INTERNAL)
     code_digest: Mapped[bytes] = mapped_column(LargeBinary(32), info=SENSITIVE)
     address: Mapped[str] = mapped_column(String(64), info=PERSONAL)
     created_at: Mapped[datetime]
@@ -200,12 +223,18 @@ class SmsCode(Base):
 
 
 class LoginThrottle(Base):
-    """Failed logins of one account name or one address, whether or not the account exists."""
+    """Failed logins of one account name or one address, whether or not the account exists.
+
+    `user_id` is the account where there is one, so that officers can lift the lock; `lockouts`
+    counts the locks in a row.
+    """
 
     __tablename__ = "login_throttles"
 
     key: Mapped[bytes] = mapped_column(LargeBinary(BLIND_INDEX_BYTES), primary_key=True)
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"), index=True)
     failures: Mapped[int] = mapped_column(default=0, info=INTERNAL)
+    lockouts: Mapped[int] = mapped_column(default=0, info=INTERNAL)
     counted_since: Mapped[datetime]
     last_failed_at: Mapped[datetime]
     locked_until: Mapped[datetime | None]
@@ -223,3 +252,15 @@ class AgreementAcceptance(Base):
     version: Mapped[str] = mapped_column(String(20), info=INTERNAL)
     text_digest: Mapped[str] = mapped_column(String(64), info=INTERNAL)
     accepted_at: Mapped[datetime]
+
+
+class PasswordHistory(Base):
+    """A password that an account had once; the newest few may not come back."""
+
+    __tablename__ = "password_history"
+    __table_args__ = (Index("ix_password_history_user", "user_id", "replaced_at"),)
+
+    id: Mapped[UUID] = id_column()
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    password_hash: Mapped[str] = mapped_column(Text, info=SENSITIVE)
+    replaced_at: Mapped[datetime]

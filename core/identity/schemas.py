@@ -1,6 +1,7 @@
 """Request and answer shapes of identity."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
@@ -80,11 +81,19 @@ class RoleView(BaseModel):
     department_ids: list[UUID]
 
 
+class Owed(StrEnum):
+    SECOND_FACTOR = "second_factor"
+    PASSWORD = "password"  # noqa: S105 - a debt, no secret
+
+
 class Me(BaseModel):
+    """`owes` names what has to be settled before anything else: second_factor, password."""
+
     user: UserView
     role: Role
     hospital: HospitalRef
     roles: list[RoleView]
+    owes: list[Owed]
 
 
 class Tokens(Me):

@@ -5,7 +5,8 @@ Revocations arrive through the bus at once; a lost hint is healed after `FRESH_S
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
@@ -27,7 +28,8 @@ CAPACITY = 20_000
 class LiveSession:
     """The facts behind one access token, as the database had them.
 
-    `user_id` is None when there is no such session.
+    `user_id` is None when there is no such session. From `idle_after` and `over_after` on it has
+    ended by itself. While something is pending only the routes that settle it are open.
     """
 
     user_id: UUID | None
@@ -37,6 +39,12 @@ class LiveSession:
     enabled: bool
     assigned: bool
     department_ids: frozenset[UUID]
+    active_at: datetime | None = None
+    idle_after: datetime | None = None
+    over_after: datetime | None = None
+    second_factor_at: datetime | None = None
+    second_factor_pending: bool = False
+    password_change_pending: bool = False
 
 
 Key = tuple[UUID, UUID, Role]
@@ -74,6 +82,13 @@ class SessionCache:
         self._entries.move_to_end(key)
         while len(self._entries) > CAPACITY:
             self._entries.popitem(last=False)
+
+    def note_active(self, session_id: UUID, now: datetime) -> None:
+        """Somebody acted in this session: move its idle limit without asking again."""
+        for key, (read_at, live) in self._entries.items():
+            if key[0] == session_id and live.active_at is not None and live.idle_after is not None:
+                later = live.idle_after + (now - live.active_at)
+                self._entries[key] = (read_at, replace(live, active_at=now, idle_after=later))
 
     async def on_hint(self, payload: dict[str, Any]) -> None:
         """Bus listener: forget the session, or everything of the user."""

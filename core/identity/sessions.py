@@ -1,7 +1,7 @@
 """Device sessions: whether one still lives, listing them, ending them."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -9,11 +9,18 @@ from sqlalchemy import and_, select, update
 
 from core import audit
 from core.errors import NotFound, Unauthenticated
-from core.identity import tokens
+from core.identity import limits, tokens
 from core.identity.caller import Caller
-from core.identity.errors import AccountDisabled, SessionIsRevoked
+from core.identity.errors import (
+    AccountDisabled,
+    PasswordChangeRequired,
+    SecondFactorRequired,
+    SessionIdle,
+    SessionIsRevoked,
+    SessionTooOld,
+)
 from core.identity.events import SessionRevoked
-from core.identity.models import DeviceSession, Hospital, RoleAssignment, User
+from core.identity.models import DeviceSession, Hospital, RefreshToken, RoleAssignment, User
 from core.identity.roles import Role
 from core.identity.session_cache import REVOKED_CHANNEL, USER_CHANNEL, LiveSession, SessionCache
 
@@ -23,32 +30,38 @@ if TYPE_CHECKING:
 
 #: `last_seen_at` is not written more often than this.
 SEEN_STEP = timedelta(seconds=60)
+#: The smallest idle limit that can be set; younger sessions need no look.
+SHORTEST_IDLE = timedelta(minutes=5)
 
 
-async def authenticate(runtime: "Runtime", token: str) -> Caller:
+async def authenticate(
+    runtime: "Runtime", token: str, *, active: bool = False, pending: bool = False
+) -> Caller:
     """The caller behind an access token whose session still lives.
 
-    Raises `TokenExpired`, `Unauthenticated`, `SessionIsRevoked` or `AccountDisabled`. The name and
-    the departments come from the database, so a change of duties counts within seconds.
+    Raises `TokenExpired` and whatever `live_caller` raises. The name and the departments come from
+    the database, so a change of duties counts within seconds.
     """
-    return await live_caller(
-        runtime, tokens.authenticate(token, runtime.clock.now(), runtime.keyring)
-    )
+    claimed = tokens.authenticate(token, runtime.clock.now(), runtime.keyring)
+    return await live_caller(runtime, claimed, active=active, pending=pending)
 
 
-async def live_caller(runtime: "Runtime", claimed: Caller) -> Caller:
+async def live_caller(
+    runtime: "Runtime", claimed: Caller, *, active: bool = False, pending: bool = False
+) -> Caller:
     """The caller behind a genuine claim (access token, ticket) whose session still lives.
 
-    Raises `Unauthenticated`, `SessionIsRevoked` or `AccountDisabled`.
+    `active` says that a person is behind this, which the idle limit counts from; `pending` lets
+    somebody through who still owes a second factor or a new password. Raises `Unauthenticated`,
+    `SessionIsRevoked` (`SessionIdle`, `SessionTooOld`), `AccountDisabled`, `SecondFactorRequired`
+    or `PasswordChangeRequired`.
     """
-    cache = SessionCache.of(runtime)
     key = (claimed.session_id, claimed.hospital_id, claimed.role)
-    live = cache.get(key)
-    if live is None:
-        generation = cache.generation
-        async with runtime.unit_of_work() as uow:
-            live = await _load(uow, claimed)
-        cache.put(key, live, generation)
+    now = runtime.clock.now()
+    live = SessionCache.of(runtime).get(key)
+    if live is None or _ended(live, now):
+        # Another process may have seen somebody act since this one last asked.
+        live = await _read(runtime, claimed)
     if live.user_id != claimed.user_id or live.device_id != claimed.device_id:
         raise Unauthenticated()
     if live.revoked:
@@ -58,6 +71,14 @@ async def live_caller(runtime: "Runtime", claimed: Caller) -> Caller:
     if not live.assigned:
         # The role was taken away: the session may go on in another one.
         raise Unauthenticated("您的身份已变更，请重新登录")
+    if (ended := _ended(live, now)) is not None:
+        raise ended
+    if live.second_factor_pending and not pending:
+        raise SecondFactorRequired()
+    if live.password_change_pending and not pending:
+        raise PasswordChangeRequired()
+    if active and live.active_at is not None and now - live.active_at > SEEN_STEP:
+        await touch(runtime, claimed.session_id)
     return Caller(
         user_id=claimed.user_id,
         hospital_id=claimed.hospital_id,
@@ -66,20 +87,51 @@ async def live_caller(runtime: "Runtime", claimed: Caller) -> Caller:
         device_id=claimed.device_id,
         department_ids=live.department_ids,
         name=live.name,
+        second_factor_at=live.second_factor_at,
     )
+
+
+def _ended(live: LiveSession, now: datetime) -> SessionIsRevoked | None:
+    """Why a session has ended by itself, if it has."""
+    if live.over_after is not None and now >= live.over_after:
+        return SessionTooOld()
+    # What a person did is noted once a step, so it may be a step younger than it looks.
+    if live.idle_after is not None and now >= live.idle_after + SEEN_STEP:
+        return SessionIdle()
+    return None
+
+
+async def touch(runtime: "Runtime", session_id: UUID) -> None:
+    """Note that a person is there now."""
+    async with runtime.unit_of_work() as uow:
+        await uow.session.execute(
+            update(DeviceSession)
+            .where(DeviceSession.id == session_id, DeviceSession.revoked_at.is_(None))
+            .values(active_at=uow.now, last_seen_at=uow.now)
+        )
+        now = uow.now
+    SessionCache.of(runtime).note_active(session_id, now)
+
+
+async def _read(runtime: "Runtime", claimed: Caller) -> LiveSession:
+    cache = SessionCache.of(runtime)
+    generation = cache.generation
+    async with runtime.unit_of_work() as uow:
+        live = await _load(uow, claimed)
+    cache.put((claimed.session_id, claimed.hospital_id, claimed.role), live, generation)
+    return live
 
 
 async def _load(uow: "UnitOfWork", claimed: Caller) -> LiveSession:
     rows = (
         await uow.session.execute(
+            # Not the whole account: its encrypted columns cost time that no request needs.
             select(
-                User.id,
+                DeviceSession,
                 User.name,
                 User.enabled,
-                DeviceSession.device_id,
-                DeviceSession.revoked_at,
-                DeviceSession.last_seen_at,
-                RoleAssignment.id,
+                User.password_changed_at,
+                User.password_reset_required,
                 RoleAssignment.department_id,
                 Hospital.enabled,
             )
@@ -98,21 +150,34 @@ async def _load(uow: "UnitOfWork", claimed: Caller) -> LiveSession:
     ).all()
     if not rows:
         return LiveSession(None, "", "", False, False, False, frozenset())
-    first = rows[0]
-    if first[4] is None and uow.now - first[5] > SEEN_STEP:
+    session, name, enabled, password_changed_at, reset, _, hospital_enabled = rows[0]
+    if session.revoked_at is None and uow.now - session.last_seen_at > SEEN_STEP:
         await uow.session.execute(
             update(DeviceSession)
             .where(DeviceSession.id == claimed.session_id)
             .values(last_seen_at=uow.now)
         )
+    idle, longest = await limits.session_limits(
+        uow, claimed.role, claimed.hospital_id, session.platform
+    )
     return LiveSession(
-        user_id=first[0],
-        name=first[1],
-        device_id=first[3],
-        revoked=first[4] is not None,
-        enabled=first[2],
-        assigned=first[6] is not None and bool(first[8]),
-        department_ids=frozenset(row[7] for row in rows if row[7] is not None),
+        user_id=session.user_id,
+        name=name,
+        device_id=session.device_id,
+        revoked=session.revoked_at is not None,
+        enabled=enabled,
+        assigned=bool(hospital_enabled),
+        department_ids=frozenset(row[5] for row in rows if row[5] is not None),
+        active_at=session.active_at,
+        idle_after=session.active_at + idle,
+        over_after=session.created_at + longest,
+        second_factor_at=session.second_factor_at,
+        second_factor_pending=session.second_factor_at is None
+        and await limits.needs_second_factor(uow, claimed.role, claimed.hospital_id),
+        password_change_pending=session.login_method == "password"
+        and await limits.needs_new_password(
+            uow, claimed.role, claimed.hospital_id, password_changed_at, reset
+        ),
     )
 
 
@@ -124,6 +189,54 @@ async def list_sessions(uow: "UnitOfWork", caller: Caller) -> Sequence[DeviceSes
         .order_by(DeviceSession.last_seen_at.desc())
     )
     return rows.all()
+
+
+async def end_by_themselves(uow: "UnitOfWork") -> int:
+    """End staff sessions that have reached their idle or absolute limit; returns how many.
+
+    A session's role is that of its newest refresh token; patients' sessions end with their tokens.
+    """
+    newest = (
+        select(RefreshToken.session_id, RefreshToken.role, RefreshToken.hospital_id)
+        .distinct(RefreshToken.session_id)
+        .order_by(RefreshToken.session_id, RefreshToken.issued_at.desc())
+        .subquery()
+    )
+    rows = await uow.session.execute(
+        select(
+            DeviceSession.id,
+            DeviceSession.platform,
+            DeviceSession.created_at,
+            DeviceSession.active_at,
+            newest.c.role,
+            newest.c.hospital_id,
+        )
+        .join(newest, newest.c.session_id == DeviceSession.id)
+        .where(
+            DeviceSession.revoked_at.is_(None),
+            newest.c.role != Role.PATIENT,
+            DeviceSession.active_at < uow.now - SHORTEST_IDLE,
+        )
+        .order_by(DeviceSession.id)
+    )
+    ending: dict[UUID, str] = {}
+    for session_id, platform, created_at, active_at, role, hospital_id in rows:
+        idle, longest = await limits.session_limits(uow, role, hospital_id, platform)
+        if uow.now >= created_at + longest:
+            ending[session_id] = "over"
+        elif uow.now >= active_at + idle + SEEN_STEP:
+            ending[session_id] = "idle"
+    locked = await uow.session.scalars(
+        select(DeviceSession)
+        .where(DeviceSession.id.in_(ending), DeviceSession.revoked_at.is_(None))
+        .order_by(DeviceSession.id)
+        .with_for_update(skip_locked=True)
+    )
+    ended = 0
+    for session in locked:
+        await revoke(uow, session, ending[session.id])
+        ended += 1
+    return ended
 
 
 async def revoke_own(uow: "UnitOfWork", caller: Caller, session_id: UUID) -> None:

@@ -1,6 +1,7 @@
 """Business settings of identity."""
 
-from core.settings.registry import Scope, declare
+from core.identity.roles import Role
+from core.settings.registry import Scope, Setting, declare
 
 _GROUP = (Scope.GROUP,)
 
@@ -133,4 +134,77 @@ STAFF_SESSION_HOURS = declare(
     "小时",
     minimum=1,
     maximum=720,
+)
+
+_FACTOR_DETAIL = "登录后须再验证一次（动态口令或短信）才能使用。"
+SECOND_FACTOR_AT_LOGIN: dict[Role, Setting[bool]] = {
+    role: declare(
+        f"identity.second_factor_{role.value}",
+        bool,
+        role in (Role.ADMINISTRATOR, Role.SUPERVISOR, Role.OPERATOR),
+        f"{role.label}登录需双因素验证",
+        _FACTOR_DETAIL,
+    )
+    for role in Role
+    if role is not Role.PATIENT
+}
+SECOND_FACTOR_SIGNING_MINUTES = declare(
+    "identity.second_factor_signing_minutes",
+    int,
+    720,
+    "签名前双因素验证的有效期",
+    "签名前须在此时间内验证过第二因素，否则再验证一次。",
+    "分钟",
+    minimum=1,
+    maximum=10_080,
+)
+SECOND_FACTOR_CRITICAL_MINUTES = declare(
+    "identity.second_factor_critical_minutes",
+    int,
+    15,
+    "关键操作前双因素验证的有效期",
+    "修改密钥、权限策略和登录安全设置前须在此时间内验证过第二因素。",
+    "分钟",
+    minimum=1,
+    maximum=1440,
+)
+STAFF_CONSOLE_IDLE_MINUTES = declare(
+    "identity.staff_console_idle_minutes",
+    int,
+    30,
+    "工作台无操作退出时间",
+    "工作人员在电脑上超过此时间没有操作将退出登录，退出前有提醒。",
+    "分钟",
+    minimum=5,
+    maximum=1440,
+)
+STAFF_LONGEST_HOURS = declare(
+    "identity.staff_longest_hours",
+    int,
+    72,
+    "工作人员单次登录最长时间",
+    "无论是否一直在使用，超过此时间都需重新登录。",
+    "小时",
+    minimum=1,
+    maximum=2160,
+)
+PATIENT_LONGEST_DAYS = declare(
+    "identity.patient_longest_days",
+    int,
+    180,
+    "患者单次登录最长时间",
+    "无论是否一直在使用，超过此时间都需重新登录。",
+    "天",
+    minimum=1,
+    maximum=730,
+)
+STAFF_PASSWORD_DAYS = declare(
+    "identity.staff_password_days",
+    int,
+    0,
+    "工作人员密码有效期",
+    "超过此时间登录后须修改密码；0 表示不限。",
+    "天",
+    minimum=0,
+    maximum=730,
 )

@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -38,7 +39,22 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-TEMPLATE = "login_code"
+
+class Purposes(StrEnum):
+    """Which door a code opens; it opens no other."""
+
+    LOGIN = "login"
+    SECOND_FACTOR = "second_factor"
+    BIND = "bind"
+    SIGNING_PIN = "signing_pin"
+
+
+TEMPLATES = {
+    Purposes.LOGIN: "login_code",
+    Purposes.SECOND_FACTOR: "second_factor_code",
+    Purposes.BIND: "bind_code",
+    Purposes.SIGNING_PIN: "signing_pin_code",
+}
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
@@ -50,7 +66,9 @@ def required_phone(text: str, field: str = "phone") -> str:
     return number
 
 
-async def send_code(runtime: "Runtime", phone: str, address: str) -> int:
+async def send_code(
+    runtime: "Runtime", phone: str, address: str, purpose: Purposes = Purposes.LOGIN
+) -> int:
     """Send a fresh code; returns after how many seconds another may be asked for.
 
     The answer is the same whether or not the number has an account. Raises `PhoneInvalid`,
@@ -59,10 +77,10 @@ async def send_code(runtime: "Runtime", phone: str, address: str) -> int:
     number = required_phone(phone)
     code = f"{secrets.randbelow(1_000_000):06d}"
     async with runtime.unit_of_work() as uow:
-        row_id, minutes, resend = await _store(uow, number, code, address)
+        row_id, minutes, resend = await _store(uow, number, code, address, purpose)
     try:
         parameters = {"code": code, "minutes": str(minutes)}
-        await runtime.port(SmsGateway).send(number, TEMPLATE, parameters)
+        await runtime.port(SmsGateway).send(number, TEMPLATES[purpose], parameters)
     except SmsError as error:
         log.warning("sms_not_sent", error=str(error))
         async with runtime.unit_of_work() as uow:
@@ -71,7 +89,9 @@ async def send_code(runtime: "Runtime", phone: str, address: str) -> int:
     return resend
 
 
-async def _store(uow: "UnitOfWork", phone: str, code: str, address: str) -> tuple[UUID, int, int]:
+async def _store(
+    uow: "UnitOfWork", phone: str, code: str, address: str, purpose: Purposes
+) -> tuple[UUID, int, int]:
     index = access.phone_key(uow.runtime.keyring, phone)
     # One request per number at a time, or two at once would both pass the limits.
     await uow.session.execute(
@@ -79,7 +99,8 @@ async def _store(uow: "UnitOfWork", phone: str, code: str, address: str) -> tupl
     )
     resend = await settings.get(uow, SMS_RESEND_SECONDS)
     by_phone, by_address = SmsCode.phone_index == index, SmsCode.address == address
-    await _limit(uow, by_phone, 1, timedelta(seconds=resend))
+    # Somebody who has just logged in by a code may need another one for the next door at once.
+    await _limit(uow, by_phone & (SmsCode.purpose == purpose), 1, timedelta(seconds=resend))
     await _limit(uow, by_phone, await settings.get(uow, SMS_PER_PHONE_PER_HOUR), HOUR)
     await _limit(uow, by_phone, await settings.get(uow, SMS_PER_PHONE_PER_DAY), DAY)
     await _limit(uow, by_address, await settings.get(uow, SMS_PER_ADDRESS_PER_HOUR), HOUR)
@@ -87,6 +108,7 @@ async def _store(uow: "UnitOfWork", phone: str, code: str, address: str) -> tupl
     row = SmsCode(
         id=new_id(),
         phone_index=index,
+        purpose=purpose,
         code_digest=_digest(uow.runtime.keyring, index, code),
         address=address[:64],
         created_at=uow.now,
@@ -113,27 +135,29 @@ async def _limit(
         raise TooManyAttempts(retry_after=rules.remaining_seconds(recent[-1] + window, uow.now))
 
 
-async def use_code(runtime: "Runtime", phone: str, code: str) -> None:
+async def use_code(
+    runtime: "Runtime", phone: str, code: str, purpose: Purposes = Purposes.LOGIN
+) -> None:
     """Try a code: it is used up when right, counted when wrong. Commits by itself.
 
-    Only the newest code of a number counts. Raises `SmsCodeWrong`, `SmsCodeExpired` (none, old,
-    used) or `TooManyAttempts` after the last allowed try.
+    Only the newest code of a number for this purpose counts. Raises `SmsCodeWrong`,
+    `SmsCodeExpired` (none, old, used) or `TooManyAttempts` after the last allowed try.
     """
     problem: SmsCodeWrong | SmsCodeExpired | TooManyAttempts | None
     async with runtime.unit_of_work() as uow:
-        problem = await _try_code(uow, phone, code)
+        problem = await _try_code(uow, phone, code, purpose)
     if problem is not None:
         raise problem
 
 
 async def _try_code(
-    uow: "UnitOfWork", phone: str, code: str
+    uow: "UnitOfWork", phone: str, code: str, purpose: Purposes
 ) -> SmsCodeWrong | SmsCodeExpired | TooManyAttempts | None:
     keyring = uow.runtime.keyring
     index = access.phone_key(keyring, phone)
     row = await uow.session.scalar(
         select(SmsCode)
-        .where(SmsCode.phone_index == index)
+        .where(SmsCode.phone_index == index, SmsCode.purpose == purpose)
         .order_by(SmsCode.created_at.desc(), SmsCode.id.desc())
         .limit(1)
         .with_for_update()

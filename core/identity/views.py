@@ -4,13 +4,14 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from core.identity import access
+from core.identity import access, limits
 from core.identity.login import Issued
-from core.identity.models import Hospital, User
+from core.identity.models import DeviceSession, Hospital, User
 from core.identity.schemas import (
     DepartmentRef,
     HospitalRef,
     Me,
+    Owed,
     RoleView,
     StaffView,
     Tokens,
@@ -57,7 +58,22 @@ async def me(uow: "UnitOfWork", caller: "Caller", user: User) -> Me:
             )
             for duty in held
         ],
+        owes=await _owed(uow, caller, user),
     )
+
+
+async def _owed(uow: "UnitOfWork", caller: "Caller", user: User) -> list[Owed]:
+    session = await uow.session.get(DeviceSession, caller.session_id)
+    assert session is not None
+    place = caller.role, caller.hospital_id
+    owed = []
+    if session.second_factor_at is None and await limits.needs_second_factor(uow, *place):
+        owed.append(Owed.SECOND_FACTOR)
+    if session.login_method == "password":
+        changed_at, reset = user.password_changed_at, user.password_reset_required
+        if await limits.needs_new_password(uow, *place, changed_at, reset):
+            owed.append(Owed.PASSWORD)
+    return owed
 
 
 async def tokens(uow: "UnitOfWork", issued: Issued) -> Tokens:

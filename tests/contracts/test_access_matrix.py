@@ -10,13 +10,27 @@ import pytest
 
 from core.clock import FakeClock
 from core.http.routes import Route
+from core.identity.gateway import SmsGateway
 from core.identity.roles import Role
 from core.modules import Modules
+from core.runtime import Runtime
 from tests.support.cast import Cast
 from tests.support.http import Client
 
 # What a role that may use a route can be told about a made-up object; never 401 or "wrong role".
 REFUSED = {"unauthenticated", "forbidden", "token_expired"}
+
+
+class Silence:
+    """A telephone network that delivers nothing: some routes send a code for a bare request."""
+
+    async def send(self, phone: str, template: str, parameters: dict[str, str]) -> None:
+        return None
+
+
+@pytest.fixture(autouse=True)
+def _network(runtime: Runtime) -> None:
+    runtime.provide(SmsGateway, Silence())
 
 
 def concrete(route: Route) -> str:

@@ -75,6 +75,12 @@ async def sms_login(client: Client, inbox: Inbox, phone: str, **more: Any) -> An
     return (await client.post("/auth/login/sms", json=body)).expect(200)
 
 
+async def prove_by_sms(client: Client, inbox: Inbox, phone: str, token: str) -> None:
+    (await client.post("/auth/second-factor/sms-codes", token=token)).expect(202)
+    body = {"method": "sms", "code": inbox.code(phone)}
+    (await client.post("/auth/second-factor", token=token, json=body)).expect(200)
+
+
 async def try_password(client: Client, password: str, **more: Any) -> Any:
     body = {"login": "chen", "password": password, "device": {**DEVICE, "platform": "pc"}}
     return await client.post("/auth/login/password", json=body | more)
@@ -197,7 +203,7 @@ async def test_a_bad_phone_is_a_named_error(
 
 @pytest.mark.requirement("S4-016")
 async def test_a_doctor_logs_in_by_password_and_changes_role(
-    client: Client, doctor: UUID, hospital: UUID
+    client: Client, doctor: UUID, hospital: UUID, inbox: Inbox
 ) -> None:
     tokens = (await try_password(client, PASSWORD)).expect(200)
     assert tokens["role"] == "doctor"
@@ -209,6 +215,11 @@ async def test_a_doctor_logs_in_by_password_and_changes_role(
     )
     assert switched["role"] == "supervisor"
     assert switched["session_id"] == by_phone["session_id"]
+    # The supervisor's role asks for a second factor, the doctor's does not.
+    assert (by_phone["owes"], switched["owes"]) == ([], ["second_factor"])
+    refused = await client.get("/audit", token=switched["access_token"])
+    assert (refused.status, refused.code) == (403, "second_factor_required")
+    await prove_by_sms(client, inbox, "13900000009", token)
     (await client.get("/audit", token=switched["access_token"])).expect(200)
     assert (await client.get("/audit", token=token)).code == "forbidden"
     refused = await client.post("/auth/role", token=token, json={"role": "administrator"})
@@ -278,9 +289,9 @@ async def test_an_unknown_account_answers_like_a_wrong_password(
 
 
 async def test_a_locked_account_is_told_only_to_who_knows_the_password(
-    client: Client, doctor: UUID, hospital: UUID, runtime: Runtime
+    client: Client, doctor: UUID, hospital: UUID, runtime: Runtime, inbox: Inbox
 ) -> None:
-    admin = await _administrator(runtime, client, hospital)
+    admin = await _administrator(runtime, client, hospital, inbox)
     token = (await try_password(client, PASSWORD)).expect(200)["access_token"]
     path = f"/staff/{doctor}/enabled"
     (await client.put(path, token=admin, json={"enabled": False})).expect(204)
@@ -291,15 +302,23 @@ async def test_a_locked_account_is_told_only_to_who_knows_the_password(
     (await try_password(client, PASSWORD)).expect(200)
 
 
-async def _administrator(runtime: Runtime, client: Client, hospital: UUID) -> str:
+async def _administrator(runtime: Runtime, client: Client, hospital: UUID, inbox: Inbox) -> str:
+    phone = "13900000006"
     async with runtime.unit_of_work() as uow:
         await service.register(
-            uow, hospital, Role.ADMINISTRATOR, login="guan", password=PASSWORD, name="管一成"
+            uow,
+            hospital,
+            Role.ADMINISTRATOR,
+            login="guan",
+            phone=phone,
+            password=PASSWORD,
+            name="管一成",
         )
     answer = await try_password(
         client, PASSWORD, login="guan", device={"id": str(uuid4()), "platform": "pc"}
     )
     token: str = answer.expect(200)["access_token"]
+    await prove_by_sms(client, inbox, phone, token)
     return token
 
 
