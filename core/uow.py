@@ -94,8 +94,9 @@ async def begin(
     engine: AsyncEngine, clock: Clock, handlers: Handlers, store: StoreEvents
 ) -> AsyncIterator[UnitOfWork]:
     """A unit of work that commits on a clean exit and rolls back on any error."""
-    async with AsyncSession(engine, expire_on_commit=False) as session:
-        uow = UnitOfWork(session, clock.now(), handlers)
+    now = clock.now()
+    async with AsyncSession(engine, expire_on_commit=False, info={"now": now}) as session:
+        uow = UnitOfWork(session, now, handlers)
         async with session.begin():
             yield uow
             events = await uow.react()

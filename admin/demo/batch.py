@@ -7,6 +7,7 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db import Base
+from core.integrity import Protected, WrittenOnce, insert_many
 
 
 class Batch:
@@ -26,5 +27,8 @@ class Batch:
         """Write everything that was collected and forget it."""
         order = {table: place for place, table in enumerate(Base.metadata.sorted_tables)}
         for model in sorted(self._rows, key=lambda each: order[each.__table__]):  # type: ignore[index]
-            await session.execute(insert(model), self._rows[model])
+            if issubclass(model, Protected | WrittenOnce):
+                await insert_many(session, model, self._rows[model])
+            else:
+                await session.execute(insert(model), self._rows[model])
         self._rows.clear()

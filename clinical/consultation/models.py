@@ -20,12 +20,56 @@ from clinical.consultation.states import (
 from core.crypto.columns import EncryptedJSON, EncryptedText
 from core.data_classes import INTERNAL, SENSITIVE
 from core.db import Base, hospital_column, id_column
+from core.integrity import Protected
 
 
-class Consultation(Base):
+class Consultation(Protected, Base):
     """One consultation from draft to end. Its row lock decides every race about it."""
 
     __tablename__ = "consultations"
+    __protected__ = (
+        "hospital_id",
+        "number",
+        "kind",
+        "mode",
+        "purpose",
+        "state",
+        "close_reason",
+        "close_words",
+        "payer_id",
+        "patient_id",
+        "relation_id",
+        "doctor_id",
+        "department_id",
+        "price_fen",
+        "order_id",
+        "room_id",
+        "description",
+        "onset",
+        "answers",
+        "attachment_ids",
+        "red_flag",
+        "revisit_status",
+        "revisit_checked_at",
+        "evidence",
+        "proof_ids",
+        "proof_decided_at",
+        "proof_reason",
+        "consent_version",
+        "consent_at",
+        "consent_digest",
+        "recording_agreed",
+        "created_at",
+        "submitted_at",
+        "paid_at",
+        "accepted_at",
+        "ended_at",
+        "refund_requested_at",
+        "diagnosis",
+        "advice",
+        "note_final_at",
+        "note_mac",
+    )
 
     id: Mapped[UUID] = id_column()
     hospital_id: Mapped[UUID] = hospital_column()

@@ -11,6 +11,7 @@ from clinical.columns import word
 from clinical.payments.rules import Arrival, OrderState, RefundState
 from core.data_classes import INTERNAL, SENSITIVE
 from core.db import Base, hospital_column, id_column
+from core.integrity import Protected
 
 
 class Channel(StrEnum):
@@ -36,7 +37,7 @@ class CallState(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Order(Base):
+class Order(Protected, Base):
     """Something to be paid once. Its row lock decides every race about its money.
 
     `subject_type` and `subject_id` say what it was opened for (`consultation`); `subject` is what
@@ -45,6 +46,22 @@ class Order(Base):
     """
 
     __tablename__ = "orders"
+    __protected__ = (
+        "hospital_id",
+        "number",
+        "user_id",
+        "subject_type",
+        "subject_id",
+        "subject",
+        "amount_fen",
+        "state",
+        "close_reason",
+        "channel",
+        "created_at",
+        "expires_at",
+        "paid_at",
+        "closed_at",
+    )
 
     id: Mapped[UUID] = id_column()
     hospital_id: Mapped[UUID] = hospital_column()
@@ -84,10 +101,22 @@ class Order(Base):
         return self.id.hex
 
 
-class Payment(Base):
+class Payment(Protected, Base):
     """Money that the channel said has arrived, whether or not the order could take it."""
 
     __tablename__ = "payments"
+    __protected__ = (
+        "hospital_id",
+        "order_id",
+        "channel",
+        "transaction_id",
+        "amount_fen",
+        "currency",
+        "arrival",
+        "source",
+        "paid_at",
+        "recorded_at",
+    )
 
     id: Mapped[UUID] = id_column()
     hospital_id: Mapped[UUID] = hospital_column()
@@ -113,13 +142,25 @@ class Payment(Base):
     )
 
 
-class Refund(Base):
+class Refund(Protected, Base):
     """The way back of one payment; decided once, sent until the channel has answered.
 
     The channel knows it by the hexadecimal form of its id. `requested_by` is None for the house.
     """
 
     __tablename__ = "refunds"
+    __protected__ = (
+        "hospital_id",
+        "order_id",
+        "payment_id",
+        "amount_fen",
+        "reason",
+        "reason_text",
+        "state",
+        "channel_refund_id",
+        "created_at",
+        "finished_at",
+    )
 
     id: Mapped[UUID] = id_column()
     hospital_id: Mapped[UUID] = hospital_column()

@@ -14,12 +14,31 @@ from core.data_classes import INTERNAL, PERSONAL, PUBLIC
 from core.db import Base, hospital_column, id_column
 from core.identity.id_numbers import Sex
 
+from core.integrity import Protected
 
-class Patient(Base):
+def card_number_index(number: str) -> bytes:
+    """The blind index of a visit card's number."""
+    return blind_index(installed_keyring(), "patients.card_number", number)
+
+
+class Patient(Protected, Base):
     """A person treated at a hospital. Shared by every account that is bound to the person."""
 
     __tablename__ = "patients"
 
+    __protected__ = (
+        "hospital_id",
+        "kind",
+        "name",
+        "sex",
+        "birth_date",
+        "id_type",
+        "id_number",
+        "card_number",
+        "verified_at",
+        "verified_reference",
+        "created_at",
+    )
     id: Mapped[UUID] = id_column()
     hospital_id: Mapped[UUID] = hospital_column()
     kind: Mapped[PatientKind] = mapped_column(word(PatientKind), info=PERSONAL)
@@ -54,7 +73,7 @@ class Patient(Base):
         return self.verified_at is not None
 
 
-class PatientRelation(Base):
+class PatientRelation(Protected, Base):
     """That an account holder may act for a patient, with the contact and guardian given for it.
 
     Contact and guardian belong to the relation, not to the patient: another account bound to the
@@ -73,6 +92,22 @@ class PatientRelation(Base):
     address: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
     guardian_name: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
     guardian_id_number: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
+    __protected__ = (
+        "hospital_id",
+        "user_id",
+        "patient_id",
+        "relation",
+        "phone",
+        "address",
+        "guardian_name",
+        "guardian_id_number",
+        "guardian_phone",
+        "guardian_address",
+        "guardian_verified_at",
+        "guardian_verified_reference",
+        "created_at",
+        "unbound_at",
+    )
     guardian_phone: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
     guardian_address: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
     guardian_verified_at: Mapped[datetime | None]

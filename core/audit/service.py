@@ -6,8 +6,6 @@ from uuid import UUID
 import orjson
 
 from core.audit.models import AuditEntry
-from core.audit.row import entry_mac
-from core.crypto.keyring import installed_keyring
 from core.ids import new_id
 from core.origin import current_origin
 
@@ -51,7 +49,6 @@ async def record(
         request_id=origin.request_id,
         address=origin.address,
     )
-    entry.mac = entry_mac(installed_keyring(), entry)
     uow.session.add(entry)
 
 

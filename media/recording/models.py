@@ -8,9 +8,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from core.data_classes import INTERNAL, PERSONAL
 from core.db import Base, hospital_column, id_column
+from core.integrity import Protected
 
 
-class RecordingRow(Base):
+class RecordingRow(Protected, Base):
     """The recording of one call, from the answer on.
 
     `claimed_until` is the lease of the process that composes it; `not_before` rests a recording
@@ -18,6 +19,17 @@ class RecordingRow(Base):
     """
 
     __tablename__ = "recordings"
+    __protected__ = (
+        "hospital_id",
+        "room_id",
+        "call_id",
+        "state",
+        "note",
+        "started_at",
+        "ended_at",
+        "duration_ms",
+        "ready_at",
+    )
 
     id: Mapped[UUID] = id_column()
     hospital_id: Mapped[UUID] = hospital_column()
@@ -56,10 +68,23 @@ class RecordingTakeRow(Base):
     sealed_at: Mapped[datetime | None]
 
 
-class RecordingFileRow(Base):
+class RecordingFileRow(Protected, Base):
     """A finished file. `sha256` (hex) speaks of the stored bytes; `user_id` is set for a side."""
 
     __tablename__ = "recording_files"
+    __protected__ = (
+        "recording_id",
+        "kind",
+        "user_id",
+        "name",
+        "content_type",
+        "size",
+        "duration_ms",
+        "sha256",
+        "storage_key",
+        "position",
+        "created_at",
+    )
 
     id: Mapped[UUID] = id_column()
     recording_id: Mapped[UUID] = mapped_column(

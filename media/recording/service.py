@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from core import audit
+from core import audit, integrity
 from core.identity.caller import Caller
 from core.ids import new_id
 from core.uow import UnitOfWork
@@ -27,32 +27,25 @@ LOOK_AGAIN = timedelta(seconds=5)
 
 async def begin(uow: UnitOfWork, *, hospital_id: UUID, room_id: UUID, call_id: UUID) -> None:
     """A recorded call was answered; repeating it does nothing."""
-    await uow.session.execute(
-        insert(RecordingRow)
-        .values(
-            id=new_id(),
-            hospital_id=hospital_id,
-            room_id=room_id,
-            call_id=call_id,
-            state=RecordingState.RECORDING.value,
-            started_at=uow.now,
-            progress=0.0,
-            attempts=0,
-        )
-        .on_conflict_do_nothing(index_elements=[RecordingRow.call_id])
-    )
+    values = {
+        "id": new_id(),
+        "hospital_id": hospital_id,
+        "room_id": room_id,
+        "call_id": call_id,
+        "state": RecordingState.RECORDING.value,
+        "started_at": uow.now,
+    }
+    await integrity.insert_once(uow.session, RecordingRow, values)
 
 
 async def finish(uow: UnitOfWork, call_id: UUID) -> None:
     """The call is over: the recording waits for its takes and is composed."""
-    await uow.session.execute(
-        update(RecordingRow)
-        .where(
-            RecordingRow.call_id == call_id,
-            RecordingRow.state == RecordingState.RECORDING,
-        )
-        .values(state=RecordingState.PROCESSING.value, ended_at=uow.now)
+    row = await _locked(
+        uow, RecordingRow.call_id == call_id, RecordingRow.state == RecordingState.RECORDING
     )
+    if row is not None:
+        row.state, row.ended_at = RecordingState.PROCESSING.value, uow.now
+        await uow.session.flush()
 
 
 async def take_started(uow: UnitOfWork, call_id: UUID, take: str) -> None:
@@ -67,14 +60,24 @@ async def take_sealed(uow: UnitOfWork, call_id: UUID, take: str) -> None:
     recording_id = await _note_take(uow, call_id, take, uow.now)
     if recording_id is None:
         return
-    await uow.session.execute(
-        update(RecordingRow)
-        .where(
-            RecordingRow.id == recording_id,
-            RecordingRow.state.in_([RecordingState.READY, RecordingState.FAILED]),
-            RecordingRow.note.in_([Note.TAKE_MISSING, Note.NOTHING_RECORDED]),
-        )
-        .values(state=RecordingState.PROCESSING.value, attempts=0, not_before=None, progress=0.0)
+    row = await _locked(
+        uow,
+        RecordingRow.id == recording_id,
+        RecordingRow.state.in_([RecordingState.READY, RecordingState.FAILED]),
+        RecordingRow.note.in_([Note.TAKE_MISSING, Note.NOTHING_RECORDED]),
+    )
+    if row is not None:
+        row.state, row.attempts = RecordingState.PROCESSING.value, 0
+        row.not_before, row.progress = None, 0.0
+        await uow.session.flush()
+
+
+async def _locked(uow: UnitOfWork, *where: ColumnElement[bool]) -> RecordingRow | None:
+    return await uow.session.scalar(
+        select(RecordingRow)
+        .where(*where)
+        .with_for_update()
+        .execution_options(populate_existing=True)
     )
 
 
@@ -186,8 +189,8 @@ async def made(
         select(RecordingFileRow.storage_key).where(RecordingFileRow.recording_id == recording_id)
     )
     unused = list(old)
-    await uow.session.execute(
-        delete(RecordingFileRow).where(RecordingFileRow.recording_id == recording_id)
+    await integrity.remove(
+        uow.session, RecordingFileRow, RecordingFileRow.recording_id == recording_id
     )
     uow.session.add_all(files)
     row.state, row.note = RecordingState.READY.value, note.value if note else None
