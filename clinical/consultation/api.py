@@ -30,8 +30,8 @@ from clinical.consultation.schemas import (
 )
 from clinical.consultation.viewers import may_see_files
 from clinical.cursors import cut, read_moment
-from core.defence.kinds import Kind
 from core import audit
+from core.defence.kinds import Kind
 from core.files.access import register_viewer
 from core.http import ANY_ROLE, Context, Page, Routes
 from core.identity.roles import Role
@@ -166,7 +166,6 @@ async def listed(
     q: str | None = None,
     patient_id: UUID | None = None,
     doctor_id: UUID | None = None,
-    limit=Kind.EXPORT,
     from_: Annotated[date | None, Field(alias="from")] = None,
     to: date | None = None,
     cursor: str | None = None,
@@ -188,6 +187,7 @@ async def counts(ctx: Context) -> dict[str, int]:
 
 @routes.get(
     "/consultations/export.csv",
+    limit=Kind.EXPORT,
     roles=[Role.SUPERVISOR, Role.ADMINISTRATOR],
     summary="The filtered list as a table",
 )

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
+from uuid import UUID
 
 import orjson
 import structlog
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.routing import Route as StarletteRoute
 
+from core.defence.kinds import Kind
+from core.defence.limits import RequestLimits
+from core.defence.load import LoadGate, Overburdened
+from core.defence.metrics import TIMED_OUT
 from core.errors import (
-    BodyTooLarge,
     Forbidden,
     InvalidRequest,
     MalformedRequest,
     MethodNotAllowed,
     NotFound,
     ProblemError,
+    RequestTimedOut,
     Unauthenticated,
     UnsupportedMediaType,
 )
 from core.http import idempotency
+from core.http.body import read_body
 from core.http.context import Context
 from core.http.messages import field_problems
 from core.http.routes import Route
@@ -64,6 +73,9 @@ def _starlette_route(runtime: Runtime, path: str, methods: Mapping[str, Route]) 
             return await _handle(runtime, route, request)
         except ProblemError as error:
             return problem_response(error, request)
+        except PoolTimeout:
+            log.error("database_pool_exhausted", path=path)
+            return problem_response(Overburdened(retry_after=5), request)
         except DBAPIError as error:
             if not _is_bad_data(error):
                 raise
@@ -110,16 +122,48 @@ async def on_unexpected(request: Request, error: Exception) -> Response:
 
 
 async def _handle(runtime: Runtime, route: Route, request: Request) -> Response:
+    limits, address = RequestLimits.of(runtime), request.client.host if request.client else ""
+    await limits.check_address(address, route.limits.kind)
     caller = await _authenticate(runtime, route, request)
+    user_id = caller.user_id if caller is not None else None
+    await limits.check(runtime, route.limits, route.name, user_id, address)
     arguments = _path_arguments(route, request) | _query_arguments(route, request)
     if "room_id" in arguments:
         structlog.contextvars.bind_contextvars(room=str(arguments["room_id"]))
-    raw = await _read_body(route, request) if route.max_body else b""
+    raw = await read_body(request, route.max_body) if route.max_body else b""
     if route.body is not None:
         arguments["body"] = _parse_body(route, request, raw)
     if route.wants_raw_body:
         arguments["raw_body"] = raw
     context = Context(request, runtime, request.state.request_id, caller)
+    with _place(runtime, route, user_id):
+        return await _in_time(route, _carry_out(runtime, route, context, arguments, raw))
+
+
+def _place(runtime: Runtime, route: Route, user_id: UUID | None) -> AbstractContextManager[None]:
+    gate = LoadGate.of(runtime)
+    if route.limits.kind is Kind.UPLOAD:
+        return gate.enter_upload(user_id)
+    return gate.enter(route.gives_way)
+
+
+async def _in_time(route: Route, work: Coroutine[Any, Any, Response]) -> Response:
+    """What the work returns; when its time runs out it is cancelled, which rolls back."""
+    limit = asyncio.timeout(route.seconds)
+    try:
+        async with limit:
+            return await work
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        TIMED_OUT.inc()
+        log.error("request_timed_out", route=route.name, seconds=route.seconds)
+        raise RequestTimedOut(retry_after=5) from error
+
+
+async def _carry_out(
+    runtime: Runtime, route: Route, context: Context, arguments: dict[str, Any], raw: bytes
+) -> Response:
     if route.idempotent:
         return await _run_idempotent(runtime, route, context, arguments, raw)
     return await _run(runtime, route, context, arguments)
@@ -165,22 +209,6 @@ def _query_arguments(route: Route, request: Request) -> dict[str, Any]:
     except ValidationError as error:
         raise InvalidRequest(fields=field_problems(error)) from error
     return {name: getattr(model, name) for name in route.query_model.model_fields}
-
-
-async def _read_body(route: Route, request: Request) -> bytes:
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > route.max_body:
-        raise BodyTooLarge()
-    chunks, size = [], 0
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > route.max_body:
-                raise BodyTooLarge()
-            chunks.append(chunk)
-    except ClientDisconnect as error:
-        raise MalformedRequest() from error
-    return b"".join(chunks)
 
 
 def _parse_body(route: Route, request: Request, raw: bytes) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, Final, get_type_hints
 from pydantic import BaseModel, TypeAdapter, create_model
 from starlette.responses import Response
 
+from core.defence.kinds import PRIORITIES, TIME_LIMITS, Kind, Limit, Priority
 from core.identity.roles import Role
 
 Endpoint = Callable[..., Awaitable[Any]]
@@ -45,6 +46,9 @@ class Route:
     transaction: bool = True
     while_pending: bool = False
     max_body: int = 256 * 1024
+    limit: Kind | Limit | None = None
+    priority: Priority | None = None
+    time_limit: float | None = None
     path_params: dict[str, TypeAdapter[Any]] = field(default_factory=dict)
     query_model: type[BaseModel] | None = None
     body_type: Any = None
@@ -65,6 +69,33 @@ class Route:
     def full_path(self) -> str:
         return PREFIX + self.path
 
+    @property
+    def name(self) -> str:
+        return f"{self.method} {self.full_path}"
+
+    @property
+    def limits(self) -> Limit:
+        """The declared limit, or what the method suggests."""
+        if isinstance(self.limit, Limit):
+            return self.limit
+        return Limit(self.limit or self._kind)
+
+    @property
+    def _kind(self) -> Kind:
+        if self.method == "GET":
+            return Kind.READ
+        return Kind.WRITE if self.max_body else Kind.UPLOAD
+
+    @property
+    def gives_way(self) -> Priority:
+        """Who goes first under load."""
+        return PRIORITIES[self.limits.kind] if self.priority is None else self.priority
+
+    @property
+    def seconds(self) -> float:
+        """The time that the handler has."""
+        return TIME_LIMITS[self.limits.kind] if self.time_limit is None else self.time_limit
+
 
 class Routes:
     """The routes of one module.
@@ -74,7 +105,10 @@ class Routes:
     validated from JSON, all others are query parameters. ``transaction=False`` gives a route that
     opens its own units of work, because it calls an outside system between them. A route with
     ``while_pending`` is open to somebody who still owes a second factor or a new password.
-    ``max_body`` is in bytes; 0 leaves the body to the function (uploads).
+    ``max_body`` is in bytes; 0 leaves the body to the function (uploads). ``limit`` is a
+    :class:`Kind` or a :class:`Limit` (by default ``READ`` for GET, ``UPLOAD`` without a body limit,
+    else ``WRITE``), ``priority`` says who gives way under load, ``time_limit`` is the handler's
+    seconds, after which its transaction is rolled back.
     """
 
     def __init__(self, tag: str, title: str) -> None:

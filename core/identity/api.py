@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import Field, TypeAdapter, ValidationError
 
 from core import files
+from core.defence.kinds import Kind
 from core.errors import FieldProblem, InvalidRequest
 from core.files.models import File, Purpose
 from core.http import ANY_ROLE, PUBLIC, Context, Page, Routes, decode_cursor, encode_cursor
@@ -63,13 +64,13 @@ routes.routes += factors.routes.routes
 _STAFF_CURSOR: TypeAdapter[tuple[str, UUID]] = TypeAdapter(tuple[str, UUID])
 
 
-@routes.post("/auth/sms-codes", roles=PUBLIC, status=202, transaction=False)
+@routes.post("/auth/sms-codes", roles=PUBLIC, status=202, transaction=False, limit=Kind.LOGIN)
 async def send_sms_code(ctx: Context, body: SmsCodeRequest) -> SmsCodeSent:
     """Send a login code to a phone."""
     return SmsCodeSent(retry_after=await sms_codes.send_code(ctx.runtime, body.phone, ctx.address))
 
 
-@routes.post("/auth/login/sms", roles=PUBLIC, transaction=False)
+@routes.post("/auth/login/sms", roles=PUBLIC, transaction=False, limit=Kind.LOGIN)
 async def login_with_code(ctx: Context, body: SmsLogin) -> Tokens:
     """Log in with a code; an unknown phone becomes a patient."""
     issued = await login.login_by_sms(
@@ -85,7 +86,7 @@ async def login_with_code(ctx: Context, body: SmsLogin) -> Tokens:
         return await views.tokens(uow, issued)
 
 
-@routes.post("/auth/login/password", roles=PUBLIC, transaction=False)
+@routes.post("/auth/login/password", roles=PUBLIC, transaction=False, limit=Kind.LOGIN)
 async def login_with_password(ctx: Context, body: PasswordLogin) -> Tokens:
     """Log in with account name or phone and password."""
     issued = await login.login_by_password(
