@@ -1,0 +1,30 @@
+"""Object identifiers of signatures (GM/T 0006, GM/T 0010, RFC 5652, RFC 5035, RFC 3161)."""
+
+from typing import Final
+
+SM3: Final = "1.2.156.10197.1.401"
+SM3_WITH_SM2: Final = "1.2.156.10197.1.501"
+SM2_SIGN: Final = "1.2.156.10197.1.301.1"
+SM2_CURVE: Final = "1.2.156.10197.1.301"
+SHA256: Final = "2.16.840.1.101.3.4.2.1"
+RSA: Final = "1.2.840.113549.1.1.1"
+SHA256_WITH_RSA: Final = "1.2.840.113549.1.1.11"
+
+GM_DATA: Final = "1.2.156.10197.6.1.4.2.1"
+GM_SIGNED_DATA: Final = "1.2.156.10197.6.1.4.2.2"
+DATA: Final = "1.2.840.113549.1.7.1"
+SIGNED_DATA: Final = "1.2.840.113549.1.7.2"
+TST_INFO: Final = "1.2.840.113549.1.9.16.1.4"
+
+CONTENT_TYPE: Final = "1.2.840.113549.1.9.3"
+MESSAGE_DIGEST: Final = "1.2.840.113549.1.9.4"
+SIGNING_TIME: Final = "1.2.840.113549.1.9.5"
+SIGNING_CERTIFICATE: Final = "1.2.840.113549.1.9.16.2.12"
+SIGNING_CERTIFICATE_V2: Final = "1.2.840.113549.1.9.16.2.47"
+TIMESTAMP_TOKEN: Final = "1.2.840.113549.1.9.16.2.14"  # noqa: S105 - an identifier
+
+COMMON_NAME: Final = "2.5.4.3"
+SERIAL_NUMBER: Final = "2.5.4.5"
+COUNTRY: Final = "2.5.4.6"
+ORGANISATION: Final = "2.5.4.10"
+UNIT: Final = "2.5.4.11"
