@@ -82,6 +82,7 @@ def load_modules(names: Sequence[str], served: frozenset[str]) -> Modules:
 def _load(name: str) -> Module:
     importlib.import_module(name)
     _part(name, "models")
+    _part(name, "personal_data")
     api, handlers, jobs = _part(name, "api"), _part(name, "handlers"), _part(name, "jobs")
     routes = getattr(api, "routes", None)
     return Module(

@@ -117,6 +117,10 @@ class WorkerLink:
         """Close a call: its peers go, its recording is sealed. Raises CallUnknown."""
         await self.request("call.close", call=call, reason=reason)
 
+    async def stop_recording(self, call: str, reason: str) -> None:
+        """Record a call no longer; its take is sealed. Raises CallUnknown."""
+        await self.request("call.record.stop", call=call, reason=reason)
+
     async def add_peer(
         self,
         call: str,

@@ -79,6 +79,7 @@ class Operations:
         self._table: dict[str, tuple[type[_Request], Callable[[Any], Reply]]] = {
             "call.open": (CallOpen, self._call_open),
             "call.close": (CallClose, self._call_close),
+            "call.record.stop": (CallClose, self._call_record_stop),
             "call.list": (Nothing, self._call_list),
             "peer.add": (PeerAdd, self._peer_add),
             "peer.answer": (PeerAnswer, self._peer_answer),
@@ -123,6 +124,11 @@ class Operations:
 
     def _call_close(self, request: CallClose) -> Reply:
         self._engine.close_call(request.call)
+        self._takes.seal(request.call, request.reason)
+        return {}
+
+    def _call_record_stop(self, request: CallClose) -> Reply:
+        self._engine.record_no_longer(request.call)
         self._takes.seal(request.call, request.reason)
         return {}
 

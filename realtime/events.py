@@ -84,6 +84,15 @@ class MessageRecalled(RoomEvent):
     by: UUID
 
 
+@event("room.recording_changed")
+@dataclass(frozen=True, kw_only=True)
+class RoomRecordingChanged(RoomEvent):
+    """Sent when calls in an open room shall (not) be recorded from now on: see `recording`."""
+
+    recording: str
+    by: UUID | None
+
+
 @event("room.closed")
 @dataclass(frozen=True, kw_only=True)
 class RoomClosed(RoomEvent):

@@ -21,7 +21,13 @@ from core.ids import new_id
 from core.uow import UnitOfWork
 from realtime import access, entries, room
 from realtime.errors import RoomIsClosed
-from realtime.events import ParticipantJoined, ParticipantLeft, Person, RoomEvent
+from realtime.events import (
+    ParticipantJoined,
+    ParticipantLeft,
+    Person,
+    RoomEvent,
+    RoomRecordingChanged,
+)
 from realtime.models import MessageRow, ParticipantRow, RoomRow
 from realtime.room import Activate, AddMember, Close, Command, Recall, RemoveMember, Room
 from realtime.rules import (
@@ -124,6 +130,41 @@ async def remove_member(
 ) -> None:
     """Take somebody out; announces `ParticipantLeft`. Nothing happens when he is not in."""
     await _command(uow, room_id, RemoveMember(user_id, reason))
+
+
+RECORDING_TEXTS = {
+    RecordingPolicy.REFUSED: "患者撤回了录制同意，从现在起本诊间的通话不再录制",
+    RecordingPolicy.REQUIRED: "患者同意录制，本诊间的通话将录音录像",
+}
+
+
+async def set_recording(
+    uow: UnitOfWork, room_id: UUID, policy: RecordingPolicy, by: UUID | None
+) -> None:
+    """Say whether calls in the room are recorded from now on; announces `RoomRecordingChanged`.
+
+    Everybody in the room reads it. Nothing happens when it is so already, or the room is closed.
+    """
+    row = await locked(uow, room_id)
+    if row.state == RoomState.CLOSED or row.recording == policy:
+        return
+    row.recording = policy.value
+    text = RECORDING_TEXTS[policy]
+    data = {"recording": policy.value, "by": None if by is None else str(by)}
+    seq = await system_message(uow, room_id, "recording_changed", text, data)
+    uow.record(
+        RoomRecordingChanged(
+            hospital_id=row.hospital_id,
+            aggregate_id=row.id,
+            occurred_at=uow.now,
+            seq=seq,
+            room_kind=row.kind,
+            ref_type=row.ref_type,
+            ref_id=row.ref_id,
+            recording=policy.value,
+            by=by,
+        )
+    )
 
 
 async def system_message(

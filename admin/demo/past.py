@@ -8,15 +8,16 @@ from uuid import UUID
 
 from admin.demo.accounts import DOCTOR, OTHER_DOCTOR, PATIENT
 from admin.demo.batch import Batch
+from admin.demo.consents import Consents
 from admin.demo.conversation import conversation
 from admin.demo.dice import ZONE, Dice
 from admin.demo.money import write_money
 from admin.demo.people import Doctor, Person, Town
 from admin.demo.rooms import write_room
 from admin.demo.texts import COMMENTS, DECLINE_REASONS, WORSE_COMMENTS, Illness
-from clinical.consultation import intake
+from clinical.consent.states import Kind as ConsentKind
 from clinical.consultation.models import Consultation, ConsultationNumber
-from clinical.consultation.service import NOTE_TABLE
+from clinical.consultation.notes import NOTE_TABLE
 from clinical.consultation.states import (
     CloseReason,
     Kind,
@@ -29,7 +30,6 @@ from clinical.rating.models import Rating, RatingInvitation
 from clinical.rating.tags import TAGS
 from core.crypto.keyring import Keyring
 from core.crypto.row_mac import row_mac
-from core.crypto.sm import sm3
 
 CONSULTATIONS = 400
 DAYS = 170
@@ -77,13 +77,15 @@ class Visit:
 class History:
     """Makes the past of one hospital."""
 
-    def __init__(self, dice: Dice, batch: Batch, keyring: Keyring, town: Town) -> None:
+    def __init__(
+        self, dice: Dice, batch: Batch, keyring: Keyring, town: Town, consents: Consents
+    ) -> None:
         self._dice = dice
         self._batch = batch
         self._keyring = keyring
         self._town = town
         self._per_day: Counter[date] = Counter()
-        self._digest = sm3(intake.notice_document()).hex()
+        self._consents = consents
 
     def write(self) -> None:
         """Everything, oldest first, so that numbers rise with time."""
@@ -152,6 +154,7 @@ class History:
 
     def _write(self, visit: Visit) -> None:
         self._batch.add(Consultation, **self._row(visit))
+        self._consents.of_visit(visit)
         write_money(self._dice, self._batch, self._town.hospital_id, visit)
         if visit.room_id is not None:
             lines = conversation(self._dice, visit.doctor.name, visit.illness)
@@ -219,9 +222,9 @@ class History:
             "proof_ids": [],
             "proof_decided_at": None,
             "proof_reason": None,
-            "consent_version": intake.NOTICE_VERSION,
+            "consent_version": self._consents.texts[ConsentKind.NOTICE].version,
             "consent_at": visit.submitted_at,
-            "consent_digest": self._digest,
+            "consent_digest": self._consents.texts[ConsentKind.NOTICE].digest,
             "recording_agreed": True,
         }
 

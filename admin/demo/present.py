@@ -18,7 +18,10 @@ from admin.demo.dice import Dice
 from admin.demo.papers import draw_paper
 from admin.demo.people import Doctor, Person, Town
 from admin.demo.texts import Illness
-from clinical.consultation import drafts, intake, service
+from clinical.consent import access as consent_access
+from clinical.consent import service as consents
+from clinical.consent.states import Kind as ConsentKind
+from clinical.consultation import drafts, service
 from clinical.consultation.drafts import RevisitQuestion
 from clinical.consultation.gateway import Visit
 from clinical.consultation.models import Consultation
@@ -34,6 +37,7 @@ from core.identity.caller import Caller
 from core.identity.roles import Role
 from core.ids import new_id
 from core.runtime import Runtime
+from core.uow import UnitOfWork
 from realtime import sending
 from realtime.rules import MessageKind
 from realtime.sending import Send
@@ -134,11 +138,26 @@ class Today:
         proof = [] if scene.proven else [await self._paper(caller, scene)]
         async with self._runtime.unit_of_work() as uow:
             await drafts.store_visits(uow, caller, key, self._question(), self._visits(scene))
-            await drafts.consent(uow, caller, key, intake.NOTICE_VERSION, recording_agreed=True)
             if proof:
                 await drafts.hand_in_proof(uow, caller, key, proof)
+            await self._agree(uow, caller, scene, key)
+        async with self._runtime.unit_of_work() as uow:
             await drafts.submit(uow, caller, key)
         return key
+
+    async def _agree(self, uow: UnitOfWork, caller: Caller, scene: Scene, key: UUID) -> None:
+        texts = await consent_access.current_texts(
+            uow, caller.hospital_id, [ConsentKind.NOTICE, ConsentKind.RECORDING]
+        )
+        await consents.agreed_in_consultation(
+            uow,
+            caller,
+            key,
+            scene.person.patient_id,
+            texts[ConsentKind.NOTICE].version,
+            texts[ConsentKind.RECORDING].version,
+            recording_agreed=True,
+        )
 
     def _question(self) -> RevisitQuestion:
         return RevisitQuestion(None, None, self._dice.today, WINDOW_DAYS)

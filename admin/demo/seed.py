@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from admin.demo.accounts import ADMINISTRATOR, CUSTOMER_SERVICE, NURSE, PHARMACIST
 from admin.demo.batch import Batch
+from admin.demo.consents import Consents, texts_in_force
 from admin.demo.dice import Dice
 from admin.demo.past import History
 from admin.demo.people import HOSPITAL, Founder, Town, demo_password_hash
@@ -34,7 +35,10 @@ async def seed(runtime: Runtime, sandbox_url: str | None) -> None:
     town = founder.main_hospital()
     founder.second_hospital()
     founder.patients(town)
-    History(dice, batch, runtime.keyring, town).write()
+    async with runtime.unit_of_work() as uow:
+        consents = Consents(dice, batch, town, await texts_in_force(uow.session))
+    consents.of_everybody()
+    History(dice, batch, runtime.keyring, town, consents).write()
     if sandbox_url is not None:
         await _tell_simulators(sandbox_url, his_people(dice, town))
     async with runtime.unit_of_work() as uow:

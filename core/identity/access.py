@@ -94,6 +94,18 @@ async def public_hospital(
     raise NotFound()
 
 
+async def hospital_for(uow: "UnitOfWork", caller: "Caller", wanted: UUID | None) -> UUID:
+    """The hospital whose staff a keeper looks after: the token's; an operator may name another.
+
+    Raises NotFound.
+    """
+    if wanted is None or wanted == caller.hospital_id:
+        return caller.hospital_id
+    if caller.role is not Role.OPERATOR or await uow.session.get(Hospital, wanted) is None:
+        raise NotFound()
+    return wanted
+
+
 async def departments(uow: "UnitOfWork", hospital_id: UUID) -> list[tuple[Department, int]]:
     """The enabled departments of a hospital with the number of clinicians in each. Public."""
     counts = (

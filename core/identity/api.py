@@ -1,5 +1,6 @@
 """HTTP routes of identity: login, tokens, sessions, the own account, the catalogue, staff."""
 
+from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
@@ -12,7 +13,6 @@ from core.files.models import File, Purpose
 from core.http import ANY_ROLE, PUBLIC, Context, Page, Routes, decode_cursor, encode_cursor
 from core.identity import (
     access,
-    agreements,
     login,
     real_name,
     refresh,
@@ -28,8 +28,6 @@ from core.identity.factors import api as factors
 from core.identity.login import Device
 from core.identity.roles import Role
 from core.identity.schemas import (
-    AcceptAgreement,
-    AgreementView,
     ChangePassword,
     DepartmentView,
     DeviceInput,
@@ -196,27 +194,6 @@ async def verify_real_name(ctx: Context, body: RealNameInput) -> UserView:
     return views.user_view(user)
 
 
-@routes.get("/me/agreements", roles=ANY_ROLE)
-async def list_agreements(ctx: Context) -> list[AgreementView]:
-    """The texts in force and whether the account has accepted them."""
-    return [
-        AgreementView(
-            code=agreement.code,
-            title=agreement.title,
-            version=agreement.version,
-            text=agreement.text,
-            accepted_at=accepted_at,
-        )
-        for agreement, accepted_at in await agreements.current_agreements(ctx.uow, ctx.caller)
-    ]
-
-
-@routes.post("/me/agreements", roles=ANY_ROLE, status=204)
-async def accept_agreement(ctx: Context, body: AcceptAgreement) -> None:
-    """Accept one text in the version that was shown."""
-    await agreements.accept(ctx.uow, ctx.caller, body.code, body.version)
-
-
 @routes.get("/hospitals", roles=PUBLIC)
 async def list_hospitals(ctx: Context) -> list[HospitalView]:
     """The hospitals of this installation."""
@@ -242,19 +219,21 @@ async def list_departments(ctx: Context, hospital: UUID | None = None) -> list[D
     ]
 
 
-@routes.get("/staff", roles=[Role.ADMINISTRATOR])
+@routes.get("/staff", roles=[Role.ADMINISTRATOR, Role.OPERATOR])
 async def list_staff(
     ctx: Context,
     q: str | None = None,
     role: Role | None = None,
     department_id: UUID | None = None,
+    hospital_id: UUID | None = None,
     cursor: str | None = None,
     limit: Annotated[int, Field(ge=1, le=200)] = 50,
 ) -> Page[StaffView]:
-    """The people who work at this hospital."""
+    """The people who work at this hospital; an operator may name another one."""
+    here = await access.hospital_for(ctx.uow, ctx.caller, hospital_id)
     found = await access.staff(
         ctx.uow,
-        ctx.caller,
+        replace(ctx.caller, hospital_id=here),
         text=q,
         role=role,
         department_id=department_id,

@@ -105,10 +105,6 @@ class RealNameAlreadyVerified(Conflict):
     code, status, title = "real_name_already_verified", 409, "您已完成实名认证"
 
 
-class AgreementOutdated(Conflict):
-    code, status, title = "agreement_outdated", 409, "协议已更新，请重新阅读后同意"
-
-
 class LoginTaken(Conflict):
     code, status, title = "login_taken", 409, "该账号已被使用"
 

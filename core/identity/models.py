@@ -240,20 +240,6 @@ class LoginThrottle(Base):
     locked_until: Mapped[datetime | None]
 
 
-class AgreementAcceptance(Base):
-    """That a user accepted one version of one text, with the digest of what was shown."""
-
-    __tablename__ = "agreement_acceptances"
-    __table_args__ = (UniqueConstraint("user_id", "code", "version"),)
-
-    id: Mapped[UUID] = id_column()
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
-    code: Mapped[str] = mapped_column(String(40), info=INTERNAL)
-    version: Mapped[str] = mapped_column(String(20), info=INTERNAL)
-    text_digest: Mapped[str] = mapped_column(String(64), info=INTERNAL)
-    accepted_at: Mapped[datetime]
-
-
 class PasswordHistory(Base):
     """A password that an account had once; the newest few may not come back."""
 

@@ -1,5 +1,6 @@
 """The real name of an account: the number's own checks first, then the registry."""
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -20,18 +21,34 @@ from core.identity.models import Hospital, User
 if TYPE_CHECKING:
     from core.identity.caller import Caller
     from core.runtime import Runtime
+    from core.uow import UnitOfWork
+
+
+Gate = Callable[["UnitOfWork", "Caller"], Awaitable[None]]
+_gates: dict[str, Gate] = {}
+
+
+def require_before(name: str, gate: Gate) -> None:
+    """Ask `gate` before anything is sent to the registry; it raises what stands in the way.
+
+    Called at import by the module that owns the condition (a consent).
+    """
+    _gates[name] = gate
 
 
 async def verify_account(runtime: "Runtime", caller: "Caller", name: str, id_number: str) -> User:
     """Check the caller's name and number and keep them; opens its own transactions.
 
     Raises IdNumberInvalid (the number cannot be one), RealNameMismatch, RealNameUnavailable,
-    RealNameAlreadyVerified or TooManyAttempts: every question to the registry is counted.
+    RealNameAlreadyVerified, TooManyAttempts or what a gate raises: every question to the registry
+    is counted.
     """
     async with runtime.unit_of_work() as uow:
         user = await access.own_account(uow, caller)
         if user.real_name_verified_at is not None:
             raise RealNameAlreadyVerified()
+        for gate in _gates.values():
+            await gate(uow, caller)
         hospital = await uow.session.get(Hospital, caller.hospital_id)
         zone = ZoneInfo(hospital.time_zone if hospital else "Asia/Shanghai")
         today = uow.now.astimezone(zone).date()

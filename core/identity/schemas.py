@@ -131,19 +131,6 @@ class RealNameInput(BaseModel):
     id_number: Annotated[str, StringConstraints(strip_whitespace=True, max_length=30)]
 
 
-class AgreementView(BaseModel):
-    code: str
-    title: str
-    version: str
-    text: str
-    accepted_at: datetime | None
-
-
-class AcceptAgreement(BaseModel):
-    code: Annotated[str, StringConstraints(max_length=40)]
-    version: Annotated[str, StringConstraints(max_length=20)]
-
-
 class HospitalView(BaseModel):
     id: UUID
     name: str

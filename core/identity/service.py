@@ -192,12 +192,17 @@ async def remove_role(
     user_id: UUID,
     role: Role,
     department_id: UUID | None = None,
+    *,
+    hospital_id: UUID | None = None,
 ) -> None:
-    """Take a role at the caller's hospital away; tokens that carry it are refused at once."""
+    """Take a role away, at the caller's hospital unless another is given by an operator's tool.
+
+    Tokens that carry it are refused at once.
+    """
     assignment = await uow.session.scalar(
         select(RoleAssignment).where(
             RoleAssignment.user_id == user_id,
-            RoleAssignment.hospital_id == caller.hospital_id,
+            RoleAssignment.hospital_id == (hospital_id or caller.hospital_id),
             RoleAssignment.role == role,
             RoleAssignment.department_id.is_not_distinct_from(department_id),
         )

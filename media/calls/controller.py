@@ -176,6 +176,16 @@ class Controller:
         except MediaError as error:
             log.info("call_not_closed", call=str(row.id), error=str(error))
 
+    async def stop_recording(self, row: CallRow) -> None:
+        """Have a call's worker stop recording and seal what it has. Raises MediaError: the
+        reaction is tried again until the worker has heard it.
+        """
+        try:
+            link = await self._reach(row.worker)
+            await link.stop_recording(str(row.id), "consent_withdrawn")
+        except CallUnknown:
+            log.info("call_not_on_worker", call=str(row.id))
+
     # ---- keeping calls alive -----------------------------------------------------------------
 
     async def reconcile(self) -> None:

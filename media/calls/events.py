@@ -32,6 +32,12 @@ class CallAnswered(CallEvent):
     answered_by: UUID
 
 
+@event("call.recording_stopped")
+@dataclass(frozen=True, kw_only=True)
+class CallRecordingStopped(CallEvent):
+    """Sent once, when the consent to record is taken back and the call goes on unrecorded."""
+
+
 @event("call.ended")
 @dataclass(frozen=True, kw_only=True)
 class CallEnded(CallEvent):

@@ -5,9 +5,10 @@ from core.runtime import Runtime
 from core.uow import UnitOfWork
 from media.calls import access, service
 from media.calls.controller import Controller
-from media.calls.events import CallEnded
+from media.calls.events import CallEnded, CallRecordingStopped
 from media.calls.rules import EndReason
-from realtime.events import ParticipantLeft, RoomClosed
+from realtime.events import ParticipantLeft, RoomClosed, RoomRecordingChanged
+from realtime.rules import RecordingPolicy
 
 
 async def end_the_call(uow: UnitOfWork, event: RoomClosed) -> None:
@@ -18,6 +19,21 @@ async def end_the_call(uow: UnitOfWork, event: RoomClosed) -> None:
 async def take_out_of_the_call(uow: UnitOfWork, event: ParticipantLeft) -> None:
     """Who is no longer in the room is no longer in its call."""
     await service.take_out(uow, event.aggregate_id, event.user_id)
+
+
+async def stop_the_recording(uow: UnitOfWork, event: RoomRecordingChanged) -> None:
+    """A consent that is taken back counts in the middle of a call."""
+    if event.recording == RecordingPolicy.REFUSED:
+        await service.stop_recording(uow, event.aggregate_id)
+
+
+async def seal_on_the_worker(runtime: Runtime, event: CallRecordingStopped) -> None:
+    """Have the worker record no more; what was recorded until then is sealed."""
+    async with runtime.unit_of_work() as uow:
+        stored = await access.stored(uow, event.aggregate_id)
+    if stored is not None:
+        controller = await Controller.of(runtime)
+        await controller.stop_recording(stored.row)
 
 
 async def close_on_the_worker(runtime: Runtime, event: CallEnded) -> None:
@@ -32,7 +48,9 @@ async def close_on_the_worker(runtime: Runtime, event: CallEnded) -> None:
 WITH_COMMIT: WithCommitTable = {
     RoomClosed: [end_the_call],
     ParticipantLeft: [take_out_of_the_call],
+    RoomRecordingChanged: [stop_the_recording],
 }
 AFTER_COMMIT: AfterCommitTable = {
     CallEnded: [close_on_the_worker],
+    CallRecordingStopped: [seal_on_the_worker],
 }

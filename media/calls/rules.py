@@ -34,6 +34,7 @@ class EndReason(StrEnum):
     CANCELLED = "cancelled"
     HUNG_UP = "hung_up"
     ROOM_CLOSED = "room_closed"
+    RECORDING_REFUSED = "recording_refused"
     ABANDONED = "abandoned"
     WORKER_LOST = "worker_lost"
 

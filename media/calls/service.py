@@ -22,7 +22,7 @@ from media.calls import access, call
 from media.calls.access import StoredCall
 from media.calls.call import Call, Participant
 from media.calls.errors import CallInProgress, RecordingRefused
-from media.calls.events import CallAnswered, CallEnded, CallStarted
+from media.calls.events import CallAnswered, CallEnded, CallRecordingStopped, CallStarted
 from media.calls.models import CallParticipantRow, CallRow
 from media.calls.rules import (
     STARTERS,
@@ -163,6 +163,32 @@ async def end_in_room(uow: UnitOfWork, room_id: UUID, reason: EndReason) -> None
     )
     if call_id is not None:
         await _change(uow, room_id, call_id, lambda it: call.end(it, reason, uow.now))
+
+
+async def stop_recording(uow: UnitOfWork, room_id: UUID) -> None:
+    """Nobody may record the room any more: its call goes on without, or ends, as the hospital says.
+
+    Announces `CallRecordingStopped` or, with the end, `CallEnded`.
+    """
+    call_id = await uow.session.scalar(
+        select(CallRow.id).where(CallRow.room_id == room_id, CallRow.state != CallState.ENDED)
+    )
+    found = await access.stored(uow, call_id, lock=True) if call_id is not None else None
+    if found is None or not found.row.record:
+        return
+    hospital_id = found.row.hospital_id
+    if not await settings.get(uow, WITHOUT_RECORDING, hospital_id=hospital_id):
+        await end_in_room(uow, room_id, EndReason.RECORDING_REFUSED)
+        return
+    facts = _facts(found.row, uow)
+    found.row.record = False
+    await uow.session.flush()
+    text = "已停止录制，通话继续进行"
+    await room_service.system_message(
+        uow, room_id, "recording_stopped", text, {"call": str(found.row.id)}
+    )
+    uow.record(CallRecordingStopped(**facts))
+    _tell(uow, access.view(found))
 
 
 async def take_out(uow: UnitOfWork, room_id: UUID, user_id: UUID) -> None:

@@ -24,6 +24,13 @@ class Call:
         for peer in self.peers.values():
             self._tap(peer, now)
 
+    def record_no_longer(self) -> None:
+        """From now on nothing of this call reaches a recorder."""
+        for peer in self.peers.values():
+            for track in peer.tracks.values():
+                track.tap = None
+        self.recorder = None
+
     def _tap(self, peer: Peer, now: float) -> None:
         if self.recorder is None or not peer.spec.publishes:
             return

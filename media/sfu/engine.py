@@ -97,6 +97,10 @@ class Engine:
         """Record a call from now on. Raises CallUnknown."""
         self._call(call).record(recorder, time.monotonic())
 
+    def record_no_longer(self, call: str) -> None:
+        """Stop recording a call that goes on; not recorded is fine. Raises CallUnknown."""
+        self._call(call).record_no_longer()
+
     def add_peer(self, call: str, spec: PeerSpec) -> tuple[int, str]:
         """Add a peer and make its offer; returns version and SDP.
 

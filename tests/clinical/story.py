@@ -23,7 +23,7 @@ from tests.support.cast import Cast, Person
 from tests.support.http import Client, Response
 from tests.support.people import id_number
 
-__all__ = ["His", "Registry", "Story", "id_number"]
+__all__ = ["His", "Registry", "Story", "agreement", "id_number"]
 
 
 class Registry:
@@ -77,6 +77,18 @@ class His:
     def _check(self) -> None:
         if self.down:
             raise OutsideUnavailable("his", "down")
+
+
+def agreement(needed: dict[str, Any], patient_id: str | None = None) -> dict[str, Any]:
+    """The answer of somebody who ticks every purpose of a text."""
+    text = needed["text"]
+    account = needed["kind"] in ("user_agreement", "privacy")
+    return {
+        "kind": needed["kind"],
+        "version": text["version"],
+        "purposes": {each["code"]: True for each in text["purposes"]},
+        "patient_id": None if account else patient_id,
+    }
 
 
 @dataclass
@@ -176,9 +188,26 @@ class Story:
         await self.do(patient, key, "revisit-check")
         edit = {"description": "咳嗽三天，夜间加重。", "onset": "三天前"}
         (await self.ask(patient, "PATCH", f"/consultations/{key}", edit)).expect(200)
+        await self.agree(draft["patient"]["id"])
         notice = await self.get(patient, "/consultations/notice")
         agreed = {"version": notice["version"], "recording_agreed": recording}
         await self.do(patient, key, "consent", agreed)
+
+    async def agree(self, patient_id: str, who: Person | None = None) -> None:
+        """Agree to everything that a consultation of this patient needs, each text by itself."""
+        person = who or self.cast.patient
+        for each in await self.get(person, f"/consents/needed?patient_id={patient_id}"):
+            if not each["given"]:
+                answer = await self.ask(person, "POST", "/consents", agreement(each, patient_id))
+                answer.expect(201)
+
+    async def prove_real_name(self, who: Person | None = None, name: str = "林小满") -> None:
+        """The account holder agrees to the check of name and number, and passes it."""
+        person = who or self.cast.patient
+        [needed] = await self.get(person, "/consents/needed")
+        (await self.ask(person, "POST", "/consents", agreement(needed))).expect(201)
+        body = {"name": name, "id_number": self.adult_form()["id_number"]}
+        (await self.ask(person, "POST", "/me/real-name", body)).expect(200)
 
     async def submitted(self, mode: str = "text") -> dict[str, Any]:
         """A consultation that waits for payment."""

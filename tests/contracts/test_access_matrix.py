@@ -95,6 +95,7 @@ PUBLIC_ROUTES: list[str] = [
     "GET /hospitals",
     "GET /rating-tags",
     "GET /recordings/files/{file_id}/content",
+    "GET /texts/{kind}",
     "POST /auth/login/password",
     "POST /auth/login/sms",
     "POST /auth/refresh",

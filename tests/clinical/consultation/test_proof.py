@@ -32,6 +32,7 @@ async def proven(story: Story) -> tuple[str, str]:
     assert checked["status"] == "proof_required"
     shown = await story.do(story.cast.patient, key, "proof", {"attachment_ids": [proof]})
     assert shown["revisit"]["status"] == "proof_submitted"
+    await story.agree(draft["patient"]["id"])
     notice = await story.get(story.cast.patient, "/consultations/notice")
     agreed = {"version": notice["version"], "recording_agreed": True}
     await story.do(story.cast.patient, key, "consent", agreed)

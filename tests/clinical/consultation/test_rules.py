@@ -30,7 +30,7 @@ def intake(**more: Any) -> Intake:
     complete: dict[str, Any] = {
         "description": "咳嗽三天，复诊",
         "consent_version": "1",
-        "notice_version": "1",
+        "notice_stands": True,
         "recording_agreed": True,
         "mode": Mode.TEXT,
         "patient_verified": True,
@@ -61,7 +61,7 @@ def test_a_complete_draft_without_a_price_goes_to_the_doctor_at_once() -> None:
         ({"patient_verified": False}, errors.PatientUnverified),
         ({"guardian_required": True}, errors.GuardianUnverified),
         ({"consent_version": None}, errors.ConsentRequired),
-        ({"consent_version": "0"}, errors.ConsentOutdated),
+        ({"notice_stands": False}, errors.ConsentOutdated),
         ({"mode": Mode.VIDEO, "recording_agreed": False}, errors.RecordingRefused),
     ],
 )

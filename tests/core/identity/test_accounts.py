@@ -8,7 +8,6 @@ from sqlalchemy import text
 
 from core.clock import FakeClock
 from core.identity import service
-from core.identity.agreement_texts import AGREEMENTS
 from core.identity.errors import PhoneTaken
 from core.identity.gateway import (
     IdentityCheck,
@@ -48,6 +47,10 @@ def registry(runtime: Runtime) -> Registry:
 
 
 async def verify(client: Client, person: Person, name: str, number: str) -> Any:
+    [needed] = (await client.get("/consents/needed", token=person.token)).expect(200)
+    ticks = {each["code"]: True for each in needed["text"]["purposes"]}
+    agreed = {"kind": "sensitive", "version": needed["text"]["version"], "purposes": ticks}
+    (await client.post("/consents", token=person.token, json=agreed)).expect(201)
     body = {"name": name, "id_number": number}
     return await client.post("/me/real-name", token=person.token, json=body)
 
@@ -94,31 +97,6 @@ async def test_the_registry_cannot_be_asked_without_end(
     assert (await verify(client, cast.patient, "张三", NUMBER)).code == "too_many_attempts"
     assert registry.asked == 5
     assert (await verify(client, cast.other_patient, "张三", NUMBER)).code == "real_name_mismatch"
-
-
-@pytest.mark.requirement("S0-P-039")
-async def test_agreements_are_accepted_in_the_version_that_was_shown(
-    cast: Cast, client: Client, runtime: Runtime
-) -> None:
-    token = cast.patient.token
-    shown = (await client.get("/me/agreements", token=token)).expect(200)
-    assert [each["code"] for each in shown] == ["user_agreement", "privacy"]
-    assert "授权" in shown[0]["text"]
-    assert all(each["accepted_at"] is None for each in shown)
-
-    async def accept(code: str, version: str) -> Any:
-        body = {"code": code, "version": version}
-        return await client.post("/me/agreements", token=token, json=body)
-
-    assert (await accept("user_agreement", "0.9")).code == "agreement_outdated"
-    assert (await accept("nonsense", "1.0")).code == "not_found"
-    for _ in range(2):
-        (await accept("user_agreement", shown[0]["version"])).expect(204)
-    shown = (await client.get("/me/agreements", token=token)).expect(200)
-    assert [each["accepted_at"] is not None for each in shown] == [True, False]
-    async with runtime.engine.connect() as connection:
-        rows = await connection.execute(text("SELECT text_digest FROM agreement_acceptances"))
-        assert [row[0] for row in rows] == [AGREEMENTS[0].digest]
 
 
 async def test_a_name_is_changed_and_shown_at_once(cast: Cast, client: Client) -> None:

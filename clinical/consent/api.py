@@ -1,0 +1,185 @@
+"""Routes of consent: the texts, agreeing, taking back. The rights have their own beside it."""
+
+from uuid import UUID
+
+from clinical.consent import access, rules, service, texts_api, views
+from clinical.consent.access import Matter
+from clinical.consent.errors import GuardianOnly, NotAChildsConsent
+from clinical.consent.models import ConsentRecord
+from clinical.consent.schemas import (
+    AcceptAgreement,
+    AgreementView,
+    AnswerInput,
+    ConsentDetail,
+    ConsentView,
+    GiveConsent,
+    MatterView,
+    NeededView,
+    NoticeView,
+    TextView,
+    WithdrawInput,
+)
+from clinical.consent.service import Answer
+from clinical.consent.states import REACH, Kind, Reach
+from clinical.consultation import access as consultations
+from clinical.people import access as people
+from core import audit
+from core.errors import FieldProblem, InvalidRequest, NotFound
+from core.http import ANY_ROLE, PUBLIC, Context, Routes
+from core.identity import access as identity
+from core.identity import real_name
+from core.identity.roles import Role
+
+routes = Routes(tag="consent", title="同意与授权")
+PATIENT = [Role.PATIENT]
+READERS = [Role.PATIENT, Role.SUPERVISOR, Role.ADMINISTRATOR]
+AGREEMENTS = (Kind.USER_AGREEMENT, Kind.PRIVACY)
+
+
+real_name.require_before("sensitive data", access.require_for_identity)
+
+
+# --- the agreements of every account -------------------------------------------------------------
+
+
+@routes.get("/me/agreements", roles=ANY_ROLE)
+async def list_agreements(ctx: Context) -> list[AgreementView]:
+    """The agreements in force and whether the account has accepted them."""
+    found = []
+    for kind in AGREEMENTS:
+        matter = Matter(user_id=ctx.caller.user_id, kind=kind)
+        standing = await access.standing(ctx.uow, ctx.caller.hospital_id, matter)
+        if standing.text is not None:
+            at = standing.record.at if standing.given and standing.record else None
+            text = standing.text
+            found.append(
+                AgreementView(
+                    code=kind.value,
+                    title=text.title,
+                    version=text.version,
+                    text=text.body,
+                    accepted_at=at,
+                )
+            )
+    return found
+
+
+@routes.post("/me/agreements", roles=ANY_ROLE, status=204)
+async def accept_agreement(ctx: Context, body: AcceptAgreement) -> None:
+    """Accept one agreement in the version that was shown."""
+    if body.code not in AGREEMENTS:
+        raise NotFound()
+    answer = Answer(kind=Kind(body.code), version=body.version)
+    await service.answer(ctx.uow, ctx.caller, answer)
+
+
+@routes.get("/texts/{kind}", roles=PUBLIC)
+async def show_text(ctx: Context, kind: Kind, hospital: UUID | None = None) -> TextView:
+    """The text of a kind that is in force at a hospital, for everybody to read."""
+    chosen = await identity.public_hospital(ctx.uow, ctx.optional_caller, hospital)
+    return views.text_view(await access.current_text(ctx.uow, chosen.id, kind))
+
+
+# --- agreeing and taking back --------------------------------------------------------------------
+
+
+@routes.get("/consents", roles=PATIENT)
+async def my_consents(ctx: Context) -> list[MatterView]:
+    """Everything that the caller agreed to, by matter, with its history."""
+    return await views.matters(ctx.uow, ctx.caller)
+
+
+@routes.get("/consents/needed", roles=PATIENT)
+async def needed(ctx: Context, patient_id: UUID | None = None) -> list[NeededView]:
+    """What must be agreed to before a consultation of a patient, or before real-name proof."""
+    caller = ctx.caller
+    if patient_id is None:
+        matter = Matter(user_id=caller.user_id, kind=Kind.SENSITIVE)
+        standing = await access.standing(ctx.uow, caller.hospital_id, matter)
+        shown = [views.needed_view(Kind.SENSITIVE, standing, may_answer=True)]
+        return [each for each in shown if each is not None]
+    relation = await people.my_patient(ctx.uow.session, caller, patient_id)
+    child, facts = await access.child_facts(ctx.uow, relation)
+    shown = []
+    for kind, standing in await access.needed_for_treatment(ctx.uow, relation):
+        allowed = True
+        if REACH[kind] is Reach.PATIENT:
+            try:
+                rules.may_answer(kind, child=child, facts=facts)
+            except (GuardianOnly, NotAChildsConsent):
+                allowed = False
+        shown.append(views.needed_view(kind, standing, may_answer=allowed))
+    return [each for each in shown if each is not None]
+
+
+@routes.get("/consents/{consent_id}", roles=READERS)
+async def show_consent(ctx: Context, consent_id: UUID) -> ConsentDetail:
+    """One entry with the very text that was shown."""
+    row = await access.record_for(ctx.uow.session, ctx.caller, consent_id)
+    await audit.look(ctx.uow, ctx.caller, "consent", row.id, row.patient_id)
+    return await views.consent_detail(ctx.uow, row)
+
+
+@routes.post("/consents", roles=PATIENT, status=201, idempotent=True)
+async def agree(ctx: Context, body: AnswerInput) -> ConsentView:
+    """Answer one text; a consent for one consultation is given there."""
+    if REACH[body.kind] is Reach.OBJECT:
+        raise InvalidRequest(fields=[FieldProblem("kind", "请在对应的服务中同意")])
+    if REACH[body.kind] is Reach.ACCOUNT and body.patient_id is not None:
+        raise InvalidRequest(fields=[FieldProblem("patient_id", "此项同意不区分就诊人")])
+    answer = Answer(**body.model_dump())
+    return await _shown(ctx, await service.answer(ctx.uow, ctx.caller, answer))
+
+
+@routes.post("/consents/withdrawals", roles=PATIENT, status=201, idempotent=True)
+async def withdraw(ctx: Context, body: WithdrawInput) -> ConsentView:
+    """Take a consent back, from now on."""
+    matter = Matter(user_id=ctx.caller.user_id, **body.model_dump())
+    return await _shown(ctx, await service.withdraw(ctx.uow, ctx.caller, matter))
+
+
+async def _shown(ctx: Context, row: ConsentRecord) -> ConsentView:
+    return (await views.consent_views(ctx.uow, [row]))[row.id]
+
+
+# --- the notice step of a consultation -----------------------------------------------------------
+
+
+@routes.get("/consultations/notice", roles=ANY_ROLE, summary="The notice to agree to")
+async def notice(ctx: Context) -> NoticeView:
+    texts = await access.current_texts(
+        ctx.uow, ctx.caller.hospital_id, [Kind.NOTICE, Kind.RECORDING]
+    )
+    about, recording = texts[Kind.NOTICE], texts[Kind.RECORDING]
+    return NoticeView(
+        version=about.version,
+        title=about.title,
+        text=about.body,
+        signature_required=about.signature_required,
+        recording_version=recording.version,
+        recording_title=recording.title,
+        recording_text=recording.body,
+    )
+
+
+@routes.post(
+    "/consultations/{consultation_id}/consent", roles=PATIENT, summary="Agree to the notice"
+)
+async def consent(ctx: Context, consultation_id: UUID, body: GiveConsent) -> list[ConsentView]:
+    row = await consultations.find(ctx.uow.session, ctx.caller, consultation_id)
+    recording = await access.current_text(ctx.uow, ctx.caller.hospital_id, Kind.RECORDING)
+    entries = await service.agreed_in_consultation(
+        ctx.uow,
+        ctx.caller,
+        row.id,
+        row.patient_id,
+        body.version,
+        body.recording_version or recording.version,
+        recording_agreed=body.recording_agreed,
+        signature=body.signature,
+    )
+    shown = await views.consent_views(ctx.uow, entries)
+    return [shown[each.id] for each in entries]
+
+
+routes.routes.extend(texts_api.routes.routes)

@@ -1,0 +1,122 @@
+"""What each module holds about a person: registered by the owner, used for the person's rights.
+
+A module with personal data has a file `personal_data.py` that registers one `PersonalData` at
+import. It says what is held (`holdings`), hands it out (`export`) and erases or restricts what may
+go (`erase`). Nobody else touches the module's tables for this.
+
+Source: PIPL Art. 44 to 49 (access, copy, correction, deletion).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from core.uow import UnitOfWork
+
+
+class RecordClass(StrEnum):
+    """Classes of records that differ in how long they are kept."""
+
+    MEDICAL = "medical"
+    COMMUNICATION = "communication"
+    RECONCILIATION = "reconciliation"
+    AUDIT = "audit"
+    CONSENT = "consent"
+    ACCOUNT = "account"
+    FREE = "free"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """Whose data: an account at a hospital and the patients that it may ask for.
+
+    `held_users`, `held_patients` and `held_objects` lie under a legal hold: nothing of theirs is
+    erased. `today` is the hospital's business day.
+    """
+
+    hospital_id: UUID
+    user_id: UUID
+    patient_ids: frozenset[UUID]
+    today: date
+    held_users: frozenset[UUID] = frozenset()
+    held_patients: frozenset[UUID] = frozenset()
+    held_objects: frozenset[UUID] = frozenset()
+
+    @property
+    def held(self) -> bool:
+        """Whether the account itself lies under a legal hold."""
+        return self.user_id in self.held_users
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holding:
+    """One category of what is held. `newest` is the day from which it is kept by its class."""
+
+    title: str
+    record_class: RecordClass
+    count: int
+    oldest: date | None = None
+    newest: date | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One category in full: `fields` names the columns (key, Chinese label) in reading order.
+
+    `records` hold JSON-ready values under these keys.
+    """
+
+    title: str
+    fields: Sequence[tuple[str, str]]
+    records: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Erased:
+    """What an eraser did with one category: how much went, how much stays, until when and why."""
+
+    title: str
+    erased: int = 0
+    kept: int = 0
+    until: date | None = None
+    why: str = ""
+
+
+class PersonalData(Protocol):
+    """What a module offers about the people in its tables. Each method runs in the given unit."""
+
+    #: Stable name (`identity`); the order of the registry is that of the modules.
+    name: str
+
+    async def holdings(self, uow: "UnitOfWork", subject: Subject) -> list[Holding]: ...
+
+    async def export(self, uow: "UnitOfWork", subject: Subject) -> list[Section]: ...
+
+    async def erase(self, uow: "UnitOfWork", subject: Subject) -> list[Erased]:
+        """Erase or blank what nothing demands, keep the rest; repeating it does no harm."""
+        ...
+
+
+@dataclass
+class _Registry:
+    parts: dict[str, PersonalData] = field(default_factory=dict)
+
+
+_registry = _Registry()
+
+
+def register(part: PersonalData) -> None:
+    """Offer a module's part: called at import. Another part under a known name is an error."""
+    known = _registry.parts.setdefault(part.name, part)
+    if type(known).__qualname__ != type(part).__qualname__:
+        raise ValueError(f"The personal data '{part.name}' is registered twice.")
+
+
+def registered() -> Iterable[PersonalData]:
+    """Every part, in the order of the modules."""
+    return tuple(_registry.parts.values())
