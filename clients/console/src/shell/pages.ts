@@ -10,6 +10,7 @@ import {
   Setting,
   Star,
   User,
+  UserFilled,
 } from "@element-plus/icons-vue";
 import type { Role } from "@zhenjian/realtime";
 import type { Component } from "vue";
@@ -84,11 +85,20 @@ export const PAGES: PageEntry[] = [
   {
     name: "staff",
     path: "/staff",
-    title: "人员",
+    title: "人员账号",
     icon: Avatar,
-    roles: ["administrator"],
+    roles: ["administrator", "operator"],
     group: "管理",
-    keywords: "医生 员工 renyuan",
+    keywords: "医生 员工 管理员 renyuan zhanghao",
+  },
+  {
+    name: "holders",
+    path: "/holders",
+    title: "患者用户",
+    icon: UserFilled,
+    roles: ["administrator", "operator", "customer_service"],
+    group: "管理",
+    keywords: "绑定 解绑 就诊人 huanzhe yonghu",
   },
   {
     name: "settings",
