@@ -12,12 +12,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from core.clock import Clock
+from core.crypto.scope import KeyedSession
 from core.events import Event, Handlers
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ StoreEvents = Callable[[AsyncSession, list[Event]], Awaitable[None]]
 
 # Reactions may announce further events; a chain longer than this is a loop in the tables.
 MAX_EVENTS = 1000
+_UNIT = "unit_of_work"
 
 
 class UnitOfWork:
@@ -89,13 +92,20 @@ class UnitOfWork:
                 log.warning("after_commit_failed", error=repr(error))
 
 
+def unit_of(session: AsyncSession) -> UnitOfWork:
+    """The unit of work that a session belongs to. Raises KeyError for a session of its own."""
+    unit: UnitOfWork = session.info[_UNIT]
+    return unit
+
+
 @asynccontextmanager
 async def begin(
     engine: AsyncEngine, clock: Clock, handlers: Handlers, store: StoreEvents
 ) -> AsyncIterator[UnitOfWork]:
     """A unit of work that commits on a clean exit and rolls back on any error."""
     now = clock.now()
-    async with AsyncSession(engine, expire_on_commit=False, info={"now": now}) as session:
+    session_of = partial(AsyncSession, engine, sync_session_class=KeyedSession)
+    async with session_of(expire_on_commit=False, info={"now": now}) as session:
         uow = UnitOfWork(session, now, handlers)
         async with session.begin():
             yield uow

@@ -14,6 +14,7 @@ from uuid import UUID
 from pydantic import ValidationError
 from sqlalchemy import insert, select, tuple_
 
+from core.crypto.scope import ForHospital
 from core.errors import FieldProblem, InvalidRequest, NotFound, ProblemError
 from core.http.messages import field_problems
 from core.identity.caller import Caller
@@ -214,7 +215,7 @@ def _row(send: Send, message: MessageView) -> dict[str, Any]:
         "sender_role": send.caller.role.value,
         "client_id": send.client_id,
         "kind": message.kind.value,
-        "body": message.body,
+        "body": ForHospital(send.caller.hospital_id, message.body),
         "reply_to": message.reply_to,
         "at": message.at,
     }

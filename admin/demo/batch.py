@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from core.crypto.scope import for_hospitals
 from core.db import Base
 from core.integrity import Protected, WrittenOnce, insert_many
 
@@ -30,5 +31,5 @@ class Batch:
             if issubclass(model, Protected | WrittenOnce):
                 await insert_many(session, model, self._rows[model])
             else:
-                await session.execute(insert(model), self._rows[model])
+                await session.execute(insert(model), for_hospitals(model, self._rows[model]))
         self._rows.clear()

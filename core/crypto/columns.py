@@ -3,6 +3,7 @@
 `phone: Mapped[str] = mapped_column(EncryptedText())`. The context that binds the ciphertext to its
 column is `table.column`, taken when the column joins its table; give it explicitly
 (`EncryptedText("users.phone")`) to keep reading old cells after a table or column is renamed.
+Whose key seals a cell is decided in `core.crypto.scope`.
 Encrypted columns cannot be compared or sorted in SQL: search through a blind index column.
 """
 
@@ -13,6 +14,7 @@ from sqlalchemy import Column, Dialect, LargeBinary, Table, event
 from sqlalchemy.types import TypeDecorator
 
 from core.crypto.keyring import installed_keyring
+from core.crypto.scope import ForHospital, hospital_for
 from core.crypto.sealing import seal, unseal
 
 
@@ -22,9 +24,10 @@ class _Encrypted(TypeDecorator[Any]):
     impl = LargeBinary
     cache_ok = True
 
-    def __init__(self, context: str | None = None) -> None:
+    def __init__(self, context: str | None = None, table: str | None = None) -> None:
         super().__init__()
         self.context = context
+        self.table = table
 
     def encode(self, value: Any) -> bytes:
         """The plaintext bytes of a Python value."""
@@ -35,9 +38,13 @@ class _Encrypted(TypeDecorator[Any]):
         raise NotImplementedError
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> bytes | None:
+        if isinstance(value, ForHospital):
+            hospital_id, value = value.hospital_id, value.value
+        else:
+            hospital_id = hospital_for(self.table)
         if value is None:
             return None
-        return seal(installed_keyring(), self._place(), self.encode(value))
+        return seal(installed_keyring(), self._place(), self.encode(value), hospital_id)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         if value is None:
@@ -90,8 +97,20 @@ class EncryptedBytes(_Encrypted):
         return data
 
 
+def is_encrypted(column: Column[Any]) -> bool:
+    """Whether the cells of this column are ciphertext."""
+    return isinstance(column.type, _Encrypted)
+
+
+def context_of(column: Column[Any]) -> str:
+    """What the cells of an encrypted column are bound to."""
+    assert isinstance(column.type, _Encrypted)
+    return column.type._place()
+
+
 @event.listens_for(Column, "after_parent_attach")
 def _bind_context(column: Column[Any], table: Table) -> None:
     """Give the column its own type object that knows which cell it fills."""
-    if isinstance(column.type, _Encrypted) and column.type.context is None:
-        column.type = type(column.type)(f"{table.name}.{column.name}")
+    if isinstance(column.type, _Encrypted) and column.type.table is None:
+        context = column.type.context or f"{table.name}.{column.name}"
+        column.type = type(column.type)(context, table.name)

@@ -24,9 +24,15 @@ def canonical(values: Mapping[str, Any]) -> bytes:
     ).encode()
 
 
-def row_mac(keyring: Keyring, table: str, values: Mapping[str, Any]) -> str:
-    """The MAC of a row under the current key, bound to its table."""
-    key_id = keyring.current(Purpose.ROW).id
+def row_mac(
+    keyring: Keyring, table: str, values: Mapping[str, Any], hospital_id: UUID | None = None
+) -> str:
+    """The MAC of a row under the current key of its hospital, bound to its table.
+
+    The hospital is `hospital_id`, or the value of that name; without either the group's key serves.
+    """
+    owner = hospital_id or values.get("hospital_id")
+    key_id = keyring.current(Purpose.ROW, owner if isinstance(owner, UUID) else None).id
     return f"{key_id}:{_mac(keyring, key_id, table, values).hex()}"
 
 

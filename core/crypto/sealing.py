@@ -6,6 +6,7 @@ to another column; rows are kept apart by the row MAC of tables that carry one.
 """
 
 import os
+from uuid import UUID
 
 from core.crypto.keyring import Keyring, Purpose, UnknownKeyError
 from core.crypto.sm import (
@@ -19,9 +20,13 @@ from core.crypto.sm import (
 _FORMAT = 1
 
 
-def seal(keyring: Keyring, context: str, plaintext: bytes) -> bytes:
-    """Encrypt under the current data key, bound to `context`."""
-    key = keyring.current(Purpose.DATA)
+def seal(
+    keyring: Keyring, context: str, plaintext: bytes, hospital_id: UUID | None = None
+) -> bytes:
+    """Encrypt under the current data key of the hospital (None: of the group), bound to
+    `context`.
+    """
+    key = keyring.current(Purpose.DATA, hospital_id)
     key_id = key.id.encode("ascii")
     header = bytes([_FORMAT, len(key_id)]) + key_id
     nonce = os.urandom(NONCE_BYTES)
@@ -39,7 +44,7 @@ def unseal(keyring: Keyring, context: str, token: bytes) -> bytes:
 
 
 def sealed_with(token: bytes) -> str:
-    """The id of the key that sealed `token`, for re-encryption after a rotation."""
+    """The id of the key that sealed `token`; raises `DecryptionError` for what is no token."""
     header, _, _ = _split(token)
     return header[2:].decode("ascii", "replace")
 

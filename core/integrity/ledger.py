@@ -15,6 +15,7 @@ from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction
 
 from core.crypto.keyring import Keyring, installed_keyring
 from core.crypto.row_mac import row_mac
+from core.crypto.scope import for_hospitals
 from core.ids import new_id
 from core.integrity.models import Entry, LedgerRow
 from core.integrity.protection import (
@@ -143,7 +144,8 @@ async def insert_many(
         values, entry = _sealed(protection, keyring, dict(row), at)
         filled.append(values)
         entries.append(entry)
-    await session.execute(insert(model), filled, execution_options={_WRITTEN: True})
+    keyed = for_hospitals(model, filled)
+    await session.execute(insert(model), keyed, execution_options={_WRITTEN: True})
     await session.execute(insert(LedgerRow), entries)
 
 
@@ -154,7 +156,7 @@ async def insert_once(session: AsyncSession, model: type[Any], values: dict[str,
     filled, entry = _sealed(protection, keyring, dict(values), at)
     made = await session.execute(
         upsert(model)
-        .values(**filled)
+        .values(**for_hospitals(model, [filled])[0])
         .on_conflict_do_nothing()
         .returning(protection.column(protection.key[0])),
         execution_options={_WRITTEN: True},

@@ -95,7 +95,9 @@ class Protection:
 
     def mac(self, keyring: Keyring, values: Mapping[str, Any], version: int) -> str:
         """The MAC of a row with these values (normal form) and version."""
-        return row_mac(keyring, self.table, self._sealed(values, version))
+        return row_mac(
+            keyring, self.table, self._sealed(values, version), values.get("hospital_id")
+        )
 
     def matches(self, keyring: Keyring, values: Mapping[str, Any], version: int, mac: str) -> bool:
         """Whether `mac` was made for exactly these values and this version."""
