@@ -4,17 +4,18 @@ from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, LargeBinary, Text, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from clinical.columns import word
 from clinical.people.states import IdType, PatientKind, Relation
-from core.crypto.blind_index import BLIND_INDEX_BYTES
+from core.crypto.blind_index import BLIND_INDEX_BYTES, blind_index
 from core.crypto.columns import EncryptedText
+from core.crypto.keyring import installed_keyring
 from core.data_classes import INTERNAL, PERSONAL, PUBLIC
 from core.db import Base, hospital_column, id_column
 from core.identity.id_numbers import Sex
-
 from core.integrity import Protected
+
 
 def card_number_index(number: str) -> bytes:
     """The blind index of a visit card's number."""
@@ -25,7 +26,6 @@ class Patient(Protected, Base):
     """A person treated at a hospital. Shared by every account that is bound to the person."""
 
     __tablename__ = "patients"
-
     __protected__ = (
         "hospital_id",
         "kind",
@@ -39,6 +39,7 @@ class Patient(Protected, Base):
         "verified_reference",
         "created_at",
     )
+
     id: Mapped[UUID] = id_column()
     hospital_id: Mapped[UUID] = hospital_column()
     kind: Mapped[PatientKind] = mapped_column(word(PatientKind), info=PERSONAL)
@@ -52,6 +53,9 @@ class Patient(Protected, Base):
         LargeBinary(BLIND_INDEX_BYTES), info=PERSONAL
     )
     card_number: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
+    card_number_index: Mapped[bytes | None] = mapped_column(
+        LargeBinary(BLIND_INDEX_BYTES), info=PERSONAL
+    )
     verified_at: Mapped[datetime | None]
     verified_reference: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
     created_at: Mapped[datetime]
@@ -66,7 +70,14 @@ class Patient(Protected, Base):
             postgresql_where=text("id_type = 'identity_card'"),
         ),
         Index("ix_patients_name", "hospital_id", "name_index"),
+        Index("ix_patients_card", "hospital_id", "card_number_index"),
     )
+
+    @validates("card_number")
+    def _index_card(self, key: str, number: str | None) -> str | None:
+        """The index never differs from the number, wherever it is set."""
+        self.card_number_index = card_number_index(number) if number else None
+        return number
 
     @property
     def verified(self) -> bool:
@@ -81,17 +92,6 @@ class PatientRelation(Protected, Base):
     """
 
     __tablename__ = "patient_relations"
-
-    id: Mapped[UUID] = id_column()
-    hospital_id: Mapped[UUID] = hospital_column()
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
-    patient_id: Mapped[UUID] = mapped_column(ForeignKey("patients.id"))
-    relation: Mapped[Relation] = mapped_column(word(Relation), info=PERSONAL)
-    is_default: Mapped[bool] = mapped_column(info=INTERNAL)
-    phone: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
-    address: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
-    guardian_name: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
-    guardian_id_number: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
     __protected__ = (
         "hospital_id",
         "user_id",
@@ -108,6 +108,17 @@ class PatientRelation(Protected, Base):
         "created_at",
         "unbound_at",
     )
+
+    id: Mapped[UUID] = id_column()
+    hospital_id: Mapped[UUID] = hospital_column()
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    patient_id: Mapped[UUID] = mapped_column(ForeignKey("patients.id"))
+    relation: Mapped[Relation] = mapped_column(word(Relation), info=PERSONAL)
+    is_default: Mapped[bool] = mapped_column(info=INTERNAL)
+    phone: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
+    address: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
+    guardian_name: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
+    guardian_id_number: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
     guardian_phone: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
     guardian_address: Mapped[str | None] = mapped_column(EncryptedText(), info=PERSONAL)
     guardian_verified_at: Mapped[datetime | None]
