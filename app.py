@@ -39,6 +39,7 @@ from core.crypto.opening import check_kek, open_vault
 from core.crypto.opening import ready as keys_ready
 from core.crypto.vault import Vault
 from core.db import create_engine
+from core.defence.headers import Policies
 from core.http import dispatch, site
 from core.http.middleware import RequestMiddleware
 from core.http.protocol import GuardedProtocol
@@ -63,6 +64,7 @@ CORE_MODULES = (
     "core.settings",
     "core.alarms",
     "core.http",
+    "core.defence",
 )
 Background = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 log = structlog.get_logger(__name__)
@@ -134,7 +136,10 @@ def build_asgi(runtime: Runtime, modules: Modules, gateway: Gateway | None = Non
         },
     )
     application.state.runtime = runtime
-    with_ids: ASGIApp = RequestMiddleware(application)
+    with_ids: ASGIApp = RequestMiddleware(
+        application,
+        Policies(runtime.config.public_url or "", strict_transport=not runtime.config.demo),
+    )
     return gateway.wrap(with_ids) if gateway is not None else with_ids
 
 
@@ -303,6 +308,7 @@ async def web(config: Config) -> None:
                 ws_ping_interval=None,
                 ws_max_size=MAX_FRAME_BYTES,
                 lifespan="off",
+                server_header=False,
                 log_config=None,
                 http=GuardedProtocol,
                 forwarded_allow_ips=config.trusted_proxies,

@@ -8,7 +8,6 @@ person, or by address for public routes, once it is known who asks.
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
@@ -22,14 +21,14 @@ from core.defence.kinds import ADDRESS_TOTAL, ADDRESS_TOTAL_BURST, KINDS, Kind, 
 from core.defence.metrics import RATE_LIMITED
 from core.defence.rates import Rate, whole_seconds
 from core.errors import RateLimited
+from core.settings.cache import SettingsCache, Values
+from core.settings.service import resolve
 
 if TYPE_CHECKING:
     from core.runtime import Runtime
 
 log = structlog.get_logger(__name__)
 
-#: Seconds for which the settings are taken as read.
-SETTINGS_SECONDS = 15.0
 _TITLES = {
     "person": "您的操作过于频繁，请稍后再试。",
     "address": "来自您所在网络的请求过多，请稍后再试。",
@@ -46,7 +45,7 @@ class RequestLimits:
         self._person = {kind: own.person_rate(own.person.default) for kind, own in KINDS.items()}
         self._address = {kind: own.address_rate(own.address.default) for kind, own in KINDS.items()}
         self._total = _total(ADDRESS_TOTAL.default)
-        self._read_at: float | None = None
+        self._values: Values | None = None
         self._reading = asyncio.Lock()
 
     @classmethod
@@ -98,22 +97,25 @@ class RequestLimits:
             raise RateLimited(_TITLES[scope], retry_after=wait, details=details)
 
     async def _read_settings(self, runtime: Runtime) -> None:
-        if self._read_at is not None and time.monotonic() - self._read_at < SETTINGS_SECONDS:
+        """Take over changed settings: they lie in memory, and a change drops them."""
+        held = SettingsCache.of(runtime).held()
+        if held is not None and held is self._values:
             return
-        if self._reading.locked():
-            # Somebody reads them already; the values of a moment ago will do.
+        if held is None and not self._reading.locked():
+            async with self._reading:
+                try:
+                    await settings.current(runtime, ADDRESS_TOTAL)
+                except (SQLAlchemyError, OSError, TimeoutError) as error:
+                    log.warning("rate_settings_not_read", error=repr(error))
+            held = SettingsCache.of(runtime).held()
+        if held is None:
+            # Somebody else reads them, or nobody can: the values of a moment ago will do.
             return
-        async with self._reading:
-            try:
-                for kind, own in KINDS.items():
-                    person = await settings.current(runtime, own.person)
-                    address = await settings.current(runtime, own.address)
-                    self._person[kind] = own.person_rate(person)
-                    self._address[kind] = own.address_rate(address)
-                self._total = _total(await settings.current(runtime, ADDRESS_TOTAL))
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
-                log.warning("rate_settings_not_read", error=repr(error))
-            self._read_at = time.monotonic()
+        self._values = held
+        for kind, own in KINDS.items():
+            self._person[kind] = own.person_rate(resolve(held, own.person, None)[0])
+            self._address[kind] = own.address_rate(resolve(held, own.address, None)[0])
+        self._total = _total(resolve(held, ADDRESS_TOTAL, None)[0])
 
 
 def _total(per_minute: int) -> Rate:

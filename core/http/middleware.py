@@ -7,33 +7,29 @@ import uuid
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.defence.headers import Policies
+from core.errors import HeadersTooLarge, MalformedRequest, ProblemError, UriTooLong
+from core.http.dispatch import problem_response
 from core.metrics import REQUEST_SECONDS, REQUESTS
 from core.origin import set_origin
 
 log = structlog.get_logger(__name__)
 
-SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "X-Frame-Options": "DENY",
-    "Permissions-Policy": "camera=(self), microphone=(self), geolocation=(self)",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
-# Built pages carry no inline scripts; styles are set by the frameworks at run time.
-CONTENT_POLICY = (
-    "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
-    "style-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss:; worker-src 'self' blob:; "
-    "frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
-)
+#: Longer addresses and more headers than any client of ours sends.
+LONGEST_ADDRESS = 8 * 1024
+MOST_HEADERS = 100
+MOST_HEADER_BYTES = 24 * 1024
 
 
 class RequestMiddleware:
     """Pure ASGI, so that streaming answers stay streams."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, policies: Policies | None = None) -> None:
         self._app = app
+        self._policies = policies or Policies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,12 +48,18 @@ class RequestMiddleware:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
-                for name, value in SECURITY_HEADERS.items():
+                for name, value in self._policies.of(scope["path"], scope["scheme"]).items():
                     headers.setdefault(name, value)
-                headers.setdefault("Content-Security-Policy", CONTENT_POLICY)
             await send(message)
 
         try:
+            problem = _unacceptable(scope)
+            if problem is not None:
+                answer = problem_response(problem, Request(scope))
+                # Whatever follows on this line is not to be believed either.
+                answer.headers["Connection"] = "close"
+                await answer(scope, receive, send_with_headers)
+                return
             await self._app(scope, receive, send_with_headers)
         finally:
             self._observe(scope, status, time.perf_counter() - began)
@@ -72,6 +74,22 @@ class RequestMiddleware:
         if pattern.startswith("/api/"):
             milliseconds = round(seconds * 1000, 1)
             log.info("request", method=method, route=pattern, status=status, ms=milliseconds)
+
+
+def _unacceptable(scope: Scope) -> ProblemError | None:
+    """What no client of ours sends, and an attacker gains by."""
+    raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+    if len(raw_path) + len(scope["query_string"]) > LONGEST_ADDRESS:
+        return UriTooLong()
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    size = sum(len(name) + len(value) for name, value in headers)
+    if len(headers) > MOST_HEADERS or size > MOST_HEADER_BYTES:
+        return HeadersTooLarge()
+    names = {name for name, _ in headers}
+    if b"content-length" in names and b"transfer-encoding" in names:
+        # Two servers that read such a request differently can be made to see two requests.
+        return MalformedRequest()
+    return None
 
 
 def _request_id(given: str | None) -> str:

@@ -81,6 +81,7 @@ def build(runtime: Runtime, routes: Sequence[typed.Route], version: str) -> list
         Route("/api/openapi.json", description),
         Route("/api/docs", viewer),
         Route("/", _home),
+        Route("/home.css", _home_style),
         *_authority(runtime.config.tls_authority),
         *_client("/console", CLIENTS / "console" / "dist"),
         *_client("/m", CLIENTS / "mobile" / "dist" / "build" / "h5"),
@@ -94,6 +95,11 @@ def _json(value: object, status: int = 200) -> Response:
 async def _home(request: Request) -> Response:
     page = CLIENTS / "home" / "index.html"
     return FileResponse(page, headers={"Cache-Control": "no-cache"})
+
+
+async def _home_style(request: Request) -> Response:
+    style = CLIENTS / "home" / "home.css"
+    return FileResponse(style, headers={"Cache-Control": "no-cache"})
 
 
 def _authority(certificate: Path | None) -> list[BaseRoute]:

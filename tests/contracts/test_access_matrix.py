@@ -102,4 +102,5 @@ PUBLIC_ROUTES: list[str] = [
     "POST /auth/sms-codes",
     "POST /payments/wechat/notify",
     "POST /payments/wechat/refund-notify",
+    "POST /policy-reports",
 ]
