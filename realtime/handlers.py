@@ -4,6 +4,7 @@ from sqlalchemy import select
 
 from core.alarms.access import officers_of
 from core.alarms.events import AlarmRaised, AlarmSettled
+from core.identity.events import LoggedIn
 from core.runtime import Runtime
 from realtime import inbox
 from realtime.models import InboxItemRow
@@ -47,4 +48,35 @@ async def refresh_the_count(runtime: Runtime, event: AlarmSettled) -> None:
         await runtime.realtime.to_user(user_id, "notice", payload, hospital_id=event.hospital_id)
 
 
-AFTER_COMMIT = {AlarmRaised: [tell_the_officers], AlarmSettled: [refresh_the_count]}
+async def tell_of_a_new_login(runtime: Runtime, event: LoggedIn) -> None:
+    """A login from a new device or place stands in the own inbox, once."""
+    if not (event.new_device or event.new_place):
+        return
+    async with runtime.unit_of_work() as uow:
+        told = await uow.session.scalar(
+            select(InboxItemRow.user_id).where(
+                InboxItemRow.user_id == event.aggregate_id,
+                InboxItemRow.hospital_id == event.hospital_id,
+                InboxItemRow.ref_type == "session",
+                InboxItemRow.ref_id == str(event.session_id),
+            )
+        )
+        if told is not None:
+            return
+        where = "新设备" if event.new_device else "新地点"
+        await inbox.notify(
+            uow,
+            [event.aggregate_id],
+            hospital_id=event.hospital_id,
+            type="login",
+            title=f"账号在{where}登录",
+            text=f"{event.device_name or '一台设备'}刚刚登录了您的账号。不是本人？请立即处理",
+            ref=("session", event.session_id),
+        )
+
+
+AFTER_COMMIT = {
+    AlarmRaised: [tell_the_officers],
+    AlarmSettled: [refresh_the_count],
+    LoggedIn: [tell_of_a_new_login],
+}

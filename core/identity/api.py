@@ -16,19 +16,17 @@ from core.identity import (
     login,
     real_name,
     refresh,
+    security_api,
     service,
     sessions,
     sms_codes,
-    throttle,
     views,
 )
 from core.identity.caller import Caller
-from core.identity.errors import PasswordTooWeak
 from core.identity.factors import api as factors
 from core.identity.login import Device
 from core.identity.roles import Role
 from core.identity.schemas import (
-    ChangePassword,
     DepartmentView,
     DeviceInput,
     EnableInput,
@@ -38,7 +36,6 @@ from core.identity.schemas import (
     RealNameInput,
     RefreshInput,
     RoleInput,
-    SessionView,
     SmsCodeRequest,
     SmsCodeSent,
     SmsLogin,
@@ -58,7 +55,7 @@ async def _everybody_here(uow: UnitOfWork, caller: Caller, file: File) -> bool:
 
 
 files.register_viewer("avatar", _everybody_here)
-routes.routes += factors.routes.routes
+routes.routes += [*factors.routes.routes, *security_api.routes.routes]
 _STAFF_CURSOR: TypeAdapter[tuple[str, UUID]] = TypeAdapter(tuple[str, UUID])
 
 
@@ -126,28 +123,6 @@ async def logout(ctx: Context) -> None:
     await sessions.logout(ctx.uow, ctx.caller)
 
 
-@routes.get("/auth/sessions", roles=ANY_ROLE)
-async def list_sessions(ctx: Context) -> list[SessionView]:
-    """The devices on which the account is logged in."""
-    return [
-        SessionView(
-            id=session.id,
-            device_name=session.device_name,
-            platform=session.platform,
-            created_at=session.created_at,
-            last_seen_at=session.last_seen_at,
-            current=session.id == ctx.caller.session_id,
-        )
-        for session in await sessions.list_sessions(ctx.uow, ctx.caller)
-    ]
-
-
-@routes.delete("/auth/sessions/{session_id}", roles=ANY_ROLE, status=204)
-async def revoke_session(ctx: Context, session_id: UUID) -> None:
-    """End one of the own sessions; its sockets drop."""
-    await sessions.revoke_own(ctx.uow, ctx.caller, session_id)
-
-
 @routes.get("/me", roles=ANY_ROLE, while_pending=True)
 async def show_me(ctx: Context) -> Me:
     """The own account, role and hospital."""
@@ -170,21 +145,6 @@ async def update_me(ctx: Context, body: UpdateMe) -> Me:
         ctx.uow, ctx.caller, name=body.name, avatar_file_id=body.avatar_file_id
     )
     return await views.me(ctx.uow, ctx.caller, user)
-
-
-@routes.put("/me/password", roles=ANY_ROLE, status=204, transaction=False, while_pending=True)
-async def change_password(ctx: Context, body: ChangePassword) -> None:
-    """Set a new password; every other session ends."""
-    # Guesses at the old password through a stolen session are slowed down like logins.
-    account = f"password:{ctx.caller.user_id}"
-    await throttle.claim_attempt(ctx.runtime, account)
-    try:
-        async with ctx.unit_of_work() as uow:
-            await service.change_password(uow, ctx.caller, body.old, body.new)
-            await throttle.forgive(uow, account)
-    except PasswordTooWeak:
-        await throttle.forgive_now(ctx.runtime, account)
-        raise
 
 
 @routes.post("/me/real-name", roles=ANY_ROLE, transaction=False)

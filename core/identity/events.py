@@ -18,13 +18,18 @@ class UserRegistered(Event):
 @event("identity.logged_in")
 @dataclass(frozen=True, kw_only=True)
 class LoggedIn(Event):
-    """Sent when somebody logs in, not on refresh; `aggregate_id` is the user."""
+    """Sent when somebody logs in, not on refresh; `aggregate_id` is the user.
+
+    `new_device` and `new_place` compare with the logins of the last half year; the very first
+    login is neither.
+    """
 
     session_id: UUID
     role: Role
     device_name: str
     platform: str
     new_device: bool
+    new_place: bool = False
 
 
 @event("identity.session_revoked")

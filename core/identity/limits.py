@@ -47,14 +47,17 @@ async def needs_second_factor(uow: "UnitOfWork", role: Role, hospital_id: UUID) 
 
 
 async def needs_new_password(
-    uow: "UnitOfWork", role: Role, hospital_id: UUID, changed_at: datetime | None, reset: bool
+    uow: "UnitOfWork",
+    role: Role,
+    hospital_id: UUID,
+    changed_at: datetime | None,
+    reset: bool,
+    login_method: str,
 ) -> bool:
-    """Whether a password was reset by somebody else or, for staff, is older than allowed."""
-    if changed_at is None:
-        return False
+    """Whether a password was reset by somebody else or, for staff who use it, is too old."""
     if reset:
         return True
-    if role not in STAFF_ROLES:
+    if role not in STAFF_ROLES or login_method != "password" or changed_at is None:
         return False
     days = await settings.get(uow, STAFF_PASSWORD_DAYS, hospital_id=hospital_id)
     return bool(days) and uow.now - changed_at > timedelta(days=days)

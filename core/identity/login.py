@@ -8,7 +8,16 @@ from uuid import UUID
 from sqlalchemy import select
 
 from core import audit, settings
-from core.identity import access, passwords, rules, service, sessions, sms_codes, throttle
+from core.identity import (
+    access,
+    passwords,
+    places,
+    rules,
+    service,
+    sessions,
+    sms_codes,
+    throttle,
+)
 from core.identity.caller import Caller
 from core.identity.errors import AccountDisabled, PasswordWrong, RoleNotAssigned
 from core.identity.events import LoggedIn
@@ -22,6 +31,10 @@ from core.ids import new_id
 if TYPE_CHECKING:
     from core.runtime import Runtime
     from core.uow import UnitOfWork
+
+
+#: Devices and places are remembered this long.
+FAMILIAR = timedelta(days=180)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +97,18 @@ async def login_by_password(
     PasswordWrong, TooManyAttempts, AccountDisabled, RoleNotAssigned.
     """
     name = rules.normal_phone(login) or login.strip().lower()
-    await throttle.claim_attempt(runtime, name, address)
     async with runtime.unit_of_work() as uow:
         user = await _find(uow, name)
         encoded = await access.password_hash(uow, user.id) if user else None
+    # One counter for an account, whether it is called by its name or its number.
+    account = f"user:{user.id}" if user else name
+    await throttle.claim_attempt(runtime, account, address, user.id if user else None)
     # The hash is checked outside a transaction: it takes long, and guesses must not hold the pool.
     if not await passwords.password_matches(encoded, password) or user is None or not encoded:
-        await _keep_failure(runtime, user, address)
+        await _keep_failure(runtime, account, user, address)
         raise PasswordWrong()
     async with runtime.unit_of_work() as uow:
-        await throttle.forgive(uow, name)
+        await throttle.forgive(uow, account)
         found = await uow.session.get(User, user.id, with_for_update=True)
         if found is None:
             raise PasswordWrong()
@@ -111,12 +126,14 @@ async def _find(uow: "UnitOfWork", name: str) -> User | None:
     return await access.user_by_login(uow, name)
 
 
-async def _keep_failure(runtime: "Runtime", user: User | None, address: str) -> None:
+async def _keep_failure(runtime: "Runtime", account: str, user: User | None, address: str) -> None:
     async with runtime.unit_of_work() as uow:
         await throttle.count_wrong_guess(uow, address)
         if user is None:
             return
         held = await access.duties(uow, user.id)
+        hospitals = sorted({duty.hospital_id for duty in held})
+        await throttle.tell_of_lockouts(uow, account, user, hospitals)
         await audit.record(
             uow,
             None,
@@ -146,7 +163,7 @@ async def open_session(
     if not user.enabled:
         raise AccountDisabled()
     duty = await _duty(uow, user, role, hospital_id, device.platform)
-    known = await _end_earlier(uow, user.id, device.id)
+    origin = await _origin(uow, user.id, device.id, address)
     session = DeviceSession(
         id=new_id(),
         user_id=user.id,
@@ -173,7 +190,8 @@ async def open_session(
             role=duty.role,
             device_name=device.name,
             platform=device.platform,
-            new_device=not known,
+            new_device=origin.new_device,
+            new_place=origin.new_place,
         )
     )
     return await issue(uow, user, caller, family_id=new_id())
@@ -194,19 +212,37 @@ async def _duty(
     return duty
 
 
-async def _end_earlier(uow: "UnitOfWork", user_id: UUID, device_id: str) -> bool:
-    """End sessions that this login replaces; returns whether the device is known from before."""
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    new_device: bool
+    new_place: bool
+
+
+async def _origin(uow: "UnitOfWork", user_id: UUID, device_id: str, address: str) -> _Origin:
+    """End sessions that this login replaces, and compare it with the account's earlier ones.
+
+    The very first login of an account is not news.
+    """
     rows = await uow.session.scalars(
         select(DeviceSession)
-        .where(DeviceSession.user_id == user_id, DeviceSession.device_id == device_id)
+        .where(
+            DeviceSession.user_id == user_id,
+            (DeviceSession.device_id == device_id)
+            | (DeviceSession.created_at > uow.now - FAMILIAR),
+        )
         .order_by(DeviceSession.id)
         .with_for_update()
     )
-    found = rows.all()
-    for session in found:
+    earlier = rows.all()
+    same_device = [session for session in earlier if session.device_id == device_id]
+    for session in same_device:
         if session.revoked_at is None:
             await sessions.revoke(uow, session, "replaced")
-    return bool(found)
+    networks = {places.network_of(session.address) for session in earlier}
+    return _Origin(
+        new_device=bool(earlier) and not same_device,
+        new_place=bool(earlier) and places.network_of(address) not in networks,
+    )
 
 
 async def switch_role(

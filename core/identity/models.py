@@ -103,7 +103,8 @@ class User(Base):
 class RoleAssignment(Base):
     """What a user may be at a hospital, for staff possibly within a department.
 
-    `title` is the professional title there (主任医师), empty for patients.
+    `title` is the professional title there (主任医师), empty for patients. `access_role_id` is the
+    hospital's own role (岗位角色) in which the base role is held, if any.
     """
 
     __tablename__ = "role_assignments"
@@ -135,12 +136,13 @@ class RoleAssignment(Base):
     role: Mapped[Role] = mapped_column(ROLE_TYPE, info=INTERNAL)
     department_id: Mapped[UUID | None] = mapped_column(ForeignKey("departments.id"), index=True)
     title: Mapped[str] = mapped_column(Text, default="", info=PUBLIC)
+    access_role_id: Mapped[UUID | None] = mapped_column(ForeignKey("access_roles.id"), index=True)
     created_at: Mapped[datetime]
 
 
 def _when_seen(context: DefaultExecutionContext) -> datetime:
     """A login is an act."""
-    seen: datetime = context.get_current_parameters()["last_seen_at"]
+    seen: datetime = context.get_current_parameters()["last_seen_at"]  # type: ignore[no-untyped-call]
     return seen
 
 
@@ -149,7 +151,7 @@ class DeviceSession(Base):
 
     `active_at` is when a person last did something, `last_seen_at` when the client last spoke.
     `label` is the owner's own name for the device, `external_session` the session at a single
-    sign-on provider that may end this one.
+    sign-on provider that may end this one, `notified_at` when its owner was told by text message.
     """
 
     __tablename__ = "device_sessions"
@@ -172,6 +174,7 @@ class DeviceSession(Base):
     second_factor_at: Mapped[datetime | None]
     second_factor_method: Mapped[str | None] = mapped_column(String(16), info=INTERNAL)
     external_session: Mapped[str | None] = mapped_column(String(200), index=True, info=INTERNAL)
+    notified_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     revoke_reason: Mapped[str | None] = mapped_column(String(40), info=INTERNAL)
 

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from core.identity.roles import STAFF_ROLES, Role
 
+#: From this length on a password is a phrase, and its kinds of characters matter no longer.
+PASSPHRASE = 16
 _PHONE = re.compile(r"1[3-9]\d{9}")
 
 #: Passwords that everybody tries first, compared without case.
@@ -44,8 +46,9 @@ def normal_phone(text: str) -> str | None:
 def password_problem(password: str, *, staff: bool, personal: Sequence[str] = ()) -> str | None:
     """A Chinese sentence about what is wrong with a new password, or None.
 
-    At least 8 characters of two kinds, for staff 10 of three kinds; nothing that everybody tries
-    and nothing that contains the account's own number or name (`personal`).
+    At least 8 characters of two kinds, for staff 10 of three kinds, or a passphrase of 16 and more;
+    nothing that everybody tries and nothing that contains the account's own number or name
+    (`personal`).
     """
     shortest, kinds_needed = (10, 3) if staff else (8, 2)
     if not shortest <= len(password) <= 128:
@@ -54,8 +57,12 @@ def password_problem(password: str, *, staff: bool, personal: Sequence[str] = ()
         bool(re.search(pattern, password))
         for pattern in (r"[a-z]", r"[A-Z]", r"\d", r"[^A-Za-z\d]")
     )
-    if kinds < kinds_needed:
-        return f"密码应包含大写字母、小写字母、数字、符号中的至少 {kinds_needed} 类"
+    passphrase = len(password) >= PASSPHRASE and len(set(password)) >= PASSPHRASE // 2
+    if kinds < kinds_needed and not passphrase:
+        return (
+            f"密码应包含大写字母、小写字母、数字、符号中的至少 {kinds_needed} 类，"
+            f"或使用 {PASSPHRASE} 位以上的长密码"
+        )
     lowered = password.lower()
     if lowered in _COMMON or len(set(lowered)) < 4:
         return "密码过于常见，请换一个"

@@ -87,13 +87,17 @@ class Owed(StrEnum):
 
 
 class Me(BaseModel):
-    """`owes` names what has to be settled before anything else: second_factor, password."""
+    """`owes` names what has to be settled before anything else: second_factor, password.
+
+    After `idle_seconds` without anybody doing anything the session ends.
+    """
 
     user: UserView
     role: Role
     hospital: HospitalRef
     roles: list[RoleView]
     owes: list[Owed]
+    idle_seconds: int
 
 
 class Tokens(Me):
@@ -106,12 +110,32 @@ class Tokens(Me):
 
 
 class SessionView(BaseModel):
+    """`label` is the owner's own name for the device, `place` where it logged in, coarsely."""
+
     id: UUID
     device_name: str
+    label: str
     platform: str
+    place: str
+    address: str
+    login_method: str
+    second_factor: bool
     created_at: datetime
     last_seen_at: datetime
     current: bool
+
+
+class RenameSession(BaseModel):
+    label: Annotated[str, StringConstraints(strip_whitespace=True, max_length=40)]
+
+
+class LockView(BaseModel):
+    """Whose attempts to log in are not heard until `until`."""
+
+    user_id: UUID
+    name: str
+    failures: int
+    until: datetime
 
 
 class UpdateMe(BaseModel):
@@ -124,6 +148,7 @@ class ChangePassword(BaseModel):
 
     old: Password | None = None
     new: Password
+    end_others: bool = True
 
 
 class RealNameInput(BaseModel):

@@ -162,7 +162,7 @@ async def prove(runtime: "Runtime", caller: Caller, method: Method, code: str) -
     async with runtime.unit_of_work() as uow:
         if method is Method.ENROL_TOTP or method not in await methods(uow, caller):
             raise SecondFactorUnavailable()
-    await throttle.claim_attempt(runtime, account)
+    await throttle.claim_attempt(runtime, account, user_id=caller.user_id)
     match method:
         case Method.SMS:
             phone = await _own_phone(runtime, caller)

@@ -12,8 +12,6 @@ from core.errors import FieldProblem, NotFound
 from core.identity import access, passwords, rules, sessions
 from core.identity.errors import (
     LoginTaken,
-    PasswordTooWeak,
-    PasswordWrong,
     PhoneInvalid,
     PhoneTaken,
 )
@@ -250,29 +248,6 @@ async def set_enabled(uow: "UnitOfWork", caller: "Caller", user_id: UUID, enable
     if not enabled:
         await sessions.revoke_all(uow, user_id, "account_disabled")
     sessions.announce_user_change(uow, user_id)
-
-
-async def change_password(
-    uow: "UnitOfWork", caller: "Caller", old: str | None, new: str, field: str = "new"
-) -> None:
-    """Set the caller's password; the old one is asked for when there is one.
-
-    Every other session of the account ends. Raises PasswordWrong, PasswordTooWeak.
-    """
-    user = await access.own_account(uow, caller, lock=True)
-    encoded = await access.password_hash(uow, user.id)
-    if encoded and not await passwords.password_matches(encoded, old or ""):
-        raise PasswordWrong("原密码不正确")
-    held = await access.duties(uow, user.id)
-    staff = any(duty.role in STAFF_ROLES for duty in held)
-    personal = [each for each in (user.login, user.phone, user.name) if each]
-    problem = rules.password_problem(new, staff=staff, personal=personal)
-    if problem:
-        raise PasswordTooWeak(fields=[FieldProblem(field, problem)])
-    user.password_hash = await passwords.hash_password(new)
-    user.password_changed_at = uow.now
-    await audit.record(uow, caller, "user.change_password", "user", user.id)
-    await sessions.revoke_all(uow, user.id, "password_changed", spare=caller.session_id)
 
 
 async def update_profile(

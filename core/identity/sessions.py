@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sqlalchemy import and_, select, update
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from core import audit
 from core.errors import NotFound, Unauthenticated
@@ -174,9 +175,13 @@ async def _load(uow: "UnitOfWork", claimed: Caller) -> LiveSession:
         second_factor_at=session.second_factor_at,
         second_factor_pending=session.second_factor_at is None
         and await limits.needs_second_factor(uow, claimed.role, claimed.hospital_id),
-        password_change_pending=session.login_method == "password"
-        and await limits.needs_new_password(
-            uow, claimed.role, claimed.hospital_id, password_changed_at, reset
+        password_change_pending=await limits.needs_new_password(
+            uow,
+            claimed.role,
+            claimed.hospital_id,
+            password_changed_at,
+            reset,
+            session.login_method,
         ),
     )
 
@@ -198,7 +203,7 @@ async def end_by_themselves(uow: "UnitOfWork") -> int:
     """
     newest = (
         select(RefreshToken.session_id, RefreshToken.role, RefreshToken.hospital_id)
-        .distinct(RefreshToken.session_id)
+        .ext(distinct_on(RefreshToken.session_id))
         .order_by(RefreshToken.session_id, RefreshToken.issued_at.desc())
         .subquery()
     )
@@ -249,6 +254,28 @@ async def revoke_own(uow: "UnitOfWork", caller: Caller, session_id: UUID) -> Non
     if session is None or session.revoked_at is not None:
         raise NotFound()
     await revoke(uow, session, "revoked_by_user", caller)
+
+
+async def rename_own(
+    uow: "UnitOfWork", caller: Caller, session_id: UUID, label: str
+) -> DeviceSession:
+    """Give one of the caller's own devices a name; raises `NotFound` for anybody else's."""
+    session = await uow.session.scalar(
+        select(DeviceSession).where(
+            DeviceSession.id == session_id,
+            DeviceSession.user_id == caller.user_id,
+            DeviceSession.revoked_at.is_(None),
+        )
+    )
+    if session is None:
+        raise NotFound()
+    session.label = label
+    return session
+
+
+async def revoke_others(uow: "UnitOfWork", caller: Caller) -> int:
+    """End every session of the caller but this one; returns how many ended."""
+    return await revoke_all(uow, caller.user_id, "revoked_by_user", spare=caller.session_id)
 
 
 async def logout(uow: "UnitOfWork", caller: Caller) -> None:

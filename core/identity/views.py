@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from core.identity import access, limits
+from core.identity import access, limits, places
 from core.identity.login import Issued
 from core.identity.models import DeviceSession, Hospital, User
 from core.identity.schemas import (
@@ -13,6 +13,7 @@ from core.identity.schemas import (
     Me,
     Owed,
     RoleView,
+    SessionView,
     StaffView,
     Tokens,
     UserView,
@@ -59,7 +60,15 @@ async def me(uow: "UnitOfWork", caller: "Caller", user: User) -> Me:
             for duty in held
         ],
         owes=await _owed(uow, caller, user),
+        idle_seconds=await _idle_seconds(uow, caller),
     )
+
+
+async def _idle_seconds(uow: "UnitOfWork", caller: "Caller") -> int:
+    session = await uow.session.get(DeviceSession, caller.session_id)
+    platform = session.platform if session else ""
+    idle, _ = await limits.session_limits(uow, caller.role, caller.hospital_id, platform)
+    return int(idle.total_seconds())
 
 
 async def _owed(uow: "UnitOfWork", caller: "Caller", user: User) -> list[Owed]:
@@ -69,10 +78,9 @@ async def _owed(uow: "UnitOfWork", caller: "Caller", user: User) -> list[Owed]:
     owed = []
     if session.second_factor_at is None and await limits.needs_second_factor(uow, *place):
         owed.append(Owed.SECOND_FACTOR)
-    if session.login_method == "password":
-        changed_at, reset = user.password_changed_at, user.password_reset_required
-        if await limits.needs_new_password(uow, *place, changed_at, reset):
-            owed.append(Owed.PASSWORD)
+    changed_at, reset = user.password_changed_at, user.password_reset_required
+    if await limits.needs_new_password(uow, *place, changed_at, reset, session.login_method):
+        owed.append(Owed.PASSWORD)
     return owed
 
 
@@ -85,6 +93,23 @@ async def tokens(uow: "UnitOfWork", issued: Issued) -> Tokens:
         expires_in=issued.expires_in,
         refresh_token=issued.refresh_token,
         session_id=issued.caller.session_id,
+    )
+
+
+def session_view(session: DeviceSession, caller: "Caller") -> SessionView:
+    """One line of the own device list."""
+    return SessionView(
+        id=session.id,
+        device_name=session.device_name,
+        label=session.label,
+        platform=session.platform,
+        place=places.place_of(session.address),
+        address=session.address,
+        login_method=session.login_method,
+        second_factor=session.second_factor_at is not None,
+        created_at=session.created_at,
+        last_seen_at=session.last_seen_at,
+        current=session.id == caller.session_id,
     )
 
 

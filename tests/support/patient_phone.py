@@ -36,7 +36,8 @@ class PatientPhone:
     def code_for(self, phone: str) -> str:
         """The newest login code that the SMS simulator has delivered to a phone."""
         messages = fetch(f"{self.demo.sandbox}/_sandbox/sms")["messages"]
-        return str(next(m for m in messages if m["phone"] == phone)["params"]["code"])
+        codes = (m for m in messages if m["phone"] == phone and m["template"] == "login_code")
+        return str(next(codes)["params"]["code"])
 
     async def prove_real_name(self, name: str, number: str) -> None:
         await self.open("/pages/me/real-name")

@@ -78,7 +78,7 @@ async def confirm_totp(ctx: Context, body: ConfirmInput) -> RecoveryCodes:
     """Take the authenticator into use with its first code; answers recovery codes."""
     # Guesses are slowed down, and a wrong one must stay counted: hence two transactions.
     account = f"second-factor:{ctx.caller.user_id}"
-    await throttle.claim_attempt(ctx.runtime, account)
+    await throttle.claim_attempt(ctx.runtime, account, user_id=ctx.caller.user_id)
     async with ctx.unit_of_work() as uow:
         codes = await enrolment.confirm(uow, ctx.caller, body.code)
         await throttle.forgive(uow, account)

@@ -69,6 +69,7 @@ def _extend() -> None:
     op.add_column(sessions, sa.Column("second_factor_at", MOMENT))
     op.add_column(sessions, sa.Column("second_factor_method", sa.String(16)))
     op.add_column(sessions, sa.Column("external_session", sa.String(200)))
+    op.add_column(sessions, sa.Column("notified_at", MOMENT))
     op.create_index("ix_device_sessions_external_session", sessions, ["external_session"])
     op.add_column("login_throttles", sa.Column("user_id", sa.Uuid()))
     op.create_foreign_key(
@@ -164,6 +165,7 @@ def downgrade() -> None:
     op.drop_column("login_throttles", "user_id")
     op.drop_column("sms_codes", "purpose")
     for column in (
+        "notified_at",
         "external_session",
         "second_factor_method",
         "second_factor_at",
