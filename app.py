@@ -62,6 +62,7 @@ CORE_MODULES = (
     "core.audit",
     "core.files",
     "core.settings",
+    "core.access",
     "core.alarms",
     "core.http",
     "core.defence",

@@ -107,6 +107,7 @@ async def begin(
     session_of = partial(AsyncSession, engine, sync_session_class=KeyedSession)
     async with session_of(expire_on_commit=False, info={"now": now}) as session:
         uow = UnitOfWork(session, now, handlers)
+        session.info[_UNIT] = uow
         async with session.begin():
             yield uow
             events = await uow.react()
