@@ -6,6 +6,7 @@ Adding a module is one folder, one line here, one test folder and its screens.
 MODULES: list[str] = [
     "clinical.people",
     "clinical.consent",
+    "clinical.signature",
     "clinical.consultation",
     "clinical.payments",
     "clinical.rating",

@@ -8,20 +8,19 @@ from uuid import UUID
 from pydantic import Field
 from starlette.responses import Response
 
-from clinical.consultation import access, drafts, export, intake, listing, service, views
+from clinical.consultation import access, drafts, export, intake, listing, notes, service, views
 from clinical.consultation import errors as refusals
 from clinical.consultation.gateway import Visit, VisitHistoryGateway
 from clinical.consultation.listing import Filters, read_states
 from clinical.consultation.models import Consultation
 from clinical.consultation.schemas import (
+    AmendNote,
     ConsultationView,
     DecideProof,
     EditConsultation,
-    GiveConsent,
     GiveReason,
     HandInProof,
     NewConsultation,
-    NoticeView,
     PhraseForm,
     PhraseView,
     QuestionView,
@@ -31,6 +30,7 @@ from clinical.consultation.schemas import (
 from clinical.consultation.viewers import may_see_files
 from clinical.cursors import cut, read_moment
 from core import audit
+from core.access import look, open_emergencies
 from core.defence.kinds import Kind
 from core.files.access import register_viewer
 from core.http import ANY_ROLE, Context, Page, Routes
@@ -40,7 +40,15 @@ from core.outside import OutsideError
 routes = Routes(tag="consultation", title="问诊")
 PATIENT = [Role.PATIENT]
 DOCTOR = [Role.DOCTOR]
-READERS = [Role.PATIENT, Role.DOCTOR, Role.SUPERVISOR, Role.ADMINISTRATOR]
+# Nurses and pharmacists come in for what was delegated to them or opened in an emergency.
+READERS = [
+    Role.PATIENT,
+    Role.DOCTOR,
+    Role.NURSE,
+    Role.PHARMACIST,
+    Role.SUPERVISOR,
+    Role.ADMINISTRATOR,
+]
 LIMIT = 100
 HISTORY = 50
 
@@ -57,16 +65,6 @@ async def _answer(ctx: Context, row: Consultation) -> ConsultationView:
 @routes.get("/intake/questions", roles=ANY_ROLE, summary="The questions of the intake form")
 async def questions(ctx: Context) -> list[QuestionView]:
     return [QuestionView(id=q.id, text=q.text, red_flag=q.red_flag) for q in intake.QUESTIONS]
-
-
-@routes.get("/consultations/notice", roles=ANY_ROLE, summary="The notice to agree to")
-async def notice(ctx: Context) -> NoticeView:
-    return NoticeView(
-        version=intake.NOTICE_VERSION,
-        title=intake.NOTICE_TITLE,
-        text=intake.NOTICE_TEXT,
-        recording_text=intake.RECORDING_TEXT,
-    )
 
 
 @routes.post("/consultations", roles=PATIENT, status=201, idempotent=True, summary="Begin a draft")
@@ -108,16 +106,6 @@ async def revisit_check(ctx: Context, consultation_id: UUID) -> RevisitView:
 )
 async def proof(ctx: Context, consultation_id: UUID, body: HandInProof) -> ConsultationView:
     row = await drafts.hand_in_proof(ctx.uow, ctx.caller, consultation_id, body.attachment_ids)
-    return await _answer(ctx, row)
-
-
-@routes.post(
-    "/consultations/{consultation_id}/consent", roles=PATIENT, summary="Agree to the notice"
-)
-async def consent(ctx: Context, consultation_id: UUID, body: GiveConsent) -> ConsultationView:
-    row = await drafts.consent(
-        ctx.uow, ctx.caller, consultation_id, body.version, body.recording_agreed
-    )
     return await _answer(ctx, row)
 
 
@@ -173,10 +161,14 @@ async def listed(
 ) -> Page[ConsultationView]:
     size = max(1, min(limit, LIMIT))
     filters = _filters(state, q, patient_id, doctor_id, from_, to)
-    rows = await listing.page(ctx.uow, ctx.caller, filters, read_moment(cursor), size + 1)
+    allowed = await access.readable(ctx.uow.session, ctx.caller)
+    rows = await listing.page(ctx.uow, ctx.caller, allowed, filters, read_moment(cursor), size + 1)
     page, following = cut(rows, size, lambda row: (row.created_at, row.id))
     if ctx.caller.role in (Role.SUPERVISOR, Role.ADMINISTRATOR):
         await audit.look(ctx.uow, ctx.caller, "consultation", "list", detail={"rows": len(page)})
+    for opened in await open_emergencies(ctx.uow, ctx.caller):
+        if any(row.patient_id == opened.patient_id for row in page):
+            await look(ctx.uow, ctx.caller, "consultation", "list", opened.patient_id)
     return Page(items=await views.views(ctx.uow, ctx.caller, page), next=following)
 
 
@@ -214,7 +206,7 @@ async def exported(
 @routes.get("/consultations/{consultation_id}", roles=READERS, summary="One consultation")
 async def show(ctx: Context, consultation_id: UUID) -> ConsultationView:
     row = await access.find(ctx.uow.session, ctx.caller, consultation_id)
-    await audit.look(ctx.uow, ctx.caller, "consultation", row.id, row.patient_id)
+    await look(ctx.uow, ctx.caller, "consultation", row.id, row.patient_id)
     return await _answer(ctx, row)
 
 
@@ -224,9 +216,8 @@ async def show(ctx: Context, consultation_id: UUID) -> ConsultationView:
     summary="The patient's earlier consultations at the hospital",
 )
 async def history(ctx: Context, consultation_id: UUID) -> list[ConsultationView]:
-    row = await access.find(ctx.uow.session, ctx.caller, consultation_id)
-    earlier = await access.history_of(ctx.uow.session, row, HISTORY)
-    await audit.look(ctx.uow, ctx.caller, "history", row.id, row.patient_id, {"rows": len(earlier)})
+    row, earlier = await access.history_of(ctx.uow.session, ctx.caller, consultation_id, HISTORY)
+    await look(ctx.uow, ctx.caller, "history", row.id, row.patient_id, {"rows": len(earlier)})
     return await views.views(ctx.uow, ctx.caller, earlier)
 
 
@@ -262,7 +253,21 @@ async def decide_proof(ctx: Context, consultation_id: UUID, body: DecideProof) -
     "/consultations/{consultation_id}/closing-note", roles=DOCTOR, summary="Save the closing note"
 )
 async def save_note(ctx: Context, consultation_id: UUID, body: SaveNote) -> ConsultationView:
-    row = await service.save_note(ctx.uow, ctx.caller, consultation_id, body.diagnosis, body.advice)
+    row = await notes.save(ctx.uow, ctx.caller, consultation_id, body.diagnosis, body.advice)
+    return await _answer(ctx, row)
+
+
+@routes.post(
+    "/consultations/{consultation_id}/closing-note/versions",
+    roles=DOCTOR,
+    status=201,
+    idempotent=True,
+    summary="Replace a final closing note by a new version, which is signed again",
+)
+async def amend_note(ctx: Context, consultation_id: UUID, body: AmendNote) -> ConsultationView:
+    row = await notes.amend(
+        ctx.uow, ctx.caller, consultation_id, body.diagnosis, body.advice, body.reason
+    )
     return await _answer(ctx, row)
 
 

@@ -59,6 +59,14 @@ class ClosingNoteFinal(ProblemError):
     code, status, title = "closing_note_final", 409, "问诊小结已定稿，不能修改"
 
 
+class ClosingNoteNotFinal(ProblemError):
+    code, status, title = "closing_note_not_final", 409, "问诊小结尚未定稿，可直接修改"
+
+
+class ClosingNoteUnchanged(ProblemError):
+    code, status, title = "closing_note_unchanged", 422, "内容没有变化，无需修订"
+
+
 class ConsentRequired(ProblemError):
     code, status, title = "consent_required", 409, "请先阅读并同意问诊须知"
 

@@ -1,7 +1,16 @@
 """What consultations do about the news of others."""
 
-from clinical.consultation import service
+from clinical.consent.events import (
+    ConsentEvent,
+    ConsentGiven,
+    ConsentRefused,
+    ConsentWithdrawn,
+)
+from clinical.consent.states import Kind
+from clinical.consultation import drafts, recording, service
+from clinical.consultation.documents import CLOSING_NOTE
 from clinical.payments.events import OrderClosed, OrderPaid
+from clinical.signature.events import DocumentSigned
 from core.runtime import Runtime
 from core.uow import UnitOfWork
 from realtime.events import RoomClosed
@@ -25,8 +34,35 @@ async def follow_a_closed_room(runtime: Runtime, event: RoomClosed) -> None:
         await service.room_was_closed(uow, event.ref_id)
 
 
+async def show_the_signature(uow: UnitOfWork, event: DocumentSigned) -> None:
+    """A signed closing note shows its mark to everybody who has it open."""
+    if event.document_type == CLOSING_NOTE:
+        await service.note_was_signed(uow, event.document_id)
+
+
+async def take_over_the_answer(uow: UnitOfWork, event: ConsentEvent) -> None:
+    """What the patient answers about notice and recording becomes part of the draft."""
+    if event.ref_type != drafts.SCOPE or event.ref_id is None:
+        return
+    agreed = isinstance(event, ConsentGiven)
+    if event.kind == Kind.NOTICE and agreed:
+        await drafts.notice_agreed(uow, event.ref_id, event.version, event.digest)
+    elif event.kind == Kind.RECORDING:
+        await drafts.recording_answered(uow, event.ref_id, agreed=agreed)
+
+
+async def record_no_longer(uow: UnitOfWork, event: ConsentWithdrawn) -> None:
+    """A recording consent that is taken back counts at once, in the middle of a call too."""
+    if event.kind == Kind.RECORDING and event.ref_type == drafts.SCOPE and event.ref_id:
+        await recording.withdrawn(uow, event.ref_id, event.user_id)
+
+
 WITH_COMMIT = {
+    ConsentGiven: [take_over_the_answer],
+    ConsentRefused: [take_over_the_answer],
+    ConsentWithdrawn: [record_no_longer],
     OrderPaid: [open_the_room_or_pay_back],
     OrderClosed: [cancel_with_the_order],
+    DocumentSigned: [show_the_signature],
 }
 AFTER_COMMIT = {RoomClosed: [follow_a_closed_room]}

@@ -20,7 +20,7 @@ from clinical.consultation.states import (
 from core.crypto.columns import EncryptedJSON, EncryptedText
 from core.data_classes import INTERNAL, SENSITIVE
 from core.db import Base, hospital_column, id_column
-from core.integrity import Protected
+from core.integrity import Protected, WrittenOnce
 
 
 class Consultation(Protected, Base):
@@ -126,6 +126,7 @@ class Consultation(Protected, Base):
     note_saved_at: Mapped[datetime | None]
     note_final_at: Mapped[datetime | None]
     note_mac: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
+    note_version: Mapped[int] = mapped_column(default=1, server_default="1", info=INTERNAL)
 
     __table_args__ = (
         UniqueConstraint("hospital_id", "number"),
@@ -172,6 +173,36 @@ class Consultation(Protected, Base):
             "advice": self.advice,
             "note_final_at": self.note_final_at,
         }
+
+
+class NoteVersion(WrittenOnce, Base):
+    """A closing note that was replaced by a later version, with who replaced it and why."""
+
+    __tablename__ = "closing_note_versions"
+    __protected__ = (
+        "id",
+        "consultation_id",
+        "version",
+        "diagnosis",
+        "advice",
+        "final_at",
+        "replaced_at",
+        "replaced_by",
+        "reason",
+    )
+
+    id: Mapped[UUID] = id_column()
+    hospital_id: Mapped[UUID] = hospital_column()
+    consultation_id: Mapped[UUID] = mapped_column(ForeignKey("consultations.id"))
+    version: Mapped[int] = mapped_column(info=INTERNAL)
+    diagnosis: Mapped[str] = mapped_column(EncryptedText(), info=SENSITIVE)
+    advice: Mapped[str] = mapped_column(EncryptedText(), info=SENSITIVE)
+    final_at: Mapped[datetime]
+    replaced_at: Mapped[datetime]
+    replaced_by: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    reason: Mapped[str] = mapped_column(EncryptedText(), info=SENSITIVE)
+
+    __table_args__ = (UniqueConstraint("consultation_id", "version"),)
 
 
 class ConsultationNumber(Base):

@@ -56,7 +56,7 @@ class Intake:
 
     description: str
     consent_version: str | None
-    notice_version: str
+    notice_stands: bool
     recording_agreed: bool
     mode: Mode
     patient_verified: bool
@@ -80,7 +80,7 @@ def submit(standing: Standing, intake: Intake) -> Change:
         raise errors.RevisitUnproven()
     if intake.consent_version is None:
         raise errors.ConsentRequired()
-    if intake.consent_version != intake.notice_version:
+    if not intake.notice_stands:
         raise errors.ConsentOutdated()
     if intake.mode is Mode.VIDEO and not intake.recording_agreed:
         raise errors.RecordingRefused()
@@ -200,6 +200,17 @@ def edit_note(standing: Standing, *, has_diagnosis: bool) -> None:
         raise errors.NotActive()
     if has_diagnosis:
         diagnose(standing)
+
+
+def amend_note(standing: Standing, *, complete: bool, changed: bool) -> None:
+    """A final note is never written over: its doctor adds a new version, whole like the first."""
+    if not standing.note_final:
+        raise errors.ClosingNoteNotFinal()
+    if not complete:
+        raise errors.ClosingNoteRequired()
+    if not changed:
+        raise errors.ClosingNoteUnchanged()
+    diagnose(standing)
 
 
 def diagnose(standing: Standing) -> None:

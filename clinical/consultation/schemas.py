@@ -15,6 +15,7 @@ from clinical.consultation.states import (
     State,
 )
 from clinical.people.schemas import DoctorRef, PatientView
+from clinical.signature.schemas import SignatureMark
 from core.files.schemas import FileRef
 
 Long = Annotated[str, StringConstraints(max_length=4000)]
@@ -46,13 +47,6 @@ class HandInProof(BaseModel):
     attachment_ids: list[UUID] = Field(max_length=9)
 
 
-class GiveConsent(BaseModel):
-    """Agreement to the notice of this version, and to the recording or not."""
-
-    version: str
-    recording_agreed: bool
-
-
 class GiveReason(BaseModel):
     """Why; the patient reads it."""
 
@@ -71,6 +65,14 @@ class SaveNote(BaseModel):
 
     diagnosis: Annotated[str, StringConstraints(max_length=2000)]
     advice: Annotated[str, StringConstraints(max_length=4000)]
+
+
+class AmendNote(BaseModel):
+    """A later version of a final closing note, and why."""
+
+    diagnosis: Annotated[str, StringConstraints(max_length=2000)]
+    advice: Annotated[str, StringConstraints(max_length=4000)]
+    reason: Reason
 
 
 class EvidenceLine(BaseModel):
@@ -99,13 +101,18 @@ class ConsentView(BaseModel):
 
 
 class NoteView(BaseModel):
-    """The closing note; the patient sees it when it is final."""
+    """The closing note; the patient sees it when it is final.
+
+    `signature` is the newest one; it is of an older version when its `current` is false.
+    """
 
     diagnosis: str
     advice: str
     at: datetime
     final: bool
     intact: bool
+    version: int
+    signature: SignatureMark | None
 
 
 class RatingView(BaseModel):
@@ -126,8 +133,15 @@ class LastMessage(BaseModel):
     at: datetime
 
 
+class EmergencyMark(BaseModel):
+    """That the reader has break-glass access to this patient, and until when."""
+
+    id: UUID
+    ends_at: datetime
+
+
 class ConsultationView(BaseModel):
-    """A consultation as the people in it see it."""
+    """A consultation as its reader may see it; `withheld` names what was taken out or masked."""
 
     id: UUID
     number: str
@@ -161,6 +175,8 @@ class ConsultationView(BaseModel):
     rating: RatingView | None
     unread: int
     last_message: LastMessage | None
+    emergency: EmergencyMark | None = None
+    withheld: list[str] = []
 
 
 class QuestionView(BaseModel):
@@ -169,15 +185,6 @@ class QuestionView(BaseModel):
     id: str
     text: str
     red_flag: bool
-
-
-class NoticeView(BaseModel):
-    """The notice that is agreed to before submitting."""
-
-    version: str
-    title: str
-    text: str
-    recording_text: str
 
 
 class PhraseForm(BaseModel):

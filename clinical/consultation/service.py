@@ -1,8 +1,8 @@
-"""The verbs of a consultation that reached the doctor: accept, decline, note, end, refund."""
+"""The verbs of a consultation that reached the doctor: accept, decline, end, refund; phrases."""
 
 from uuid import UUID
 
-from clinical.consultation import access, rules, settings
+from clinical.consultation import access, notes, rules, settings
 from clinical.consultation.events import ConsultationAccepted
 from clinical.consultation.models import Consultation, Phrase
 from clinical.consultation.notices import refresh_lists, tell
@@ -12,14 +12,10 @@ from clinical.people import access as people
 from clinical.people.errors import PractitionerUnqualified
 from core import audit
 from core import settings as core_settings
-from core.crypto.keyring import installed_keyring
-from core.crypto.row_mac import row_mac, row_mac_matches
 from core.identity.caller import Caller
 from core.identity.roles import Role
 from core.uow import UnitOfWork
 from realtime import service as rooms
-
-NOTE_TABLE = "consultations.closing_note"
 
 
 async def payment_arrived(uow: UnitOfWork, consultation_id: UUID) -> None:
@@ -128,17 +124,6 @@ async def refund(
     return row
 
 
-async def save_note(
-    uow: UnitOfWork, caller: Caller, consultation_id: UUID, diagnosis: str, advice: str
-) -> Consultation:
-    """Save the closing note as it is typed. Raises NotActive, ProofUndecided, ClosingNoteFinal."""
-    row = await access.find(uow.session, caller, consultation_id, lock=True)
-    rules.edit_note(row.standing, has_diagnosis=bool(diagnosis.strip()))
-    row.diagnosis, row.advice = diagnosis, advice
-    row.note_saved_at = uow.now
-    return row
-
-
 async def end(uow: UnitOfWork, caller: Caller, consultation_id: UUID) -> Consultation:
     """End an active consultation, by its doctor or its patient.
 
@@ -155,23 +140,11 @@ async def end(uow: UnitOfWork, caller: Caller, consultation_id: UUID) -> Consult
     )
     change = rules.end_by_doctor(row.standing, note_required=required)
     if change.finalise_note:
-        _finalise_note(uow, row)
+        notes.finalise(uow, row)
     if row.state is State.ACTIVE:
         await finish(uow, row, change, by=caller.user_id)
     await _audit(uow, caller, row, "end")
     return row
-
-
-def _finalise_note(uow: UnitOfWork, row: Consultation) -> None:
-    row.note_final_at = uow.now
-    row.note_mac = row_mac(installed_keyring(), NOTE_TABLE, row.note_values())
-
-
-def note_intact(row: Consultation) -> bool:
-    """Whether a final closing note is exactly what was signed off."""
-    return row.note_mac is not None and row_mac_matches(
-        installed_keyring(), NOTE_TABLE, row.note_values(), row.note_mac
-    )
 
 
 async def room_was_closed(uow: UnitOfWork, consultation_id: UUID) -> None:
@@ -182,8 +155,15 @@ async def room_was_closed(uow: UnitOfWork, consultation_id: UUID) -> None:
     change = rules.room_was_closed(row.standing)
     if change is not None:
         if row.standing.note_complete and change.state is State.ENDED:
-            _finalise_note(uow, row)
+            notes.finalise(uow, row)
         await finish(uow, row, change, room_is_closed=True)
+
+
+async def note_was_signed(uow: UnitOfWork, consultation_id: UUID) -> None:
+    """The closing note carries a signature now: the lists and pages that show it are stale."""
+    row = await access.find_by_system(uow.session, consultation_id)
+    if row is not None:
+        refresh_lists(uow, row)
 
 
 async def expire_unpaid(uow: UnitOfWork, consultation_id: UUID) -> bool:

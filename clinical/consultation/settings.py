@@ -45,6 +45,13 @@ CLOSING_NOTE_REQUIRED = declare(
     "结束问诊须填写小结",
     "医生结束问诊前，是否必须填写诊断和建议",
 )
+PATIENT_SEES_UNSIGNED_NOTE = declare(
+    "consultation.patient_sees_unsigned_note",
+    bool,
+    True,
+    "患者可见未签名小结",
+    "医生尚未签名的问诊小结是否向患者展示；展示时标明“未签名”",
+)
 RECORDING_REFUSED = declare(
     "consultation.recording_refused",
     Kind.CHOICE,

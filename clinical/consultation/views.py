@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from clinical.consultation import service
+from clinical.consultation import access, notes, settings
+from clinical.consultation.documents import CLOSING_NOTE
 from clinical.consultation.models import Consultation
 from clinical.consultation.rules import reason_text
 from clinical.consultation.schemas import (
     ConsentView,
     ConsultationView,
+    EmergencyMark,
     EvidenceLine,
     LastMessage,
     NoteView,
@@ -23,6 +25,11 @@ from clinical.people import access as people
 from clinical.people.access import PatientRelation, Practitioner
 from clinical.people.schemas import doctor_ref, patient_view
 from clinical.rating import access as ratings
+from clinical.signature import access as signatures
+from clinical.signature.access import Mark
+from clinical.signature.schemas import SignatureMark
+from core import settings as core_settings
+from core.access import open_emergencies
 from core.files.schemas import FileRef
 from core.files.service import file_refs
 from core.identity.caller import Caller
@@ -53,6 +60,9 @@ class _Around:
     ratings: Mapping[UUID, RatingView]
     unread: Mapping[UUID, int]
     last: Mapping[UUID, MessageView]
+    signatures: Mapping[UUID, Mark]
+    unsigned_hidden: bool
+    emergencies: Mapping[UUID, EmergencyMark]
     today: date
 
 
@@ -62,8 +72,9 @@ async def views(
     """The views of consultations that the caller may see, in the same order."""
     if not rows:
         return []
+    allowed = await access.read_grant(uow.session, caller)
     around = await _look_around(uow, caller, rows)
-    return [_view(row, caller, around) for row in rows]
+    return [allowed.shown(_view(row, caller, around)) for row in rows]
 
 
 async def view(uow: UnitOfWork, caller: Caller, row: Consultation) -> ConsultationView:
@@ -90,6 +101,15 @@ async def _look_around(uow: UnitOfWork, caller: Caller, rows: Sequence[Consultat
         },
         unread=await rooms.unread_counts(uow, caller.user_id, room_ids) if room_ids else {},
         last=await rooms.last_messages(uow, room_ids) if room_ids else {},
+        signatures=await signatures.marks(uow, caller, CLOSING_NOTE, [row.id for row in rows]),
+        unsigned_hidden=caller.role is Role.PATIENT
+        and not await core_settings.get(
+            uow, settings.PATIENT_SEES_UNSIGNED_NOTE, hospital_id=hospital_id
+        ),
+        emergencies={
+            each.patient_id: EmergencyMark(id=each.id, ends_at=each.ends_at)
+            for each in await open_emergencies(uow, caller)
+        },
         today=await business_day(uow, hospital_id),
     )
 
@@ -134,10 +154,11 @@ def _view(row: Consultation, caller: Caller, around: _Around) -> ConsultationVie
         accept_by=row.accept_by,
         accepted_at=row.accepted_at,
         ended_at=row.ended_at,
-        closing_note=_note(row, caller),
+        closing_note=_note(row, caller, around),
         rating=around.ratings.get(row.id),
         unread=around.unread.get(row.room_id, 0) if row.room_id else 0,
         last_message=_last(around.last.get(row.room_id)) if row.room_id else None,
+        emergency=around.emergencies.get(row.patient_id),
     )
 
 
@@ -151,9 +172,12 @@ def _consent(row: Consultation) -> ConsentView | None:
     )
 
 
-def _note(row: Consultation, caller: Caller) -> NoteView | None:
+def _note(row: Consultation, caller: Caller, around: _Around) -> NoteView | None:
     at = row.note_final_at or row.note_saved_at
     if at is None or (caller.role is not Role.DOCTOR and row.note_final_at is None):
+        return None
+    mark = around.signatures.get(row.id)
+    if around.unsigned_hidden and (mark is None or not mark.current):
         return None
     final = row.note_final_at is not None
     return NoteView(
@@ -161,7 +185,9 @@ def _note(row: Consultation, caller: Caller) -> NoteView | None:
         advice=row.advice,
         at=at,
         final=final,
-        intact=not final or service.note_intact(row),
+        intact=not final or notes.intact(row),
+        version=row.note_version,
+        signature=SignatureMark.model_validate(mark, from_attributes=True) if mark else None,
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import orjson
 
@@ -132,6 +132,12 @@ class HttpCertificateAuthority:
         self._http = OutsideClient(SYSTEM, base_url, timeout=timeout, max_body=LARGEST_ANSWER)
         self._key_id, self._secret, self._now = key_id, secret, now
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.aclose()
+
     async def aclose(self) -> None:
         await self._http.aclose()
 
@@ -184,6 +190,12 @@ class HttpTimestampAuthority:
     def __init__(self, url: str, now: Callable[[], datetime], *, timeout: float = 10.0) -> None:
         self._http = OutsideClient(TIMESTAMP_SYSTEM, url, timeout=timeout, max_body=LARGEST_ANSWER)
         self._now = now
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.aclose()
 
     async def aclose(self) -> None:
         await self._http.aclose()

@@ -13,7 +13,12 @@ import orjson
 import structlog
 
 from core.errors import ServiceUnavailable
-from core.files.errors import FileContentMismatch, FileTooLarge, FileTypeNotAllowed
+from core.files.errors import (
+    FileContentMismatch,
+    FileEmpty,
+    FileTooLarge,
+    FileTypeNotAllowed,
+)
 from core.files.recognise import Recognised
 from core.files.schemas import FileKind
 
@@ -66,6 +71,7 @@ class Converter:
         *,
         square: bool,
         max_seconds: int,
+        ink: bool = False,
     ) -> Converted:
         """Decode and rewrite a picture, sound or video into `folder`.
 
@@ -79,6 +85,7 @@ class Converter:
             "folder": str(folder),
             "demuxer": recognised.demuxer,
             "square": square,
+            "ink": ink,
             "max_seconds": max_seconds,
         }
         try:
@@ -136,6 +143,8 @@ def _read_answer(answer: dict[str, Any]) -> Converted:
                 raise FileTooLarge()
             case "unsupported":
                 raise FileTypeNotAllowed()
+            case "blank":
+                raise FileEmpty("没有看到笔迹，请重新书写")
         raise FileContentMismatch()
     thumbnail = answer.get("thumbnail")
     return Converted(

@@ -5,11 +5,12 @@ the house, holds no keys and no connections, and runs with bounded memory and ti
 request on standard input, one JSON answer on standard output:
 
 `{"kind": "image"|"media", "source": path, "folder": path, "demuxer": name, "square": bool,
-"max_seconds": n}` → `{"ok": true, "kind", "content_type", "file", "thumbnail"?,
+"ink": bool, "max_seconds": n}` → `{"ok": true, "kind", "content_type", "file", "thumbnail"?,
 "thumbnail_type"?, "width"?, "height"?, "duration_ms"?, "waveform"?}` or
-`{"ok": false, "reason": "damaged"|"too_large"|"unsupported"}`.
+`{"ok": false, "reason": "damaged"|"too_large"|"unsupported"|"blank"}`.
 
-Pictures come out as JPEG (PNG where they have transparency), upright, in sRGB, without metadata.
+Pictures come out as JPEG (PNG where they have transparency), upright, in sRGB, without metadata;
+handwriting (`ink`) as black strokes on nothing, cut to the strokes.
 Voice comes out as MP3, mono: the one format that every browser and mini-program plays, also those
 without licensed codecs. Video with H.264 is copied into MP4 and VP8, VP9 or AV1 into WebM, without
 metadata; anything else is encoded to H.264 and AAC.
@@ -32,6 +33,9 @@ BARS = 64
 LONGEST_SIDE = 4096
 THUMBNAIL_SIDE = 480
 AVATAR_SIDE = 640
+INK_SIZE = (900, 360)
+#: How dark a pixel must be to belong to a stroke, and the least area that can be a name.
+INK_LEVEL, SMALLEST_INK = 64, 900
 MOST_PIXELS = 64_000_000
 MOST_VIDEO_PIXELS = 4096 * 2304
 VIDEO_SIDE = 1280
@@ -54,11 +58,15 @@ def convert(request: dict[str, Any]) -> dict[str, Any]:
     """Carry one request out; raises `Refused`."""
     source, folder = Path(request["source"]), Path(request["folder"])
     if request["kind"] == "image":
-        return convert_image(source, folder, square=bool(request.get("square")))
+        return convert_image(
+            source, folder, square=bool(request.get("square")), ink=bool(request.get("ink"))
+        )
     return convert_media(source, folder, request["demuxer"], int(request["max_seconds"]))
 
 
-def convert_image(source: Path, folder: Path, *, square: bool = False) -> dict[str, Any]:
+def convert_image(
+    source: Path, folder: Path, *, square: bool = False, ink: bool = False
+) -> dict[str, Any]:
     """Decode a picture completely and write it anew with a thumbnail."""
     from PIL import Image, ImageOps
 
@@ -78,6 +86,8 @@ def convert_image(source: Path, folder: Path, *, square: bool = False) -> dict[s
         raise Refused("damaged") from error
     if square:
         picture = ImageOps.fit(picture, (AVATAR_SIDE, AVATAR_SIDE))
+    elif ink:
+        picture = _strokes(picture)
     else:
         picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     transparent = picture.mode == "RGBA"
@@ -118,6 +128,27 @@ def _plain_colours(picture: Any) -> Any:
     clean = Image.new(plain.mode, plain.size)
     clean.paste(plain)
     return clean
+
+
+def _strokes(picture: Any) -> Any:
+    """Black handwriting on nothing, trimmed, whether it came on nothing or on white paper."""
+    from PIL import Image, ImageOps
+
+    if picture.mode == "RGBA":
+        cover = picture.getchannel("A")
+    else:
+        cover = ImageOps.invert(picture.convert("L"))
+    # Faint grey is paper or noise.
+    box = cover.point(lambda value: 255 if value >= INK_LEVEL else 0).getbbox()
+    if box is None or (box[2] - box[0]) * (box[3] - box[1]) < SMALLEST_INK:
+        raise Refused("blank")
+    cover = cover.crop(box)
+    cover.thumbnail(INK_SIZE)
+    margin = max(4, cover.height // 20)
+    cover = ImageOps.expand(cover, margin, fill=0)
+    strokes = Image.new("RGBA", cover.size, (0, 0, 0, 0))
+    strokes.putalpha(cover)
+    return strokes
 
 
 def _save_thumbnail(picture: Any, path: Path) -> None:

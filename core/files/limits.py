@@ -46,12 +46,14 @@ _KINDS: dict[Purpose, tuple[FileKind, ...]] = {
     Purpose.PROOF: (FileKind.IMAGE, FileKind.FILE),
     Purpose.AVATAR: (FileKind.IMAGE,),
     Purpose.CERTIFICATE: (FileKind.IMAGE, FileKind.FILE),
+    Purpose.SIGNATURE: (FileKind.IMAGE,),
 }
 #: A purpose may be stricter than the kind.
 _CAPS: dict[Purpose, int] = {
     Purpose.PROOF: 20 * MIB,
     Purpose.AVATAR: 5 * MIB,
     Purpose.CERTIFICATE: 20 * MIB,
+    Purpose.SIGNATURE: 2 * MIB,
 }
 
 

@@ -22,6 +22,7 @@ class Purpose(StrEnum):
     PROOF = "proof"
     AVATAR = "avatar"
     CERTIFICATE = "certificate"
+    SIGNATURE = "signature"
 
 
 def _values(kind: type[StrEnum]) -> list[str]:

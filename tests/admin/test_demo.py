@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from admin.demo.accounts import DEMO_ACCOUNTS, DOCTOR, PASSWORD
 from admin.demo.seed import seed
-from clinical.consultation import service
+from clinical.consultation import notes
 from clinical.consultation.models import Consultation
 from clinical.consultation.states import State
 from clinical.payments.gateway import PaymentGateway, WechatPay
@@ -78,7 +78,7 @@ async def test_the_hospital_has_the_promised_size_and_a_lively_present(hospital:
         assert (states[State.WAITING], states[State.ACTIVE], states[State.DRAFT]) == (4, 1, 1)
         newest = max(row.created_at for row in rows if row.state in (State.ENDED, State.CANCELLED))
         assert newest.date() < uow.now.date()
-        assert all(service.note_intact(row) for row in rows if row.note_final_at)
+        assert all(notes.intact(row) for row in rows if row.note_final_at)
         assert len({(row.hospital_id, row.number) for row in rows}) == len(rows)
         assert any(row.red_flag for row in rows)
 

@@ -1,0 +1,48 @@
+"""A hospital with a CA and a time authority: the simulators, spoken to over loopback."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from clinical.sandbox import keys
+from clinical.sandbox.server import SandboxServer
+from clinical.signature.gateway import (
+    CertificateAuthority,
+    HttpCertificateAuthority,
+    HttpTimestampAuthority,
+    TimestampAuthority,
+)
+from core.clock import FakeClock
+from core.runtime import Runtime
+from tests.clinical.signature.desk import Desk
+from tests.support.cast import Cast
+from tests.support.http import Client
+from tests.support.outside import made_keys, payer, sandbox
+
+__all__ = ["made_keys", "payer", "sandbox"]
+
+
+@pytest.fixture
+async def authorities(
+    runtime: Runtime, sandbox: SandboxServer, clock: FakeClock
+) -> AsyncIterator[None]:
+    """The CA and the time authority of the simulated world, behind their real clients."""
+    secret = keys.load(sandbox.config.folder).secrets.ca_secret
+    ca = HttpCertificateAuthority(sandbox.url, "zhenjian", secret, clock.now, timeout=5)
+    tsa = HttpTimestampAuthority(f"{sandbox.url}/ca/tsa", clock.now, timeout=5)
+    runtime.provide(CertificateAuthority, ca)
+    runtime.provide(TimestampAuthority, tsa)
+    yield
+    await ca.aclose()
+    await tsa.aclose()
+
+
+@pytest.fixture
+async def doctor(
+    runtime: Runtime, client: Client, cast: Cast, tmp_path: Path, authorities: None
+) -> Desk:
+    """The doctor's desk; nothing is set up yet."""
+    return Desk(runtime, client, tmp_path, cast.doctor)
