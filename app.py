@@ -43,6 +43,7 @@ from core.defence.headers import Policies
 from core.http import dispatch, site
 from core.http.middleware import RequestMiddleware
 from core.http.protocol import GuardedProtocol
+from core.integrity.anchors import Anchors, open_anchors
 from core.jobs import JobRunner
 from core.lan import open_to_lan
 from core.modules import Modules, UnknownModules, load_modules
@@ -61,6 +62,7 @@ CORE_MODULES = (
     "core.identity",
     "core.audit",
     "core.files",
+    "core.files.scanning",
     "core.settings",
     "core.access",
     "core.alarms",
@@ -106,6 +108,7 @@ def build_runtime(
         bus=bus or PostgresBus(url),
         handlers=modules.handlers,
     )
+    runtime.provide(Anchors, open_anchors(config, runtime.storage))
     runtime.realtime = Hub(runtime)
     return runtime
 
@@ -177,6 +180,14 @@ def provide_adapters(runtime: Runtime) -> None:
     from clinical.consultation.gateway import HisVisitHistory, VisitHistoryGateway
     from clinical.payments.gateway import PaymentGateway, WechatMerchant, WechatPay
     from clinical.people.gateway import HisVisitCards, VisitCardGateway
+    from clinical.signature.gateway import (
+        CertificateAuthority,
+        HttpCertificateAuthority,
+        HttpTimestampAuthority,
+        TimestampAuthority,
+    )
+    from core.files.scanning.clamd import Clamd
+    from core.files.scanning.port import VirusScanner
     from core.identity.gateway import IdentityCheck, SmsGateway
     from core.identity.realname_http import HttpIdentityCheck
     from core.identity.sms_http import HttpSmsGateway
@@ -193,8 +204,17 @@ def provide_adapters(runtime: Runtime) -> None:
             config.real_name_url or "", config.real_name_key, _secret(config.real_name_secret), now
         ),
     )
+    if config.scanner == "required":
+        runtime.provide(VirusScanner, Clamd(config.scanner_url or ""))
     runtime.provide(VisitCardGateway, HisVisitCards(*his))
     runtime.provide(VisitHistoryGateway, HisVisitHistory(*his))
+    runtime.provide(
+        CertificateAuthority,
+        HttpCertificateAuthority(
+            config.ca_url or "", config.ca_key, _secret(config.ca_secret), now
+        ),
+    )
+    runtime.provide(TimestampAuthority, HttpTimestampAuthority(config.tsa_url or "", now))
     assert config.wechat_private_key is not None
     merchant = WechatMerchant(
         mchid=config.wechat_mchid or "",
@@ -215,6 +235,8 @@ def missing_adapters(config: Config) -> list[str]:
         "SMS": ("sms_url", "sms_key", "sms_secret"),
         "real-name verification": ("real_name_url", "real_name_secret"),
         "HIS": ("his_url", "his_secret"),
+        "CA": ("ca_url", "ca_secret"),
+        "time-stamping authority": ("tsa_url",),
         "WeChat Pay": (
             "wechat_mchid",
             "wechat_appid",

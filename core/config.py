@@ -48,6 +48,16 @@ class Config(BaseSettings):
     pkcs11_pin: SecretStr | None = Field(None, description="PIN of the token's user.")
     pkcs11_pin_file: Path | None = Field(None, description="File that holds the PIN, mode 0600.")
     pkcs11_label: str = Field("zhenjian-kek", description="Label of the keys in the token.")
+    anchors: str = Field(
+        "file", description="Where the audit chain is anchored: file, storage, or file,storage."
+    )
+    anchor_folder: Path | None = Field(
+        None, description="Folder of the file anchor; default: data_dir/anchors."
+    )
+    anchor_name: str = Field(
+        "file",
+        description="Name of the file anchor; workers that share no folder need one each.",
+    )
     modules: str = Field("", description="Modules served here, comma separated; empty: all.")
     log_format: Literal["json", "console"] = Field("json", description="Form of the log lines.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info")
@@ -122,6 +132,10 @@ class Config(BaseSettings):
     his_url: str | None = Field(None, description="Hospital information system.")
     his_key: str = Field("zhenjian", description="Key identifier at the HIS.")
     his_secret: SecretStr | None = Field(None, description="Secret at the HIS.")
+    ca_url: str | None = Field(None, description="Certification authority.")
+    ca_key: str = Field("zhenjian", description="Key identifier at the authority.")
+    ca_secret: SecretStr | None = Field(None, description="Secret at the authority.")
+    tsa_url: str | None = Field(None, description="Time-stamping authority (RFC 3161).")
     wechat_url: str = Field("https://api.mch.weixin.qq.com", description="WeChat Pay API address.")
     wechat_mchid: str | None = Field(None, description="WeChat Pay merchant number.")
     wechat_appid: str | None = Field(None, description="WeChat application id.")
@@ -178,6 +192,13 @@ class Config(BaseSettings):
     @cached_property
     def served_modules(self) -> frozenset[str]:
         return frozenset(_split(self.modules))
+
+    @field_validator("anchors")
+    @classmethod
+    def _known_anchors(cls, value: str) -> str:
+        if not _split(value) or set(_split(value)) - {"file", "storage"}:
+            raise ValueError("names file, storage or both")
+        return value
 
     def require_database(self) -> str:
         if self.database_url is None:

@@ -77,7 +77,7 @@ def test_the_simulators_do_not_run_outside_the_demo(tmp_path: Path) -> None:
 def test_check_lists_everything_that_is_missing(tmp_path: Path) -> None:
     result = zhenjian("check", folder=tmp_path)
     assert result.returncode == 1
-    for name in ("ZHENJIAN_SMS_URL", "ZHENJIAN_HIS_URL", "Keys:", "Database:"):
+    for name in ("ZHENJIAN_SMS_URL", "ZHENJIAN_HIS_URL", "ZHENJIAN_CA_URL", "Keys:", "Database:"):
         assert name in result.stdout
 
 
@@ -130,6 +130,7 @@ def complete(folder: Path) -> dict[str, str]:
     """Settings for every adapter, none of which is called."""
     (folder / "merchant.pem").write_text("")
     names = "sms_url sms_key sms_secret real_name_url real_name_secret his_url his_secret"
+    names += " ca_url ca_secret tsa_url"
     settings = {f"ZHENJIAN_{name.upper()}": "http://127.0.0.1:9" for name in names.split()}
     names = "mchid appid serial api_v3_key"
     settings |= {f"ZHENJIAN_WECHAT_{name.upper()}": "x" * 32 for name in names.split()}

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from clinical.sandbox import console, vendors
+from clinical.sandbox.ca import desk as ca
 from clinical.sandbox.config import SandboxConfig
 from clinical.sandbox.wechat import callbacks, refunds
 from clinical.sandbox.wechat import routes as wechat
@@ -36,5 +37,6 @@ def build_app(config: SandboxConfig) -> Starlette:
         finally:
             await world.stop()
 
-    routes = [*vendors.routes, *wechat.routes, *console.routes, Route("/healthz", health)]
+    own = [*console.routes, Route("/healthz", health)]
+    routes = [*vendors.routes, *wechat.routes, *ca.routes, *own]
     return Starlette(routes=routes, lifespan=lifespan)

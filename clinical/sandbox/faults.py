@@ -58,6 +58,24 @@ SWITCHES: dict[str, Switch] = {
     "payment_callback": Switch("支付回调", _CALLBACK),
     "refund_callback": Switch("退款回调", _CALLBACK),
     "certificates": Switch("平台证书", _DOWN),
+    "ca": Switch(
+        "CA机构",
+        {
+            **_DOWN,
+            "answer_lost": "办理后丢失应答",
+            "pending": "转人工审核",
+            "refused": "审核不通过",
+        },
+    ),
+    "crl": Switch("证书吊销列表", {**_DOWN, "stale": "已过期", "wrong_signature": "签名错误"}),
+    "ocsp": Switch(
+        "证书状态查询",
+        {**_DOWN, "try_later": "稍后再试", "unknown": "未知证书", "wrong_signature": "签名错误"},
+    ),
+    "tsa": Switch(
+        "时间戳",
+        {**_DOWN, "refused": "拒绝", "wrong_digest": "摘要错误", "wrong_signature": "签名错误"},
+    ),
     "bill": Switch(
         "对账单",
         {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,6 +28,7 @@ class Secrets:
     sms_secret: str
     real_name_secret: str
     his_secret: str
+    ca_secret: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,9 @@ def demo_settings(data_dir: Path, url: str = "http://127.0.0.1:8100") -> dict[st
         "ZHENJIAN_REAL_NAME_SECRET": values.real_name_secret,
         "ZHENJIAN_HIS_URL": url,
         "ZHENJIAN_HIS_SECRET": values.his_secret,
+        "ZHENJIAN_CA_URL": url,
+        "ZHENJIAN_CA_SECRET": values.ca_secret,
+        "ZHENJIAN_TSA_URL": f"{url}/ca/tsa",
         "ZHENJIAN_WECHAT_URL": url,
         "ZHENJIAN_WECHAT_MCHID": values.mchid,
         "ZHENJIAN_WECHAT_APPID": values.appid,
@@ -101,9 +105,15 @@ def _load_secrets(path: Path) -> Secrets:
             sms_secret=secrets.token_urlsafe(24),
             real_name_secret=secrets.token_urlsafe(24),
             his_secret=secrets.token_urlsafe(24),
+            ca_secret=secrets.token_urlsafe(24),
         )
-        _write_private(path, json.dumps(asdict(made), indent=2).encode())
-    return Secrets(**json.loads(path.read_text()))
+        write_private(path, json.dumps(asdict(made), indent=2).encode())
+    loaded = Secrets(**json.loads(path.read_text()))
+    if not loaded.ca_secret:
+        # A folder from before there was a CA.
+        loaded = replace(loaded, ca_secret=secrets.token_urlsafe(24))
+        write_private(path, json.dumps(asdict(loaded), indent=2).encode())
+    return loaded
 
 
 def _load_pair(folder: Path, name: str, title: str) -> KeyPair:
@@ -111,7 +121,7 @@ def _load_pair(folder: Path, name: str, title: str) -> KeyPair:
     if not (key_path.exists() and certificate_path.exists()):
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         certificate = _self_signed(key, title)
-        _write_private(
+        write_private(
             key_path,
             key.private_bytes(
                 serialization.Encoding.PEM,
@@ -119,7 +129,7 @@ def _load_pair(folder: Path, name: str, title: str) -> KeyPair:
                 serialization.NoEncryption(),
             ),
         )
-        _write_private(certificate_path, certificate.public_bytes(serialization.Encoding.PEM))
+        write_private(certificate_path, certificate.public_bytes(serialization.Encoding.PEM))
     loaded = serialization.load_pem_private_key(key_path.read_bytes(), password=None)
     if not isinstance(loaded, rsa.RSAPrivateKey):
         raise ValueError(f"{key_path} is not an RSA key.")
@@ -141,7 +151,8 @@ def _self_signed(key: rsa.RSAPrivateKey, title: str) -> x509.Certificate:
     )
 
 
-def _write_private(path: Path, content: bytes) -> None:
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that its owner alone can read, complete or not at all."""
     partial = path.with_suffix(path.suffix + ".new")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:

@@ -32,6 +32,8 @@ class World:
         self.store = Store(config.folder / "state.sqlite3")
         self.faults = Faults(self.store)
         self.stopping = asyncio.Event()
+        # The certification authority, made by its own doors when it is asked first.
+        self.authority: object | None = None
         self._released = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._http: aiohttp.ClientSession | None = None

@@ -15,6 +15,7 @@ import pytest
 from clinical.payments import wechat
 from clinical.payments.gateway import WechatMerchant, WechatPay
 from clinical.sandbox import keys
+from clinical.sandbox.ca.authority import load_keys
 from clinical.sandbox.config import SandboxConfig
 from clinical.sandbox.server import SandboxServer
 from core.clock import FakeClock
@@ -115,6 +116,7 @@ def made_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Keys of the simulated world, made once."""
     folder = tmp_path_factory.mktemp("sandbox-keys")
     keys.load(folder / "sandbox")
+    load_keys(folder / "sandbox")
     return folder
 
 

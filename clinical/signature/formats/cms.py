@@ -11,10 +11,22 @@ from datetime import datetime
 
 from clinical.signature.formats import oids
 from clinical.signature.formats.requests import SIGNATURE_ALGORITHMS
+from clinical.signature.formats.verification import CmsResult, SignerResult, verify
 from clinical.signature.formats.x509 import Certificate, read_certificate
 from core.crypto import der
 from core.crypto.signing import Algorithm, SigningKey
 from core.crypto.sm import sm3
+
+__all__ = [
+    "CmsResult",
+    "Signatory",
+    "SignerResult",
+    "WrongKey",
+    "sign",
+    "sign_together",
+    "verify",
+    "with_timestamp",
+]
 
 _DIGESTS = {
     Algorithm.SM2: der.sequence(der.oid(oids.SM3)),

@@ -3,9 +3,9 @@
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import Any, ClassVar, Self
 
-from asn1crypto import tsp
+from asn1crypto import cms, core, tsp
 
 from clinical.signature.formats import oids
 from clinical.signature.formats.checking import check_signature
@@ -22,6 +22,15 @@ from core.crypto import der
 _DIGESTS = {"sm3": (oids.SM3, b""), "sha256": (oids.SHA256, der.NULL)}
 _NAMES = {oids.SM3: "sm3", oids.SHA256: "sha256"}
 _GRANTED = {"granted", "granted_with_mods"}
+
+
+class _Answer(core.Sequence):  # type: ignore[misc]
+    """TimeStampResp; the library's own insists on a token, which a refusal does not have."""
+
+    _fields: ClassVar[list[Any]] = [
+        ("status", tsp.PKIStatusInfo),
+        ("time_stamp_token", cms.ContentInfo, {"optional": True}),
+    ]
 
 
 @dataclass(frozen=True)
@@ -99,7 +108,7 @@ def token_in(answer: bytes, question: Question) -> bytes:
     Raises TimestampRefused, MalformedTimestamp or another FormatError.
     """
     with reading(MalformedTimestamp, answer):
-        response = tsp.TimeStampResp.load(answer, strict=True)
+        response = _Answer.load(answer, strict=True)
         status = response["status"]["status"].native
         if status not in _GRANTED:
             raise TimestampRefused(f"status {status}")
