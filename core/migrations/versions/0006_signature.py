@@ -320,6 +320,10 @@ def _closing_notes() -> None:
             "consultation_id", "version", name="uq_closing_note_versions_consultation_id_version"
         ),
     )
+    op.add_column(
+        "consultations",
+        sa.Column("note_version", sa.Integer(), server_default="1", nullable=False),
+    )
 
 
 def downgrade() -> None:
