@@ -19,33 +19,81 @@ from clinical.people.models import (
 from clinical.people.models import PatientRelation as PatientRelation
 from clinical.people.states import IdType, PatientKind, Relation
 from core import settings as core_settings
+from core.access import READ, Action, Field, Mask, Scope, allow, declare, grant
 from core.crypto.blind_index import blind_index
 from core.crypto.keyring import Keyring, installed_keyring
 from core.errors import NotFound
 from core.identity.caller import Caller
-from core.identity.models import Department, User
-from core.uow import UnitOfWork
+from core.identity.models import Department, RoleAssignment, User
+from core.identity.roles import Role
+from core.uow import UnitOfWork, unit_of
 
 ID_INDEX = "patients.id_number"
 NAME_INDEX = "patients.name"
 
+#: What may be withheld of a patient, here and wherever else a patient is shown.
+PATIENT_FIELDS: tuple[Field, ...] = (
+    Field("name", "患者姓名", Mask.NAME),
+    Field("id_number_masked", "证件号码"),
+    Field("phone_masked", "联系电话"),
+    Field("address", "住址", Mask.ADDRESS),
+    Field("card_number", "就诊卡号", Mask.ID_NUMBER),
+    Field("guardian", "监护人"),
+)
 
-def _bound(hospital_id: UUID, user_id: UUID) -> Select[PatientRelation]:
+PATIENT = declare(
+    "patient",
+    "就诊人",
+    area="诊疗",
+    here=PatientRelation.hospital_id,
+    actions={
+        READ: Action(
+            "查看资料",
+            (
+                Role.PATIENT,
+                Role.DOCTOR,
+                Role.NURSE,
+                Role.PHARMACIST,
+                Role.SUPERVISOR,
+                Role.ADMINISTRATOR,
+            ),
+        ),
+        "manage": Action("添加与修改", (Role.PATIENT,)),
+    },
+    scopes={
+        Scope.OWN: lambda caller: PatientRelation.user_id == caller.user_id,
+        # Staff meet patients through what they may see of them (a consultation); this cell says
+        # what of the person is withheld there.
+        Scope.HOSPITAL: None,
+    },
+    only={Scope.OWN: (Role.PATIENT,)},
+    fields=PATIENT_FIELDS,
+    defaults=[
+        allow(Role.PATIENT, Scope.OWN, READ, "manage"),
+        allow(Role.DOCTOR, Scope.HOSPITAL, READ),
+        allow(Role.NURSE, Scope.HOSPITAL, READ),
+        allow(Role.PHARMACIST, Scope.HOSPITAL, READ),
+        allow(Role.SUPERVISOR, Scope.HOSPITAL, READ),
+        allow(Role.ADMINISTRATOR, Scope.HOSPITAL, READ),
+    ],
+    floors=[allow(Role.PATIENT, Scope.OWN, READ, "manage")],
+)
+
+
+async def _bound(session: AsyncSession, caller: Caller) -> Select[PatientRelation]:
+    """The persons that the caller acts for. Raises NotPermitted."""
+    allowed = await grant(unit_of(session), caller, PATIENT, "manage")
     return (
         select(PatientRelation)
         .join(PatientRelation.patient)
         .options(contains_eager(PatientRelation.patient))
-        .where(
-            PatientRelation.hospital_id == hospital_id,
-            PatientRelation.user_id == user_id,
-            PatientRelation.unbound_at.is_(None),
-        )
+        .where(allowed.condition, PatientRelation.unbound_at.is_(None))
     )
 
 
 async def my_patients(session: AsyncSession, caller: Caller) -> list[PatientRelation]:
     """The persons bound to the caller at this hospital, the default one first."""
-    query = _bound(caller.hospital_id, caller.user_id).order_by(
+    query = (await _bound(session, caller)).order_by(
         PatientRelation.is_default.desc(), PatientRelation.created_at, PatientRelation.id
     )
     return list(await session.scalars(query))
@@ -55,9 +103,7 @@ async def my_patient(
     session: AsyncSession, caller: Caller, patient_id: UUID, *, lock: bool = False
 ) -> PatientRelation:
     """One person bound to the caller. Raises NotFound."""
-    query = _bound(caller.hospital_id, caller.user_id).where(
-        PatientRelation.patient_id == patient_id
-    )
+    query = (await _bound(session, caller)).where(PatientRelation.patient_id == patient_id)
     if lock:
         query = query.with_for_update(of=PatientRelation)
     relation = await session.scalar(query)
@@ -87,7 +133,7 @@ async def count_bound(session: AsyncSession, caller: Caller) -> int:
 
 async def has_self(session: AsyncSession, caller: Caller) -> bool:
     """Whether the caller has bound himself or herself here."""
-    query = _bound(caller.hospital_id, caller.user_id)
+    query = await _bound(session, caller)
     return (
         await session.scalar(query.where(PatientRelation.relation == Relation.SELF))
     ) is not None
@@ -145,12 +191,53 @@ async def relations_by_id(
     return {row.id: row for row in rows}
 
 
-async def patient_names(session: AsyncSession, patient_ids: Collection[UUID]) -> dict[UUID, str]:
-    """Names by id, for modules that have decided that the asking person may see them."""
+async def bound_patient_ids(
+    session: AsyncSession, hospital_id: UUID, user_id: UUID, *, former_too: bool = False
+) -> frozenset[UUID]:
+    """The patients that an account has bound at a hospital, for the rights of its holder."""
+    query = select(PatientRelation.patient_id).where(
+        PatientRelation.hospital_id == hospital_id, PatientRelation.user_id == user_id
+    )
+    if not former_too:
+        query = query.where(PatientRelation.unbound_at.is_(None))
+    return frozenset(await session.scalars(query))
+
+
+async def bound_to_others(
+    session: AsyncSession, user_id: UUID, patient_ids: Collection[UUID]
+) -> frozenset[UUID]:
+    """Those of the patients who are bound to another account than this one."""
+    rows = await session.scalars(
+        select(PatientRelation.patient_id).where(
+            PatientRelation.patient_id.in_(patient_ids),
+            PatientRelation.user_id != user_id,
+            PatientRelation.unbound_at.is_(None),
+        )
+    )
+    return frozenset(rows)
+
+
+async def patient_names(
+    session: AsyncSession, patient_ids: Collection[UUID], hospital_id: UUID | None = None
+) -> dict[UUID, str]:
+    """Names by id (of one hospital), for modules that decided that the asker may see them."""
     if not patient_ids:
         return {}
-    rows = await session.scalars(select(Patient).where(Patient.id.in_(patient_ids)))
-    return {row.id: row.name for row in rows}
+    query = select(Patient).where(Patient.id.in_(patient_ids))
+    if hospital_id is not None:
+        query = query.where(Patient.hospital_id == hospital_id)
+    return {row.id: row.name for row in await session.scalars(query)}
+
+
+async def account_is_here(session: AsyncSession, hospital_id: UUID, user_id: UUID) -> bool:
+    """Whether an account has something to do with a hospital: a role, or a bound patient."""
+    role = select(RoleAssignment.id).where(
+        RoleAssignment.user_id == user_id, RoleAssignment.hospital_id == hospital_id
+    )
+    bound = select(PatientRelation.id).where(
+        PatientRelation.user_id == user_id, PatientRelation.hospital_id == hospital_id
+    )
+    return bool(await session.scalar(select(or_(role.exists(), bound.exists()))))
 
 
 def patients_named(hospital_id: UUID, name: str) -> Select[UUID]:
