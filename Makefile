@@ -16,7 +16,7 @@ MOBILE := clients/mobile
 REALTIME := clients/realtime
 SHARED := $(shell find clients/realtime/src clients/design -type f 2>/dev/null)
 
-.PHONY: run test setup clients check lint types contracts supply-chain unit client-tests browser format \
+.PHONY: run test setup clients check lint types contracts supply-chain unit client-tests browser services format \
 	requirements clean-data clean help migration lock
 
 help: ## Say what can be made
@@ -25,7 +25,7 @@ help: ## Say what can be made
 run: setup clients ## Start the demo: everything on this machine
 	@exec $(PYTHON) -m app demo
 
-test: setup clients browser check supply-chain unit client-tests ## Set up what is missing and check everything
+test: setup clients browser services check supply-chain unit client-tests ## Set up what is missing and check everything
 
 check: lint types contracts ## Formatting, linting, strict typing, import contracts
 
@@ -63,6 +63,9 @@ $(MOBILE)/dist/.ready: $(MOBILE)/node_modules/.ready $(REALTIME)/node_modules/.r
 
 browser: ## Debian's Chromium and a Chinese font, where they may be installed
 	@scripts/tools.sh browser
+
+services: ## Redis and ClamAV for the tests of defence, where they may be installed
+	@scripts/tools.sh services
 
 # --- Checks ---------------------------------------------------------------------------------------
 

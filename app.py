@@ -251,6 +251,8 @@ def missing_adapters(config: Config) -> list[str]:
         absent = [f"ZHENJIAN_{name.upper()}" for name in names if not getattr(config, name)]
         if absent:
             found.append(f"{system} ({', '.join(absent)})")
+    if config.scanner == "required" and not config.scanner_url:
+        found.append("virus scanner (ZHENJIAN_SCANNER_URL)")
     return found
 
 

@@ -151,6 +151,13 @@ class Config(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
+    @field_validator("scanner_url")
+    @classmethod
+    def _scanner_address(cls, value: str | None) -> str | None:
+        if value and not value.startswith(("tcp://", "unix:///")):
+            raise ValueError("Write tcp://host:port or unix:///path.")
+        return value
+
     @model_validator(mode="after")
     def _ports_apart(self) -> Self:
         taken: dict[int, str] = {}

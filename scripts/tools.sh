@@ -60,7 +60,18 @@ tls)
     as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq nginx-light testssl.sh >/dev/null ||
         fail "nginx or testssl.sh is missing: apt-get install nginx-light testssl.sh"
     ;;
+services)
+    if command -v redis-server >/dev/null 2>&1 && [ -x /usr/sbin/clamd ]; then
+        exit 0
+    fi
+    echo "Installing Redis and ClamAV's daemon for the tests …"
+    # Without them their tests say so and are skipped. No signatures are fetched.
+    { as_root apt-get update -qq &&
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+            redis-server clamav-daemon >/dev/null; } ||
+        echo "Not installed: apt-get install --no-install-recommends redis-server clamav-daemon"
+    ;;
 *)
-    fail "usage: tools.sh python | which-python | node | browser | tls"
+    fail "usage: tools.sh python | which-python | node | browser | services | tls"
     ;;
 esac

@@ -21,6 +21,7 @@ from core.files.errors import FileEmpty, FileTooLarge, FileTypeNotAllowed, Uploa
 from core.files.limits import Limits, limits_for
 from core.files.models import File, Purpose
 from core.files.recognise import Recognised, recognise
+from core.files.scanning.service import let_pass
 from core.files.schemas import FileKind
 from core.http.body import paced, refuse_encoded
 from core.ids import new_id
@@ -53,7 +54,7 @@ async def take_in(runtime: "Runtime", caller: "Caller", request: Request) -> Fil
     """Receive the multipart form of one upload and store its file.
 
     Raises FileTooLarge, FileEmpty, FileTypeNotAllowed, FileContentMismatch, UploadMalformed,
-    InvalidRequest (purpose) or RateLimited (too many unused uploads).
+    InvalidRequest (purpose), RateLimited (too many unused uploads), FileInfected, ScanUnavailable.
     """
     async with runtime.unit_of_work() as uow:
         limits = await limits_for(uow, caller)
@@ -84,6 +85,8 @@ async def take_in_local(runtime: "Runtime", caller: "Caller", path: Path, purpos
 async def _keep(
     runtime: "Runtime", caller: "Caller", received: Received, limits: Limits, folder: Path
 ) -> File:
+    # Before any decoder touches the content, and long before somebody else may see it.
+    await let_pass(runtime, caller, received.path)
     recognised = await to_thread.run_sync(recognise, received.path, received.name)
     converted = await _convert(runtime, received, recognised, limits, folder)
     return await _store(runtime, caller, received, converted, recognised)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+from datetime import datetime
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 import orjson
 from pydantic import BaseModel
@@ -37,6 +39,20 @@ def decode_cursor(cursor: str | None, length: int) -> list[Any] | None:
     if not isinstance(values, list) or len(values) != length:
         raise _bad_cursor()
     return values
+
+
+def decode_moment(cursor: str | None) -> tuple[datetime, UUID] | None:
+    """A cursor of a list sorted by a moment and an id. Raises InvalidRequest."""
+    values = decode_cursor(cursor, 2)
+    if values is None:
+        return None
+    try:
+        at, last = datetime.fromisoformat(values[0]), UUID(values[1])
+    except (TypeError, ValueError, AttributeError) as error:
+        raise _bad_cursor() from error
+    if at.tzinfo is None:
+        raise _bad_cursor()
+    return at, last
 
 
 def _bad_cursor() -> InvalidRequest:
