@@ -12,6 +12,7 @@ const VIEWS: Record<string, () => Promise<unknown>> = {
   audit: () => import("@/supervise/AuditPage.vue"),
   staff: () => import("@/accounts/AccountsPage.vue"),
   holders: () => import("@/accounts/HoldersPage.vue"),
+  reviews: () => import("@/practice/ReviewsPage.vue"),
   settings: () => import("@/manage/SettingsPage.vue"),
   system: () => import("@/manage/SystemPage.vue"),
   messages: () => import("@/personal/MessagesPage.vue"),
@@ -61,8 +62,10 @@ export const router = createRouter({
 router.onError(() => warn("页面没有加载出来。请检查网络，或刷新后再试"));
 
 router.beforeEach((to) => {
-  if (to.meta["open"]) return session.tokens && to.name === "login" ? { name: "home" } : true;
-  if (!session.tokens) {
+  const owes = (session.tokens?.owes ?? []).length > 0;
+  if (to.meta["open"])
+    return session.tokens && !owes && to.name === "login" ? { name: "home" } : true;
+  if (!session.tokens || owes) {
     const next = to.fullPath === "/" ? {} : { next: to.fullPath };
     return { name: "login", query: next };
   }

@@ -1,9 +1,11 @@
 import type { Role } from "@zhenjian/realtime";
 import { newClientId } from "@zhenjian/realtime";
 import { computed, reactive } from "vue";
-import type { Tokens } from "@/api/types";
+import type { Owed, Tokens } from "@/api/types";
 
 const STORED = "zhenjian.session";
+/** Set while the tabs of this browser wait for the same person to log in again. */
+const LOCKED = "zhenjian.locked";
 const DEVICE = "zhenjian.device";
 
 interface Stored extends Tokens {
@@ -11,8 +13,9 @@ interface Stored extends Tokens {
   expires_at: number;
 }
 
-const state = reactive<{ tokens: Stored | null; ended: string | null }>({
+const state = reactive<{ tokens: Stored | null; ended: string | null; locked: boolean }>({
   tokens: load(),
+  locked: false,
   /** Why the last session ended, shown on the login page. */
   ended: null,
 });
@@ -29,7 +32,14 @@ function load(): Stored | null {
 window.addEventListener("storage", (event) => {
   if (event.key !== STORED) return;
   const before = state.tokens;
-  state.tokens = load();
+  const stored = load();
+  if (before && !stored && localStorage.getItem(LOCKED)) {
+    // What is typed here stays under the lock.
+    state.locked = true;
+    return;
+  }
+  state.tokens = stored;
+  state.locked = false;
   const same = before?.user.id === state.tokens?.user.id && before?.role === state.tokens?.role;
   if (!same) location.reload();
 });
@@ -41,6 +51,10 @@ export const session = {
   get ended() {
     return state.ended;
   },
+  /** The login has ended, the page stays below a screen that hides it. */
+  get locked() {
+    return state.locked;
+  },
   get user() {
     return state.tokens?.user ?? null;
   },
@@ -50,12 +64,28 @@ export const session = {
   /** The newest tokens, also when another tab renewed them a moment ago. */
   reread(): Stored | null {
     const stored = load();
+    if (state.locked) return null;
     if (stored && stored.access_token !== state.tokens?.access_token) state.tokens = stored;
     return state.tokens;
   },
   begin(tokens: Tokens): void {
     state.tokens = { ...tokens, expires_at: Date.now() + tokens.expires_in * 1000 };
     state.ended = null;
+    state.locked = false;
+    localStorage.removeItem(LOCKED);
+    localStorage.setItem(STORED, JSON.stringify(state.tokens));
+  },
+  /** Nobody was there for too long: the tokens go, what is on screen waits for its owner. */
+  lock(): void {
+    if (!state.tokens) return;
+    state.locked = true;
+    localStorage.setItem(LOCKED, "1");
+    localStorage.removeItem(STORED);
+  },
+  settled(what: Owed): void {
+    if (!state.tokens) return;
+    const owes = (state.tokens.owes ?? []).filter((one) => one !== what);
+    state.tokens = { ...state.tokens, owes };
     localStorage.setItem(STORED, JSON.stringify(state.tokens));
   },
   changeUser(user: Tokens["user"]): void {
@@ -66,6 +96,8 @@ export const session = {
   end(reason: string | null): void {
     state.tokens = null;
     state.ended = reason;
+    state.locked = false;
+    localStorage.removeItem(LOCKED);
     localStorage.removeItem(STORED);
   },
 };

@@ -13,6 +13,8 @@ const tokens = (access_token: string, expires_in = 600): Tokens => ({
   user: { id: "u", name: "陈安和", phone_masked: null, real_name_verified: true, avatar: null },
   hospital: { id: "h", name: "医院" },
   roles: [],
+  owes: [],
+  idle_seconds: 1800,
 });
 
 const answer = (status: number, body: unknown) =>
@@ -72,6 +74,30 @@ describe("requests", () => {
     hooks({ logout, renewed: () => undefined });
     await expect(http.get("/a")).rejects.toMatchObject({ code: "session_revoked" });
     expect(logout).toHaveBeenCalledWith("session_revoked");
+  });
+
+  it("ask once for a second factor, then repeat everything with the same keys", async () => {
+    let proved = false;
+    reply = () => (proved ? answer(201, { ok: true }) : problem(403, "second_factor_required"));
+    const owed = vi.fn(() => {
+      proved = true;
+      return Promise.resolve(true);
+    });
+    hooks({ logout: () => undefined, renewed: () => undefined, owed });
+    await http.post("/sign", {}, { idempotent: "k1" });
+    expect(owed).toHaveBeenCalledWith("second_factor_required");
+    expect(calls.map((call) => call.key)).toEqual(["k1", "k1"]);
+  });
+
+  it("hand the refusal on when nobody wants to prove anything", async () => {
+    reply = () => problem(403, "second_factor_required");
+    hooks({
+      logout: () => undefined,
+      renewed: () => undefined,
+      owed: () => Promise.resolve(false),
+    });
+    await expect(http.get("/a")).rejects.toMatchObject({ code: "second_factor_required" });
+    expect(calls).toHaveLength(1);
   });
 
   it("keep the idempotency key when they are repeated with a new token", async () => {

@@ -6,9 +6,19 @@ import { socketIoPort, type SocketFactory, type SocketPort } from "./socket";
  * - `connecting`: the first connection is being made.
  * - `online`: connected; everything is live.
  * - `reconnecting`: the connection was lost and is being restored; sends are queued.
- * - `refused`: the server wants a new login (`reason` is `session_revoked` or `unauthenticated`).
+ * - `refused`: the server wants a new login or a second factor (`reason` is one of `REFUSALS`);
+ *   `connect` tries again once that is settled.
  */
 export type ConnectionPhase = "idle" | "connecting" | "online" | "reconnecting" | "refused";
+
+const REFUSALS: ReadonlySet<string> = new Set([
+  "session_revoked",
+  "session_idle",
+  "session_over",
+  "unauthenticated",
+  "second_factor_required",
+  "password_change_required",
+]);
 
 export interface ConnectionState {
   phase: ConnectionPhase;
@@ -167,7 +177,7 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   private async onRefused(data: { code: string; retry_after?: number }): Promise<void> {
     if (!this.wanted) return;
-    if (data.code === "session_revoked" || data.code === "unauthenticated") {
+    if (REFUSALS.has(data.code)) {
       this.refuse(data.code);
       return;
     }
@@ -181,7 +191,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     } catch (error) {
       // A refusal to refresh ends the session; a failed network is tried again.
       const code = (error as { code?: unknown }).code;
-      if (code === "session_revoked" || code === "unauthenticated") this.refuse(code);
+      if (typeof code === "string" && REFUSALS.has(code)) this.refuse(code);
       else this.connectLater();
       return;
     }

@@ -2,6 +2,7 @@ import { newClientId } from "@zhenjian/realtime";
 import { Problem, problemOf } from "@/api/problem";
 import type { Tokens } from "@/api/types";
 import { session } from "@/session";
+import { isAway } from "@/security/presence";
 
 const BASE = "/api/v1";
 /** Renewed this long before it runs out, so that no request has to fail first. */
@@ -22,12 +23,18 @@ interface Options {
 let onLogout: (code: string) => void = () => undefined;
 let onRenewed: (token: string) => void = () => undefined;
 
+/** Settles what the server asks for first; false when the person would rather not. */
+let onOwed: (code: string) => Promise<boolean> = () => Promise.resolve(false);
+const OWED = new Set(["second_factor_required", "password_change_required"]);
+
 export function hooks(handlers: {
   logout: (code: string) => void;
   renewed: (token: string) => void;
+  owed?: (code: string) => Promise<boolean>;
 }): void {
   onLogout = handlers.logout;
   onRenewed = handlers.renewed;
+  if (handlers.owed) onOwed = handlers.owed;
 }
 
 export function withQuery(path: string, query: Query = {}): string {
@@ -42,6 +49,8 @@ export function withQuery(path: string, query: Query = {}): string {
 async function send(method: string, path: string, options: Options, token: string | null) {
   const headers: Record<string, string> = {};
   if (token) headers["Authorization"] = `Bearer ${token}`;
+  // What the page asks for by itself keeps nobody logged in.
+  if (isAway()) headers["X-Idle"] = "1";
   let body: BodyInit | undefined;
   if (options.body instanceof FormData) body = options.body;
   else if (options.body !== undefined) {
@@ -125,6 +134,14 @@ async function call(method: string, path: string, given: Options): Promise<Respo
       throw problem;
     }
     response = await send(method, path, options, await refresh());
+  }
+  if (response.status === 403 && !path.startsWith("/auth/second-factor")) {
+    const problem = await problemOf(response.clone());
+    if (OWED.has(problem.code)) {
+      if (!(await onOwed(problem.code))) throw problem;
+      // The same request, with the same key.
+      response = await send(method, path, options, await accessToken());
+    }
   }
   if (!response.ok) throw await problemOf(response);
   return response;

@@ -36,19 +36,23 @@ export const auth = {
     http.post<{ retry_after: number }>("/auth/sms-codes", { phone }, open),
   bySms: (phone: string, code: string) =>
     http.post<Tokens>("/auth/login/sms", { phone, code, device: device() }, open),
-  byPassword: (login: string, password: string) =>
-    http.post<Tokens>("/auth/login/password", { login, password, device: device() }, open),
+  byPassword: (login: string, password: string, role: Role | null = null) =>
+    http.post<Tokens>("/auth/login/password", { login, password, role, device: device() }, open),
   changeRole: (role: Role, hospital_id: string) =>
     http.post<Tokens>("/auth/role", { role, hospital_id }),
   logout: () => http.post<void>("/auth/logout"),
   sessions: () => http.get<DeviceSession[]>("/auth/sessions"),
+  rename: (id: string, label: string) =>
+    http.patch<DeviceSession>(`/auth/sessions/${id}`, { label }),
+  revokeOthers: () => http.post<void>("/auth/sessions/revoke-others"),
   revoke: (id: string) => http.delete<void>(`/auth/sessions/${id}`),
 };
 
 export const me = {
   read: () => http.get<{ user: User }>("/me"),
   edit: (change: { name?: string; avatar_file_id?: string }) => http.patch<unknown>("/me", change),
-  password: (body: { old?: string; new: string }) => http.put<void>("/me/password", body),
+  password: (body: { old?: string; new: string; end_others?: boolean }) =>
+    http.put<void>("/me/password", body),
   agreements: () => http.get<Agreement[]>("/me/agreements"),
   accept: (code: string, version: string) => http.post<void>("/me/agreements", { code, version }),
 };

@@ -32,12 +32,24 @@ export interface Tokens {
   user: User;
   hospital: { id: string; name: string };
   roles: RoleGrant[];
+  /** What has to be settled before anything else. */
+  owes: Owed[];
+  /** After so long without anybody doing anything the session ends. */
+  idle_seconds: number;
 }
+
+export type Owed = "second_factor" | "password";
 
 export interface DeviceSession {
   id: string;
   device_name: string;
+  /** The owner's own name for the device. */
+  label: string;
   platform: string;
+  /** Coarse: 本机, 内网 or the beginning of the address. */
+  place: string;
+  login_method: string;
+  second_factor: boolean;
   created_at: string;
   last_seen_at: string;
   current: boolean;

@@ -34,3 +34,18 @@ export async function confirmed(title: string, text: string, yes: string, danger
     return false;
   }
 }
+
+/** Asks for one line of text; null when the person would rather not. */
+export async function asked(title: string, text: string, value = ""): Promise<string | null> {
+  try {
+    const answer = await ElMessageBox.prompt(text, title, {
+      inputValue: value,
+      inputValidator: (typed: string) => typed.trim().length <= 40 || "最多 40 个字",
+      confirmButtonText: "保存",
+      cancelButtonText: "取消",
+    });
+    return (answer as { value: string }).value.trim();
+  } catch {
+    return null;
+  }
+}
