@@ -4,9 +4,11 @@ A module with personal data has a file `personal_data.py` that registers one `Pe
 import. It says what is held (`holdings`), hands it out (`export`) and erases or restricts what may
 go (`erase`). Nobody else touches the module's tables for this.
 
-Source: PIPL Art. 44 to 49 (access, copy, correction, deletion).
+Sources: PIPL Art. 44 to 49 (access, copy, correction, deletion); Rules on Supervision (2022) and
+the Cybersecurity Law for how long records are kept.
 """
 
+from calendar import monthrange
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -35,16 +37,20 @@ class Subject:
     """Whose data: an account at a hospital and the patients that it may ask for.
 
     `held_users`, `held_patients` and `held_objects` lie under a legal hold: nothing of theirs is
-    erased. `today` is the hospital's business day.
+    erased. `today` is the hospital's business day. `closing` says that the account is being closed
+    for good; otherwise only what nothing needs any more is erased.
     """
 
     hospital_id: UUID
     user_id: UUID
     patient_ids: frozenset[UUID]
     today: date
+    closing: bool = False
     held_users: frozenset[UUID] = frozenset()
     held_patients: frozenset[UUID] = frozenset()
     held_objects: frozenset[UUID] = frozenset()
+    #: Patients with medical records that must be kept: known before anything is erased.
+    kept_patients: frozenset[UUID] = frozenset()
 
     @property
     def held(self) -> bool:
@@ -120,3 +126,45 @@ def register(part: PersonalData) -> None:
 def registered() -> Iterable[PersonalData]:
     """Every part, in the order of the modules."""
     return tuple(_registry.parts.values())
+
+
+# --- how long records are kept -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """How long a class of records is kept, and by which rule."""
+
+    years: int
+    months: int
+    rule: str
+
+
+RETENTION: dict[RecordClass, Keeping | None] = {
+    RecordClass.MEDICAL: Keeping(15, 0, "病历保存不少于15年"),
+    RecordClass.COMMUNICATION: Keeping(3, 0, "图文、音视频资料保存不少于3年"),
+    RecordClass.RECONCILIATION: Keeping(5, 0, "对账资料保存不少于5年"),
+    RecordClass.AUDIT: Keeping(0, 6, "审计日志保存不少于6个月"),
+    RecordClass.CONSENT: Keeping(3, 0, "同意记录保存不少于3年"),
+    RecordClass.ACCOUNT: None,
+    RecordClass.FREE: None,
+}
+
+
+def keep_until(kind: RecordClass, since: date) -> date | None:
+    """The last day on which a record must still be there; None when nothing demands it.
+
+    `since` is the day on which the record was finished (the consultation's end, the last message).
+    """
+    keeping = RETENTION[kind]
+    if keeping is None:
+        return None
+    year, month = divmod((since.year + keeping.years) * 12 + since.month - 1 + keeping.months, 12)
+    last = monthrange(year, month + 1)[1]
+    return date(year, month + 1, min(since.day, last))
+
+
+def may_go(kind: RecordClass, since: date, today: date, *, held: bool) -> bool:
+    """Whether a record may be deleted: its time is over and no legal hold lies on it."""
+    until = keep_until(kind, since)
+    return not held and (until is None or today > until)

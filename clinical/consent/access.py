@@ -5,7 +5,7 @@ A person sees the own consents and requests; administrators and supervisors thos
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
@@ -55,16 +55,17 @@ async def versions_of(
         .order_by(ConsentText.effective_at, ConsentText.id)
     )
     found: dict[Kind, list[ConsentText]] = {kind: [] for kind in kinds}
-    own_since = {}
+    own_since: dict[Kind, datetime] = {}
     for row in rows:
         found[row.kind].append(row)
         if row.hospital_id is not None:
+            assert row.effective_at is not None
             own_since.setdefault(row.kind, row.effective_at)
     for kind, since in own_since.items():
         found[kind] = [
             row
             for row in found[kind]
-            if row.hospital_id is not None or row.effective_at < since  # type: ignore[operator]
+            if row.hospital_id is not None or row.effective_at is None or row.effective_at < since
         ]
     return found
 
@@ -341,12 +342,13 @@ async def holds_of(session: AsyncSession, caller: Caller) -> list[LegalHold]:
 
 async def hold_for(session: AsyncSession, caller: Caller, hold_id: UUID) -> LegalHold:
     """One hold under its lock. Raises NotFound."""
+    if caller.role not in OFFICERS:
+        raise NotFound()
     row = await session.scalar(
         select(LegalHold)
         .where(
             LegalHold.id == hold_id,
             LegalHold.hospital_id == caller.hospital_id,
-            caller.role in OFFICERS,
         )
         .with_for_update()
     )

@@ -2,10 +2,20 @@
 
 from uuid import UUID
 
-from clinical.consent import access, rules, service, texts_api, views
+from clinical.consent import (
+    access,
+    officers_api,
+    rights,
+    rights_api,
+    rules,
+    service,
+    texts_api,
+    views,
+)
 from clinical.consent.access import Matter
 from clinical.consent.errors import GuardianOnly, NotAChildsConsent
 from clinical.consent.models import ConsentRecord
+from clinical.consent.rights import Wish
 from clinical.consent.schemas import (
     AcceptAgreement,
     AgreementView,
@@ -20,7 +30,7 @@ from clinical.consent.schemas import (
     WithdrawInput,
 )
 from clinical.consent.service import Answer
-from clinical.consent.states import REACH, Kind, Reach
+from clinical.consent.states import REACH, Kind, Reach, Right
 from clinical.consultation import access as consultations
 from clinical.people import access as people
 from core import audit
@@ -135,7 +145,12 @@ async def agree(ctx: Context, body: AnswerInput) -> ConsentView:
 async def withdraw(ctx: Context, body: WithdrawInput) -> ConsentView:
     """Take a consent back, from now on."""
     matter = Matter(user_id=ctx.caller.user_id, **body.model_dump())
-    return await _shown(ctx, await service.withdraw(ctx.uow, ctx.caller, matter))
+    row = await service.withdraw(ctx.uow, ctx.caller, matter)
+    closing = await rights.pending_closing(ctx.uow, ctx.caller)
+    if body.kind in rules.CLOSES_ACCOUNT and closing is None:
+        # Without the agreement there is no account: its closing begins, with the cooling-off time.
+        await rights.ask(ctx.uow, ctx.caller, Wish(right=Right.CLOSING))
+    return await _shown(ctx, row)
 
 
 async def _shown(ctx: Context, row: ConsentRecord) -> ConsentView:
@@ -183,3 +198,5 @@ async def consent(ctx: Context, consultation_id: UUID, body: GiveConsent) -> lis
 
 
 routes.routes.extend(texts_api.routes.routes)
+routes.routes.extend(rights_api.routes.routes)
+routes.routes.extend(officers_api.routes.routes)

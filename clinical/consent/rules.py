@@ -5,14 +5,15 @@ back), 28 to 31 (sensitive data, under 14 by the guardian), 44 to 50 (rights); R
 (2022) and the Cybersecurity Law for how long records are kept. Hospitals confirm the numbers.
 """
 
-from calendar import monthrange
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from clinical.consent import errors
 from clinical.consent.states import Act, Kind, RequestState, Right
-from core.personal_data import RecordClass
+from core.personal_data import RETENTION as RETENTION
+from core.personal_data import keep_until as keep_until
+from core.personal_data import may_go as may_go
 
 CHILD_BELOW = 14
 
@@ -188,45 +189,3 @@ def decide(state: RequestState, *, checked: bool, reason: str, refusing: bool) -
 
 #: Answered by the machine at once; everything else waits for an officer.
 SELF_SERVICE = frozenset({Right.ACCESS, Right.COPY, Right.CLOSING})
-
-
-# --- how long records are kept -------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Keeping:
-    """How long a class of records is kept, and by which rule."""
-
-    years: int
-    months: int
-    rule: str
-
-
-RETENTION: dict[RecordClass, Keeping | None] = {
-    RecordClass.MEDICAL: Keeping(15, 0, "病历保存不少于15年"),
-    RecordClass.COMMUNICATION: Keeping(3, 0, "图文、音视频资料保存不少于3年"),
-    RecordClass.RECONCILIATION: Keeping(5, 0, "对账资料保存不少于5年"),
-    RecordClass.AUDIT: Keeping(0, 6, "审计日志保存不少于6个月"),
-    RecordClass.CONSENT: Keeping(3, 0, "同意记录保存不少于3年"),
-    RecordClass.ACCOUNT: None,
-    RecordClass.FREE: None,
-}
-
-
-def keep_until(kind: RecordClass, since: date) -> date | None:
-    """The last day on which a record must still be there; None when nothing demands it.
-
-    `since` is the day on which the record was finished (the consultation's end, the last message).
-    """
-    keeping = RETENTION[kind]
-    if keeping is None:
-        return None
-    year, month = divmod((since.year + keeping.years) * 12 + since.month - 1 + keeping.months, 12)
-    last = monthrange(year, month + 1)[1]
-    return date(year, month + 1, min(since.day, last))
-
-
-def may_go(kind: RecordClass, since: date, today: date, *, held: bool) -> bool:
-    """Whether a record may be deleted: its time is over and no legal hold lies on it."""
-    until = keep_until(kind, since)
-    return not held and (until is None or today > until)

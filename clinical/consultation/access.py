@@ -1,47 +1,159 @@
 """Who may see which consultation: every query made for a person.
 
-A patient sees what he or she pays for; a doctor sees what reached the own queue; supervisors and
-administrators see what was submitted in their hospital. For everybody else there is nothing.
+As the policies stand by default, a patient sees what he or she pays for, a doctor what reached the
+own queue, supervisors and administrators what was submitted in their hospital; everybody else sees
+nothing, except what break-glass access opens for a time.
 """
 
+from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from clinical.consent import access as consents
 from clinical.consultation.models import Consultation, Phrase
-from clinical.consultation.states import CloseReason, State
+from clinical.consultation.states import OVER, CloseReason, State
+from clinical.people.access import PATIENT_FIELDS
+from core.access import (
+    READ,
+    Action,
+    Emergency,
+    Field,
+    Grant,
+    RowFilter,
+    Scope,
+    allow,
+    declare,
+    find_grant,
+    grant,
+)
 from core.errors import NotFound
 from core.identity.caller import Caller
 from core.identity.roles import Role
+from core.uow import unit_of
 
 # Endings in which the patient was served; only these count for a doctor and can be rated.
 SERVED = (CloseReason.COMPLETED, CloseReason.ENDED_BY_PATIENT)
 
 
-def visible_to(caller: Caller) -> ColumnElement[bool]:
-    """The condition under which a consultation exists for the caller."""
-    here = Consultation.hospital_id == caller.hospital_id
-    match caller.role:
-        case Role.PATIENT:
-            return and_(here, Consultation.payer_id == caller.user_id)
-        case Role.DOCTOR:
-            return and_(
-                here,
-                Consultation.doctor_id == caller.user_id,
-                Consultation.room_id.is_not(None),
-            )
-        case Role.SUPERVISOR | Role.ADMINISTRATOR:
-            return and_(here, Consultation.state != State.DRAFT)
-        case _:
-            return false()
+def _reached_doctor() -> ColumnElement[bool]:
+    return Consultation.room_id.is_not(None)
+
+
+def _of_departments(caller: Caller) -> ColumnElement[bool]:
+    mine = Consultation.department_id.in_(caller.department_ids)
+    return and_(_reached_doctor(), mine, _in_use(caller))
+
+
+def _in_use(caller: Caller) -> ColumnElement[bool]:
+    """Not a closed record of somebody whose data is kept but no longer used (PIPL 47).
+
+    Such a record shows to its patient, and with a reason through break-glass access.
+    """
+    return or_(
+        Consultation.state.not_in(OVER),
+        Consultation.patient_id.not_in(consents.restricted_patients(caller.hospital_id)),
+    )
+
+
+def _submitted(caller: Caller) -> ColumnElement[bool]:
+    return Consultation.state != State.DRAFT
+
+
+CONSULTATION = declare(
+    "consultation",
+    "问诊",
+    area="诊疗",
+    here=Consultation.hospital_id,
+    actions={
+        READ: Action(
+            "查看",
+            (
+                Role.PATIENT,
+                Role.DOCTOR,
+                Role.NURSE,
+                Role.PHARMACIST,
+                Role.SUPERVISOR,
+                Role.ADMINISTRATOR,
+            ),
+            delegable=True,
+        ),
+        "book": Action("预约与取消", (Role.PATIENT,)),
+        "treat": Action("接诊与记录", (Role.DOCTOR,)),
+        "history": Action("查看患者既往问诊", (Role.DOCTOR,), delegable=True),
+        "export": Action("导出", (Role.SUPERVISOR, Role.ADMINISTRATOR), delegable=True),
+    },
+    scopes={
+        Scope.OWN: lambda caller: Consultation.payer_id == caller.user_id,
+        Scope.PATIENTS: lambda caller: and_(
+            Consultation.doctor_id == caller.user_id, _reached_doctor(), _in_use(caller)
+        ),
+        Scope.DEPARTMENT: _of_departments,
+        Scope.HOSPITAL: lambda caller: and_(_submitted(caller), _in_use(caller)),
+    },
+    only={
+        Scope.OWN: (Role.PATIENT,),
+        Scope.PATIENTS: (Role.DOCTOR,),
+        Scope.DEPARTMENT: (Role.DOCTOR, Role.NURSE, Role.PHARMACIST),
+    },
+    filters={
+        "ended": RowFilter("仅已结束的", lambda caller: Consultation.state == State.ENDED),
+        "no_red_flag": RowFilter("不含危急信号的", lambda caller: ~Consultation.red_flag),
+    },
+    fields=[
+        *(
+            Field(f"patient.{each.path}", each.title, each.mask, f"patient:{each.path}")
+            for each in PATIENT_FIELDS
+        ),
+        Field("description", "病情描述"),
+        Field("onset", "发病时间"),
+        Field("answers", "问诊问卷"),
+        Field("attachments", "附件"),
+        Field("revisit.evidence", "既往就诊"),
+        Field("revisit.proof", "复诊凭证"),
+        Field("closing_note", "问诊小结"),
+        Field("last_message", "最近消息"),
+        Field("rating", "评价"),
+    ],
+    defaults=[
+        allow(Role.PATIENT, Scope.OWN, READ, "book"),
+        allow(Role.DOCTOR, Scope.PATIENTS, READ, "treat", "history"),
+        allow(Role.SUPERVISOR, Scope.HOSPITAL, READ, "export"),
+        allow(Role.ADMINISTRATOR, Scope.HOSPITAL, READ, "export"),
+    ],
+    # The right to the own record (PIPL 45): no hospital can take it away.
+    floors=[allow(Role.PATIENT, Scope.OWN, READ, "book")],
+    emergency=Emergency(patient=Consultation.patient_id, within=_submitted),
+)
+
+
+async def readable(session: AsyncSession, caller: Caller) -> Grant:
+    """What the caller may see, with what is withheld in it. Raises NotPermitted."""
+    return await grant(unit_of(session), caller, CONSULTATION)
+
+
+async def read_grant(session: AsyncSession, caller: Caller) -> Grant:
+    """Like `readable`, for rows that the caller has been let to before: it may give nothing."""
+    return await find_grant(unit_of(session), caller, CONSULTATION)
+
+
+async def exportable(session: AsyncSession, caller: Caller) -> Grant:
+    """What the caller may take out as a table. Raises NotPermitted."""
+    return await grant(unit_of(session), caller, CONSULTATION, "export")
 
 
 async def find(
     session: AsyncSession, caller: Caller, consultation_id: UUID, *, lock: bool = False
 ) -> Consultation:
-    """One consultation that the caller may see; `lock` takes its row lock. Raises NotFound."""
-    query = select(Consultation).where(Consultation.id == consultation_id, visible_to(caller))
+    """One consultation that the caller may see; with `lock`, one that he may change, under its
+    row lock. Raises NotFound, NotPermitted.
+    """
+    action = READ
+    if lock:
+        action = "book" if caller.role is Role.PATIENT else "treat"
+    allowed = await grant(unit_of(session), caller, CONSULTATION, action)
+    query = select(Consultation).where(Consultation.id == consultation_id, allowed.condition)
     if lock:
         query = query.with_for_update().execution_options(populate_existing=True)
     row = await session.scalar(query)
@@ -52,14 +164,18 @@ async def find(
 
 async def may_see(session: AsyncSession, caller: Caller, row: Consultation) -> bool:
     """Whether the caller may see this one; a doctor also what its patient's history shows."""
-    allowed = visible_to(caller)
-    if caller.role is Role.DOCTOR and row.state is State.ENDED:
-        same_patient = and_(allowed, Consultation.patient_id == row.patient_id)
-        return (
-            await session.scalar(select(Consultation.id).where(same_patient).limit(1)) is not None
-        )
-    found = select(Consultation.id).where(Consultation.id == row.id, allowed)
-    return await session.scalar(found) is not None
+    unit = unit_of(session)
+    allowed = await find_grant(unit, caller, CONSULTATION)
+    if row.state is State.ENDED:
+        history = await find_grant(unit, caller, CONSULTATION, "history")
+        same_patient = and_(history.condition, Consultation.patient_id == row.patient_id)
+        if history and await _any(session, same_patient):
+            return True
+    return bool(allowed) and await _any(session, and_(Consultation.id == row.id, allowed.condition))
+
+
+async def _any(session: AsyncSession, wanted: ColumnElement[bool]) -> bool:
+    return await session.scalar(select(Consultation.id).where(wanted).limit(1)) is not None
 
 
 async def find_by_system(
@@ -78,20 +194,58 @@ async def count_by_state(session: AsyncSession, caller: Caller) -> dict[str, int
     """How many consultations the caller has in each state; every state is named."""
     rows = await session.execute(
         select(Consultation.state, func.count())
-        .where(visible_to(caller))
+        .where((await readable(session, caller)).condition)
         .group_by(Consultation.state)
     )
     found = {state.value: count for state, count in rows}
     return {state.value: found.get(state.value, 0) for state in State}
 
 
-async def history_of(
-    session: AsyncSession, consultation: Consultation, limit: int
-) -> list[Consultation]:
-    """The patient's earlier consultations at the hospital, with whichever doctor, newest first.
+async def open_count(session: AsyncSession, hospital_id: UUID, doctor_id: UUID) -> int:
+    """How many consultations a doctor still has to answer at a hospital."""
+    query = select(func.count()).where(
+        Consultation.hospital_id == hospital_id,
+        Consultation.doctor_id == doctor_id,
+        Consultation.state.in_((State.WAITING, State.ACTIVE)),
+    )
+    return await session.scalar(query) or 0
 
-    The caller of this function has already found `consultation` for the asking doctor.
+
+async def open_for_payer(session: AsyncSession, user_id: UUID) -> int:
+    """How many consultations of an account are paid for, waited for or going on, anywhere."""
+    query = select(func.count()).where(
+        Consultation.payer_id == user_id,
+        Consultation.state.in_((State.AWAITING_PAYMENT, State.WAITING, State.ACTIVE)),
+    )
+    return await session.scalar(query) or 0
+
+
+async def patients_with_records(
+    session: AsyncSession, patient_ids: Collection[UUID]
+) -> frozenset[UUID]:
+    """Those of the patients who have a record of treatment, at whichever hospital."""
+    if not patient_ids:
+        return frozenset()
+    rows = await session.scalars(
+        select(Consultation.patient_id)
+        .where(Consultation.patient_id.in_(patient_ids), Consultation.state != State.DRAFT)
+        .distinct()
+    )
+    return frozenset(rows)
+
+
+async def history_of(
+    session: AsyncSession, caller: Caller, consultation_id: UUID, limit: int
+) -> tuple[Consultation, list[Consultation]]:
+    """A consultation whose patient's history the caller may see, and the patient's earlier ones at
+    the hospital, with whichever doctor, newest first. Raises NotFound, NotPermitted.
     """
+    allowed = await grant(unit_of(session), caller, CONSULTATION, "history")
+    consultation = await session.scalar(
+        select(Consultation).where(Consultation.id == consultation_id, allowed.condition)
+    )
+    if consultation is None:
+        raise NotFound()
     rows = await session.scalars(
         select(Consultation)
         .where(
@@ -99,11 +253,12 @@ async def history_of(
             Consultation.patient_id == consultation.patient_id,
             Consultation.id != consultation.id,
             Consultation.state == State.ENDED,
+            _in_use(caller),
         )
         .order_by(Consultation.ended_at.desc(), Consultation.id.desc())
         .limit(limit)
     )
-    return list(rows)
+    return consultation, list(rows)
 
 
 def served_counts(hospital_id: UUID) -> Select[UUID, int]:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from uuid import UUID
 
+from clinical.consent import access as consents
+from clinical.consent.access import Matter
+from clinical.consent.states import Kind as ConsentKind
 from clinical.consultation import access, errors, intake, rules, settings
 from clinical.consultation.events import ConsultationSubmitted
 from clinical.consultation.gateway import Visit
@@ -24,8 +27,7 @@ from clinical.days import business_day
 from clinical.people import access as people
 from clinical.people.states import IdType
 from core import settings as core_settings
-from core.crypto.sm import sm3
-from core.errors import FieldProblem, InvalidRequest
+from core.errors import FieldProblem, InvalidRequest, NotFound
 from core.files import service as files
 from core.files.models import Purpose as FilePurpose
 from core.identity.caller import Caller
@@ -209,32 +211,39 @@ async def hand_in_proof(
 # --- consent and submission ----------------------------------------------------------------------
 
 
-async def consent(
-    uow: UnitOfWork, caller: Caller, consultation_id: UUID, version: str, recording_agreed: bool
-) -> Consultation:
-    """Agree to the notice; refusing the recording may turn video into text at its price.
+async def notice_agreed(uow: UnitOfWork, consultation_id: UUID, version: str, digest: str) -> None:
+    """The payer agreed to the notice. Raises NotDraft."""
+    row = await _draft(uow, consultation_id)
+    row.consent_version, row.consent_digest = version, digest
+    row.consent_at = row.changed_at = uow.now
 
-    Raises NotDraft, ConsentOutdated, RecordingRefused.
+
+async def recording_answered(uow: UnitOfWork, consultation_id: UUID, *, agreed: bool) -> None:
+    """Whether the calls may be recorded; a refusal may turn video into text at its price.
+
+    Raises NotDraft, RecordingRefused.
     """
-    row = await access.find(uow.session, caller, consultation_id, lock=True)
-    rules.edit(row.standing)
-    if version != intake.NOTICE_VERSION:
-        raise errors.ConsentOutdated()
+    row = await _draft(uow, consultation_id)
     refusal = await core_settings.get(uow, settings.RECORDING_REFUSED, hospital_id=row.hospital_id)
     doctor = await people.practitioner(uow.session, row.hospital_id, row.doctor_id)
     text = doctor.service(row.kind.value, Mode.TEXT.value)
     mode = rules.mode_after_consent(
         row.mode,
-        recording_agreed=recording_agreed,
+        recording_agreed=agreed,
         refusal=Refusal(refusal),
         text_offered=text is not None,
     )
     if mode is not row.mode and text is not None:
         row.mode, row.price_fen = mode, text.price_fen
-    row.consent_version = version
-    row.consent_at = row.changed_at = uow.now
-    row.consent_digest = sm3(intake.notice_document()).hex()
-    row.recording_agreed = recording_agreed
+    row.recording_agreed = agreed
+    row.changed_at = uow.now
+
+
+async def _draft(uow: UnitOfWork, consultation_id: UUID) -> Consultation:
+    row = await access.find_by_system(uow.session, consultation_id)
+    if row is None:
+        raise NotFound()
+    rules.edit(row.standing)
     return row
 
 
@@ -252,6 +261,7 @@ async def submit(uow: UnitOfWork, caller: Caller, consultation_id: UUID) -> Cons
         row.relation_id
     ]
     change = rules.submit(row.standing, await _intake(uow, row, relation))
+    await consents.require_for_treatment(uow, relation)
     row.submitted_at = uow.now
     row.state = change.state
     row.changed_at = uow.now
@@ -285,10 +295,15 @@ async def _intake(
     uow: UnitOfWork, row: Consultation, relation: people.PatientRelation
 ) -> rules.Intake:
     standing = await people.care_standing(uow, relation)
+    notice = await consents.standing(
+        uow,
+        row.hospital_id,
+        Matter(user_id=row.payer_id, kind=ConsentKind.NOTICE, ref_type=SCOPE, ref_id=row.id),
+    )
     return rules.Intake(
         description=row.description,
         consent_version=row.consent_version,
-        notice_version=intake.NOTICE_VERSION,
+        notice_stands=notice.given,
         recording_agreed=row.recording_agreed,
         mode=row.mode,
         patient_verified=standing.patient_verified,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from clinical.consultation import listing
+from clinical.consultation import access, listing
 from clinical.consultation.listing import Filters
 from clinical.consultation.models import Consultation
 from clinical.consultation.states import CLOSE_TEXT, MODE_TEXT, PURPOSE_TEXT, STATE_TEXT
@@ -14,6 +14,7 @@ from clinical.days import zone_of
 from clinical.people import access as people
 from clinical.rating import access as ratings
 from core import audit
+from core.access import Grant
 from core.identity.caller import Caller
 from core.masking import mask_name
 from core.uow import UnitOfWork
@@ -31,11 +32,12 @@ async def as_csv(uow: UnitOfWork, caller: Caller, filters: Filters) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(HEADER)
+    allowed = await access.exportable(uow.session, caller)
     zone = await zone_of(uow, caller.hospital_id)
     written, after = 0, None
     while written < MOST:
-        rows = await listing.page(uow, caller, filters, after, CHUNK)
-        writer.writerows(await _lines(uow, caller, rows, zone))
+        rows = await listing.page(uow, caller, allowed, filters, after, CHUNK)
+        writer.writerows(await _lines(uow, caller, allowed, rows, zone))
         written += len(rows)
         if len(rows) < CHUNK:
             break
@@ -48,7 +50,11 @@ async def as_csv(uow: UnitOfWork, caller: Caller, filters: Filters) -> bytes:
 
 
 async def _lines(
-    uow: UnitOfWork, caller: Caller, rows: Sequence[Consultation], zone: ZoneInfo
+    uow: UnitOfWork,
+    caller: Caller,
+    allowed: Grant,
+    rows: Sequence[Consultation],
+    zone: ZoneInfo,
 ) -> list[list[str]]:
     hospital_id = caller.hospital_id
     relations = await people.relations_by_id(
@@ -71,7 +77,9 @@ async def _lines(
                 PURPOSE_TEXT[row.purpose],
                 STATE_TEXT[row.state],
                 CLOSE_TEXT[row.close_reason] if row.close_reason else "",
-                mask_name(relations[row.relation_id].patient.name),
+                ""
+                if "patient.name" in allowed.hidden
+                else mask_name(relations[row.relation_id].patient.name),
                 doctors[row.doctor_id].clinician.name,
                 doctors[row.doctor_id].department.name,
                 f"{row.price_fen / 100:.2f}",
@@ -80,7 +88,9 @@ async def _lines(
                 at(row.paid_at),
                 at(row.accepted_at),
                 at(row.ended_at),
-                str(given[row.id].stars) if row.id in given else "",
+                str(given[row.id].stars)
+                if row.id in given and "rating" not in allowed.hidden
+                else "",
             )
         ]
         for row in rows

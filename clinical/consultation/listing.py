@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, or_, select, tuple_
 
-from clinical.consultation import access
 from clinical.consultation.models import Consultation
 from clinical.consultation.states import State
 from clinical.cursors import Moment
 from clinical.days import zone_of
 from clinical.people import access as people
+from core.access import Grant
 from core.errors import FieldProblem, InvalidRequest
 from core.identity.caller import Caller
 from core.uow import UnitOfWork
@@ -42,11 +42,16 @@ def read_states(text: str | None) -> tuple[State, ...]:
 
 
 async def page(
-    uow: UnitOfWork, caller: Caller, filters: Filters, after: Moment | None, limit: int
+    uow: UnitOfWork,
+    caller: Caller,
+    allowed: Grant,
+    filters: Filters,
+    after: Moment | None,
+    limit: int,
 ) -> list[Consultation]:
-    """Consultations that the caller may see, newest first."""
+    """Consultations within what the caller was granted, newest first."""
     query = select(Consultation).where(
-        access.visible_to(caller), *await _conditions(uow, caller, filters)
+        allowed.condition, *await _conditions(uow, caller, allowed, filters)
     )
     if after is not None:
         query = query.where(tuple_(Consultation.created_at, Consultation.id) < after)
@@ -57,7 +62,7 @@ async def page(
 
 
 async def _conditions(
-    uow: UnitOfWork, caller: Caller, filters: Filters
+    uow: UnitOfWork, caller: Caller, allowed: Grant, filters: Filters
 ) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if filters.states:
@@ -73,7 +78,7 @@ async def _conditions(
         end = _midnight(filters.last_day, zone) + timedelta(days=1)
         conditions.append(Consultation.created_at < end)
     if filters.q and filters.q.strip():
-        conditions.append(_matches(caller, filters.q.strip()))
+        conditions.append(_matches(caller, allowed, filters.q.strip()))
     return conditions
 
 
@@ -83,10 +88,15 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), zone)
 
 
-def _matches(caller: Caller, text: str) -> ColumnElement[bool]:
-    """By number, the patient's whole name (it is encrypted), or the doctor's name."""
-    return or_(
+def _matches(caller: Caller, allowed: Grant, text: str) -> ColumnElement[bool]:
+    """By number, the patient's whole name (it is encrypted), or the doctor's name.
+
+    Who may not see the name does not find by it either: a hit would confirm a guess.
+    """
+    found = or_(
         Consultation.number.icontains(text, autoescape=True),
-        Consultation.patient_id.in_(people.patients_named(caller.hospital_id, text)),
         Consultation.doctor_id.in_(people.doctors_named(caller.hospital_id, text)),
     )
+    if allowed.withholds("patient.name"):
+        return found
+    return or_(found, Consultation.patient_id.in_(people.patients_named(caller.hospital_id, text)))

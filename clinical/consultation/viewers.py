@@ -4,7 +4,7 @@ from sqlalchemy import select
 
 from clinical.consultation import access
 from clinical.consultation.models import Consultation
-from core import audit
+from core.access import look
 from core.files.models import File
 from core.identity.caller import Caller
 from core.uow import UnitOfWork
@@ -22,5 +22,7 @@ async def may_see_files(uow: UnitOfWork, caller: Caller, file: File) -> bool:
     )
     if row is None or not await access.may_see(uow.session, caller, row):
         return False
-    await audit.look(uow, caller, "file", file.id, row.patient_id)
+    if (await access.read_grant(uow.session, caller)).hidden & {"attachments", "revisit.proof"}:
+        return False
+    await look(uow, caller, "file", file.id, row.patient_id)
     return True

@@ -3,12 +3,12 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from clinical.cursors import Moment
 from clinical.payments.models import Order, Payment, Refund
-from clinical.payments.rules import OrderState
+from clinical.payments.rules import OrderState, RefundState
 from core.errors import NotFound
 from core.identity.caller import Caller
 from core.identity.roles import Role
@@ -24,6 +24,20 @@ def _visible(caller: Caller) -> list[ColumnElement[bool]]:
     if caller.role not in STAFF:
         conditions.append(Order.user_id == caller.user_id)
     return conditions
+
+
+async def open_refunds(session: AsyncSession, user_id: UUID) -> int:
+    """How many refunds to an account are still on their way, at whichever hospital."""
+    query = (
+        select(func.count())
+        .select_from(Refund)
+        .join(Order, Order.id == Refund.order_id)
+        .where(
+            Order.user_id == user_id,
+            Refund.state.in_((RefundState.REQUESTED, RefundState.PROCESSING)),
+        )
+    )
+    return await session.scalar(query) or 0
 
 
 async def order_for(session: AsyncSession, caller: Caller, order_id: UUID) -> Order:

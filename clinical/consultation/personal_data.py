@@ -1,0 +1,156 @@
+"""What consultations hold about a person: drafts, and the records of treatment."""
+
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, select
+
+from clinical.consultation.models import Consultation
+from clinical.consultation.states import CLOSE_TEXT, MODE_TEXT, STATE_TEXT, State
+from core.files.models import File
+from core.personal_data import (
+    Erased,
+    Holding,
+    RecordClass,
+    Section,
+    Subject,
+    keep_until,
+    register,
+)
+from core.uow import UnitOfWork
+
+
+def _mine(subject: Subject) -> ColumnElement[bool]:
+    """What this account began, for the patients that it may ask for."""
+    return (
+        (Consultation.hospital_id == subject.hospital_id)
+        & (Consultation.payer_id == subject.user_id)
+        & Consultation.patient_id.in_(subject.patient_ids)
+    )
+
+
+class ConsultationData:
+    """Consultations with intake, evidence and closing note."""
+
+    name = "consultation"
+
+    async def holdings(self, uow: UnitOfWork, subject: Subject) -> list[Holding]:
+        """Drafts, and records with the day until which they are kept."""
+        drafts = await uow.session.scalar(
+            select(func.count()).where(_mine(subject), Consultation.state == State.DRAFT)
+        )
+        count, first, last = (
+            await uow.session.execute(
+                select(
+                    func.count(), func.min(Consultation.created_at), func.max(self._finished())
+                ).where(_mine(subject), Consultation.state != State.DRAFT)
+            )
+        ).one()
+        return [
+            Holding(
+                title="问诊病历",
+                record_class=RecordClass.MEDICAL,
+                count=count,
+                oldest=first.date() if first else None,
+                newest=last.date() if last else None,
+                note="病情描述、就诊证明、诊断与建议",
+            ),
+            Holding(title="未提交的问诊草稿", record_class=RecordClass.FREE, count=drafts or 0),
+        ]
+
+    @staticmethod
+    def _finished() -> ColumnElement[Any]:
+        return func.coalesce(Consultation.ended_at, Consultation.changed_at)
+
+    async def export(self, uow: UnitOfWork, subject: Subject) -> list[Section]:
+        """Every consultation with what was written in it; unfinished notes are the doctor's."""
+        rows = await uow.session.scalars(
+            select(Consultation).where(_mine(subject)).order_by(Consultation.created_at)
+        )
+        return [
+            Section(
+                title="问诊病历",
+                fields=(
+                    ("number", "问诊编号"),
+                    ("mode", "方式"),
+                    ("state", "状态"),
+                    ("created_at", "开始时间"),
+                    ("ended_at", "结束时间"),
+                    ("ending", "结束原因"),
+                    ("description", "病情描述"),
+                    ("onset", "发病时间"),
+                    ("evidence", "复诊依据"),
+                    ("diagnosis", "诊断"),
+                    ("advice", "建议"),
+                ),
+                records=[
+                    {
+                        "number": row.number,
+                        "mode": MODE_TEXT[row.mode],
+                        "state": STATE_TEXT[row.state],
+                        "created_at": row.created_at,
+                        "ended_at": row.ended_at,
+                        "ending": CLOSE_TEXT[row.close_reason] if row.close_reason else None,
+                        "description": row.description,
+                        "onset": row.onset,
+                        "evidence": "；".join(
+                            f"{each['visit_date']} {each['department']} {each['diagnosis']}"
+                            for each in row.evidence
+                        ),
+                        "diagnosis": row.diagnosis if row.note_final_at else None,
+                        "advice": row.advice if row.note_final_at else None,
+                    }
+                    for row in rows
+                ],
+            )
+        ]
+
+    async def erase(self, uow: UnitOfWork, subject: Subject) -> list[Erased]:
+        """Drafts go at once; records are blanked when their time is over and nothing holds them."""
+        rows = await uow.session.scalars(
+            select(Consultation).where(_mine(subject)).order_by(Consultation.id).with_for_update()
+        )
+        drafts = kept = blanked = 0
+        until: date | None = None
+        for row in rows:
+            held = (
+                subject.held
+                or row.patient_id in subject.held_patients
+                or row.id in subject.held_objects
+            )
+            if row.state is State.DRAFT and not held:
+                await self._let_go(uow, row)
+                await uow.session.delete(row)
+                drafts += 1
+                continue
+            end = keep_until(RecordClass.MEDICAL, (row.ended_at or row.changed_at).date())
+            if held or end is None or subject.today <= end:
+                kept += 1
+                until = max(until, end) if until and end else until or end
+            elif row.description or row.diagnosis:
+                _blank(row)
+                blanked += 1
+        await uow.session.flush()
+        why = "法律保全" if subject.held else "病历保存不少于15年" if kept else ""
+        return [
+            Erased(title="问诊病历", erased=blanked, kept=kept, until=until, why=why),
+            Erased(title="未提交的问诊草稿", erased=drafts),
+        ]
+
+    async def _let_go(self, uow: UnitOfWork, row: Consultation) -> None:
+        """The files of a draft become unused uploads, which the files module removes."""
+        ids = [UUID(each) for each in (*row.attachment_ids, *row.proof_ids)]
+        for file in await uow.session.scalars(
+            select(File).where(File.id.in_(ids), File.scope_id == row.id)
+        ):
+            file.scope, file.scope_id, file.created_at = None, None, uow.now
+
+
+def _blank(row: Consultation) -> None:
+    row.description = row.onset = row.diagnosis = row.advice = ""
+    row.answers, row.evidence = {}, []
+    row.proof_reason = row.close_words = None
+
+
+register(ConsultationData())

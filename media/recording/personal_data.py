@@ -1,0 +1,85 @@
+"""What recordings hold about a person: the recorded calls of the account."""
+
+from sqlalchemy import ColumnElement, func, select
+
+from core.personal_data import (
+    Erased,
+    Holding,
+    RecordClass,
+    Section,
+    Subject,
+    keep_until,
+    register,
+)
+from core.uow import UnitOfWork
+from media.calls.models import CallParticipantRow
+from media.recording.models import RecordingRow
+
+
+def _mine(subject: Subject) -> ColumnElement[bool]:
+    calls = select(CallParticipantRow.call_id).where(CallParticipantRow.user_id == subject.user_id)
+    return (RecordingRow.hospital_id == subject.hospital_id) & RecordingRow.call_id.in_(calls)
+
+
+class RecordingData:
+    """Recorded calls in which the account took part."""
+
+    name = "recording"
+
+    async def holdings(self, uow: UnitOfWork, subject: Subject) -> list[Holding]:
+        """How many calls were recorded, kept three years."""
+        count, first, last = (
+            await uow.session.execute(
+                select(
+                    func.count(),
+                    func.min(RecordingRow.started_at),
+                    func.max(RecordingRow.started_at),
+                ).where(_mine(subject))
+            )
+        ).one()
+        return [
+            Holding(
+                title="通话录音录像",
+                record_class=RecordClass.COMMUNICATION,
+                count=count,
+                oldest=first.date() if first else None,
+                newest=last.date() if last else None,
+                note="可在问诊记录中回看",
+            )
+        ]
+
+    async def export(self, uow: UnitOfWork, subject: Subject) -> list[Section]:
+        """When was recorded and for how long; films are played in the record itself."""
+        rows = await uow.session.scalars(
+            select(RecordingRow).where(_mine(subject)).order_by(RecordingRow.started_at)
+        )
+        return [
+            Section(
+                title="通话录音录像",
+                fields=(
+                    ("started_at", "开始时间"),
+                    ("ended_at", "结束时间"),
+                    ("seconds", "时长（秒）"),
+                ),
+                records=[
+                    {
+                        "started_at": row.started_at,
+                        "ended_at": row.ended_at,
+                        "seconds": (row.duration_ms or 0) // 1000,
+                    }
+                    for row in rows
+                ],
+            )
+        ]
+
+    async def erase(self, uow: UnitOfWork, subject: Subject) -> list[Erased]:
+        """Nothing before its time."""
+        [held] = await self.holdings(uow, subject)
+        if not held.count or held.newest is None:
+            return []
+        until = keep_until(RecordClass.COMMUNICATION, held.newest)
+        why = "图文、音视频资料保存不少于3年"
+        return [Erased(title=held.title, kept=held.count, until=until, why=why)]
+
+
+register(RecordingData())
