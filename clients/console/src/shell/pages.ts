@@ -7,6 +7,7 @@ import {
   Files,
   HomeFilled,
   Monitor,
+  Postcard,
   Setting,
   Star,
   User,
@@ -90,6 +91,15 @@ export const PAGES: PageEntry[] = [
     roles: ["administrator", "operator"],
     group: "管理",
     keywords: "医生 员工 管理员 renyuan zhanghao",
+  },
+  {
+    name: "reviews",
+    path: "/reviews",
+    title: "资料审核",
+    icon: Postcard,
+    roles: ["administrator"],
+    group: "管理",
+    keywords: "执业 证书 激活 护士 ziliao shenhe",
   },
   {
     name: "holders",
