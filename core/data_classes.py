@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from sqlalchemy import Column, DateTime, MetaData, Uuid
 
+from core.masking import HIDDEN, mask_personal
+
 _KEY = "data_class"
 
 
@@ -61,3 +63,19 @@ def unclassified(metadata: MetaData) -> Iterator[Column[Any]]:
 
 def _is(column: Column[Any], *kinds: type[Any]) -> bool:
     return isinstance(getattr(column.type, "impl_instance", column.type), kinds)
+
+
+def mask_cell(column: Column[Any], value: Any) -> Any:
+    """A cell as others may read it: personal values masked, sensitive ones hidden, by class.
+
+    The answer is JSON-ready: words and numbers stay, other values become text.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    grade = class_of(column)
+    if grade is None or grade is DataClass.SENSITIVE or isinstance(value, bytes):
+        return HIDDEN
+    value = getattr(value, "value", value)
+    if grade is DataClass.PERSONAL:
+        return mask_personal(column.name, value)
+    return value if isinstance(value, int | float | str) else str(value)

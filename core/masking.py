@@ -1,10 +1,11 @@
 """Masks for personal data: on screens, in answers of the interface and in logs."""
 
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
+from datetime import date
 from typing import Any
 
-_HIDDEN = "***"
+HIDDEN = "***"
 
 #: Fields whose whole value is a secret.
 _SECRET_FIELDS = frozenset(
@@ -28,6 +29,11 @@ _PHONE_FIELDS = frozenset({"phone", "mobile", "login"})
 _NAME_FIELDS = frozenset({"real_name", "patient_name", "guardian_name", "user_name"})
 _ID_FIELDS = frozenset({"id_number", "guardian_id_number", "card_number"})
 _ADDRESS_FIELDS = frozenset({"home_address", "street"})
+
+#: Fields named like a classed column, filled by `learn` when the models are known; the lists above
+#: are for what is no column.
+_personal: set[str] = set()
+_sensitive: set[str] = set()
 
 _PHONE = re.compile(r"(?<![0-9A-Za-z])((?:\+?86)?1[3-9]\d)\d{4}(\d{4})(?![0-9A-Za-z])")
 _ID_NUMBER = re.compile(r"(?<![0-9A-Za-z])([1-9]\d{2})\d{11}(\d{3}[\dXx])(?![0-9A-Za-z])")
@@ -73,8 +79,14 @@ def mask_text(text: str) -> str:
     """Mask telephone numbers, identity numbers and tokens anywhere in a text."""
     text = _ID_NUMBER.sub(rf"\1{'*' * 11}\2", text)
     text = _PHONE.sub(r"\1****\2", text)
-    text = _JWT.sub(_HIDDEN, text)
-    return _SECRET_PARAMETER.sub(rf"\1={_HIDDEN}", text)
+    text = _JWT.sub(HIDDEN, text)
+    return _SECRET_PARAMETER.sub(rf"\1={HIDDEN}", text)
+
+
+def learn(personal: Iterable[str], sensitive: Iterable[str]) -> None:
+    """Mask fields with these names in logs from now on: personal values partly, sensitive whole."""
+    _personal.update(personal)
+    _sensitive.update(sensitive)
 
 
 def mask_log_event(
@@ -93,8 +105,8 @@ def _mask_field(field: str, value: Any) -> Any:
         return [_mask_field(field, item) for item in value]
     if value is None or isinstance(value, bool):
         return value
-    if field in _SECRET_FIELDS:
-        return _HIDDEN
+    if field in _SECRET_FIELDS or field in _sensitive:
+        return HIDDEN
     if isinstance(value, bytes):
         return f"<{len(value)} bytes>"
     if not isinstance(value, str):
@@ -112,4 +124,22 @@ def _mask_string(field: str, value: str) -> str:
         return mask_id_number(value)
     if field in _ADDRESS_FIELDS:
         return mask_address(value)
+    if field in _personal:
+        return mask_personal(field, value)
     return mask_text(value)
+
+
+def mask_personal(name: str, value: Any) -> str:
+    """Mask a personal value as its column's name suggests; what is unknown keeps one character."""
+    if isinstance(value, date):
+        return f"{value.year}-**-**"
+    text = str(value)
+    if "phone" in name or "mobile" in name:
+        return mask_phone(text)
+    if "id_number" in name or "card_number" in name or name.endswith("_number"):
+        return mask_id_number(text)
+    if "address" in name:
+        return mask_address(text)
+    if name == "name" or name.endswith("_name"):
+        return mask_name(text)
+    return f"{text[:1]}***" if len(text) > 1 else "*"

@@ -1,6 +1,7 @@
 """The audit: an append-only record of every look at and change of what matters.
 
-Purpose: say later who did or saw what, when and from where, and notice when that record is altered.
+Purpose: say later who did or saw what, when, why and from where; have integrity checked, and say so
+when something is not as it was written.
 Announces: nothing.
 Hears: nothing.
 
@@ -8,7 +9,7 @@ Hears: nothing.
     await audit.look(uow, caller, "recording", id, patient_id=patient)
 """
 
+from core.audit.changes import changes_of
 from core.audit.service import look, record
-from core.audit.verify import Verification, verify
 
-__all__ = ["Verification", "look", "record", "verify"]
+__all__ = ["changes_of", "look", "record"]

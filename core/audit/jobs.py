@@ -1,29 +1,52 @@
-"""Checking by itself that nobody changed the audit."""
+"""Sealing the ledger, and checking by itself that nobody changed what is protected."""
 
+import time
 from datetime import timedelta
 
-import structlog
-from prometheus_client import Gauge
-
-from core.audit.verify import verify
+from core.audit.alarming import count_open, report, report_at_once
+from core.integrity import checker
+from core.integrity.adoption import adopt
+from core.integrity.anchoring import anchor_head
+from core.integrity.metrics import SEALED
+from core.integrity.models import CheckOrigin
+from core.integrity.sealer import seal
 from core.jobs import Job
 from core.runtime import Runtime
 
-log = structlog.get_logger(__name__)
-
-AUDIT_CHANGED = Gauge("zhenjian_audit_changed", "Audit entries of the last day that were changed")
-
-#: A little more than the interval, so that no entry falls between two runs.
-WINDOW = timedelta(hours=25)
+#: A job lets others run after this many seconds; the next slice comes a moment later.
+TURN_SECONDS = 2.0
 
 
-async def verify_recent_entries(runtime: Runtime) -> None:
-    """Verify the entries of the last day; a changed one is an error in the log and a metric."""
+async def seal_ledger(runtime: Runtime) -> None:
+    """Seal what has committed since, and anchor the head of the chain."""
+    sealed = await seal(runtime)
+    SEALED.inc(sealed.rows)
+    wrong = await anchor_head(runtime)
+    if wrong:
+        async with runtime.unit_of_work() as uow:
+            await report_at_once(uow, wrong)
+
+
+async def begin_daily_check(runtime: Runtime) -> None:
+    """Take in tables that became protected, and ask for a check of everything."""
+    await adopt(runtime)
     async with runtime.unit_of_work() as uow:
-        found = await verify(uow, since=uow.now - WINDOW)
-    AUDIT_CHANGED.set(len(found.changed))
-    for entry_id in found.changed:
-        log.error("audit_entry_changed", entry=str(entry_id))
+        await checker.begin(uow, CheckOrigin.SCHEDULE)
 
 
-JOBS = [Job("audit.verify_recent_entries", timedelta(hours=24), verify_recent_entries)]
+async def advance_check(runtime: Runtime) -> None:
+    """Do some slices of the check under way, if there is one."""
+    until = time.monotonic() + TURN_SECONDS
+    worked = False
+    while time.monotonic() < until and await checker.advance(runtime, report):
+        worked = True
+    if worked:
+        async with runtime.unit_of_work() as uow:
+            await count_open(uow)
+
+
+JOBS = [
+    Job("integrity.seal", timedelta(seconds=5), seal_ledger),
+    Job("integrity.begin_check", timedelta(hours=24), begin_daily_check),
+    Job("integrity.advance_check", timedelta(seconds=1), advance_check),
+]

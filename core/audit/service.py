@@ -5,6 +5,7 @@ from uuid import UUID
 
 import orjson
 
+from core.audit.changes import Changes
 from core.audit.models import AuditEntry
 from core.ids import new_id
 from core.origin import current_origin
@@ -23,14 +24,17 @@ async def record(
     patient_id: UUID | None = None,
     detail: dict[str, Any] | None = None,
     *,
+    reason: str | None = None,
+    changes: Changes | None = None,
     hospital_id: UUID | None = None,
     user_id: UUID | None = None,
 ) -> None:
     """Append one entry; it commits or rolls back with the change that it records.
 
-    `action` is `<object>.<verb>` (`prescription.revoke`). Without a caller (a job, a login under
-    way) give `hospital_id` and, where known, `user_id`. `detail` is JSON; ids and times are taken
-    as text.
+    `action` is `<object>.<verb>` (`prescription.revoke`); `core.audit.categories` says under which
+    heading it is listed. Without a caller (a job, a login under way) give `hospital_id` and, where
+    known, `user_id`. `detail` is JSON; ids and times are taken as text. `reason` is why, in the
+    words of whoever did it; `changes` comes from `changes_of`.
     """
     origin = current_origin()
     entry = AuditEntry(
@@ -46,6 +50,8 @@ async def record(
         patient_id=patient_id,
         # What is read back from the column is what the MAC is made over.
         detail=orjson.loads(orjson.dumps(detail or {}, default=str)),
+        reason=reason or None,
+        changes=orjson.loads(orjson.dumps(changes, default=str)) if changes else None,
         request_id=origin.request_id,
         address=origin.address,
     )

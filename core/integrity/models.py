@@ -168,6 +168,8 @@ class IntegrityFinding(Base):
     table_name: Mapped[str] = mapped_column(String(63), info=INTERNAL)
     row_id: Mapped[str] = mapped_column(Text, info=INTERNAL)
     words: Mapped[str] = mapped_column(Text, info=INTERNAL)
+    #: What the thing looks like now: an explanation holds for this alone.
+    fingerprint: Mapped[str] = mapped_column(String(64), info=INTERNAL)
     found_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]
     explained_at: Mapped[datetime | None]

@@ -163,6 +163,7 @@ def _checks() -> None:
         sa.Column("table_name", sa.String(length=63), nullable=False),
         sa.Column("row_id", sa.Text(), nullable=False),
         sa.Column("words", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
         sa.Column("found_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("explained_at", sa.DateTime(timezone=True), nullable=True),
