@@ -3,7 +3,9 @@ import { catalogue } from './catalogue'
 import { common } from './common'
 import { consultation } from './consultation'
 import { patient } from './patient'
+import { practice } from './practice'
 import { room } from './room'
+import { security } from './security'
 
 /** Every text of the app, in simplified Chinese. */
 export const zh = {
@@ -11,6 +13,8 @@ export const zh = {
   ...account,
   ...catalogue,
   ...patient,
+  ...practice,
   ...consultation,
   ...room,
+  ...security,
 } as const
