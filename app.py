@@ -39,6 +39,7 @@ from core.crypto.opening import check_kek, open_vault
 from core.crypto.opening import ready as keys_ready
 from core.crypto.vault import Vault
 from core.db import create_engine
+from core.defence import checks
 from core.defence.headers import Policies
 from core.http import dispatch, site
 from core.http.middleware import RequestMiddleware
@@ -459,6 +460,8 @@ async def check(config: Config) -> None:
     problems += await _foundation_problems(config)
     for problem in problems:
         print(problem)
+    for warning in checks.warnings(config, os.environ):
+        print("Warning:", warning)
     if problems:
         raise SystemExit(1)
     print("The configuration is complete.")

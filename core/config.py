@@ -8,10 +8,13 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.defence.addresses import Internal
+from core.defence.secret_files import with_files
 
 DEFAULT_DATA_DIR = Path("var")
 
@@ -150,6 +153,17 @@ class Config(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _secrets_from_files(cls, data: Any) -> Any:
+        return with_files(data, cls.model_fields, os.environ) if isinstance(data, dict) else data
+
+    @field_validator("internal_hosts")
+    @classmethod
+    def _readable_hosts(cls, value: str) -> str:
+        Internal.parse(value)
+        return value
 
     @field_validator("scanner_url")
     @classmethod

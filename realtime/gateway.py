@@ -40,6 +40,7 @@ from core.runtime import Runtime
 from realtime.connections import Connection, Connections
 from realtime.delivery import Delivery
 from realtime.errors import Overloaded, PayloadTooLarge, UnknownEvent
+from realtime.floods import Door, DoorRules, GuardedSockets
 from realtime.hub import PRESENCE_CHANNEL, ROOMS_CHANNEL, SEND_CHANNEL, Hub
 from realtime.limits import LIMITS, Limit, RateLimits
 from realtime.messages import MessageWriter
@@ -88,6 +89,7 @@ class Gateway:
         offline_delay: float | None = None,
         max_connections: int = MAX_CONNECTIONS,
         limits: Mapping[str, Limit] = LIMITS,
+        door_rules: DoorRules | None = None,
     ) -> None:
         self.runtime = runtime
         self.node_id = new_id()
@@ -114,12 +116,22 @@ class Gateway:
         # Who connects is proved by the token in the handshake and never by a cookie, so a foreign
         # page gains nothing; mini-programs send origins of their own.
         self.server = RoomServer(listener, cors_allowed_origins="*")
+        self.door = Door(
+            strangers=lambda: len(self.server.eio.sockets) - len(self.connections),
+            sockets_of=self._sockets_of,
+            rules=door_rules,
+            guarded=runtime.config.rate_limits,
+        )
         runtime.provide(Gateway, self)
 
     def wrap(self, application: ASGIApp) -> ASGIApp:
         """Sockets below `/socket.io`, everything else to `application`."""
-        wrapped: ASGIApp = SocketApp(self.server, application)
-        return wrapped
+        return GuardedSockets(SocketApp(self.server, application), self.door)
+
+    def _sockets_of(self, user_id: UUID) -> int:
+        """The sockets of a user here, with those that are just being let in."""
+        arriving = sum(each.caller.user_id == user_id for each in self._arriving.values())
+        return len(self.connections.of_user(user_id)) + arriving
 
     async def start(self) -> None:
         bus = self.runtime.bus
@@ -163,6 +175,7 @@ class Gateway:
             if socket is None or not isinstance(token, str):
                 raise Unauthenticated
             caller = await authenticate(self.runtime, token)
+            self.door.enter(caller.user_id)
         except ProblemError as problem:
             raise Refused(problem.title, refusal(problem)) from problem
         except (SQLAlchemyError, OSError) as error:

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from core.defence.breaker import State
+
 
 class DatabaseStatus(BaseModel):
     """The database: its version and size, or the kind of failure."""
@@ -32,6 +34,25 @@ class WorkerView(BaseModel):
     peers: int
 
 
+class OutsideView(BaseModel):
+    """An outside system as this process sees it: `closed` (well), `half_open` or `open`.
+
+    `failures` in a row; `retry_in` seconds until it is asked again.
+    """
+
+    system: str
+    state: State
+    failures: int
+    retry_in: float
+
+
+class ScannerStatus(BaseModel):
+    """The virus scanner: None where uploads are not scanned, else whether it answers."""
+
+    ok: bool
+    version: str | None = None
+
+
 class OutboxStatus(BaseModel):
     """Reactions that wait and reactions that gave up; None when the database does not answer."""
 
@@ -48,6 +69,8 @@ class SystemStatus(BaseModel):
     storage: StorageStatus
     media_workers: list[WorkerView]
     outbox: OutboxStatus
+    outside: list[OutsideView]
+    scanner: ScannerStatus | None
 
 
 class ParkedView(BaseModel):

@@ -9,12 +9,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from admin.operations.schemas import (
     DatabaseStatus,
     OutboxStatus,
+    OutsideView,
+    ScannerStatus,
     StorageStatus,
     SystemStatus,
     WorkerView,
 )
 from core import outbox
-from core.runtime import Runtime
+from core.defence.breaker import views
+from core.files.scanning.port import ScannerUnavailable, VirusScanner
+from core.runtime import PortMissing, Runtime
 from core.storage import StorageError
 from media.calls.controller import Controller
 
@@ -24,8 +28,8 @@ CONNECT_SECONDS = 0.5
 
 async def system_status(runtime: Runtime) -> SystemStatus:
     """Never fails: a part that does not answer is shown as such."""
-    database, storage, workers = await asyncio.gather(
-        _database(runtime), _storage(runtime), _workers(runtime)
+    database, storage, workers, scanner = await asyncio.gather(
+        _database(runtime), _storage(runtime), _workers(runtime), _scanner(runtime)
     )
     return SystemStatus(
         version=metadata.version("zhenjian"),
@@ -34,6 +38,8 @@ async def system_status(runtime: Runtime) -> SystemStatus:
         storage=storage,
         media_workers=workers,
         outbox=await _outbox(runtime),
+        outside=[OutsideView.model_validate(view, from_attributes=True) for view in views()],
+        scanner=scanner,
     )
 
 
@@ -57,6 +63,16 @@ async def _storage(runtime: Runtime) -> StorageStatus:
     except (StorageError, TimeoutError) as error:
         return StorageStatus(ok=False, kind=kind, error=type(error).__name__)
     return StorageStatus(ok=True, kind=kind)
+
+
+async def _scanner(runtime: Runtime) -> ScannerStatus | None:
+    if runtime.config.scanner == "off":
+        return None
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return ScannerStatus(ok=True, version=await runtime.port(VirusScanner).version())
+    except (ScannerUnavailable, PortMissing, TimeoutError):
+        return ScannerStatus(ok=False)
 
 
 async def _workers(runtime: Runtime) -> list[WorkerView]:

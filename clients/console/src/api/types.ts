@@ -138,7 +138,14 @@ export interface Consultation {
   accept_by: string | null;
   accepted_at: string | null;
   ended_at: string | null;
-  closing_note: { diagnosis: string; advice: string; at: string } | null;
+  closing_note: {
+    diagnosis: string;
+    advice: string;
+    at: string;
+    final?: boolean;
+    version?: number;
+    signature?: SignatureMark | null;
+  } | null;
   rating: Rating | null;
   unread: number;
   last_message: { text: string; at: string } | null;
@@ -251,6 +258,14 @@ export interface StaffMember {
   enabled: boolean;
 }
 
+/** An outside system as the answering process sees it. */
+export interface OutsideSystem {
+  system: string;
+  state: "closed" | "half_open" | "open";
+  failures: number;
+  retry_in: number;
+}
+
 export interface SystemStatus {
   version: string;
   demo: boolean;
@@ -259,6 +274,9 @@ export interface SystemStatus {
   media_workers: { url: string; alive: boolean; calls: number; peers: number }[];
   /** Null when the database does not answer. */
   outbox: { pending: number | null; parked: number | null };
+  outside: OutsideSystem[];
+  /** Null where uploads are not scanned. */
+  scanner: { ok: boolean; version: string | null } | null;
 }
 
 export interface Department {
