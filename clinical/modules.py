@@ -7,6 +7,8 @@ MODULES: list[str] = [
     "clinical.people",
     "clinical.consent",
     "clinical.signature",
+    "clinical.signature.certificates",
+    "clinical.signature.applications",
     "clinical.consultation",
     "clinical.payments",
     "clinical.rating",

@@ -1,7 +1,7 @@
 """Keys behind one face: whoever signs or verifies does not know where the private key lies.
 
 `SigningKey` is what a caller needs. `Sm2SigningKey` and `RsaSigningKey` hold the key in this
-process; a certified device (S4-106) takes their place by another class with the same three members.
+process; a certified device (S4-106) takes their place by another class with the same members.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 
 from core.crypto import sm2
 from core.crypto.libcrypto import NativeError
@@ -54,6 +54,12 @@ class SigningKey(Protocol):
         """
         ...
 
+    def sign_digest(self, digest: bytes) -> bytes:
+        """The signature over 32 bytes that were hashed elsewhere: SHA-256 for RSA, for SM2 the SM3
+        over Z and the data (`PublicKey.digest`). Raises KeyUnusable.
+        """
+        ...
+
 
 class VerifyingKey(Protocol):
     """A public key that verifies."""
@@ -86,6 +92,12 @@ class Sm2SigningKey:
         except NativeError as error:
             raise KeyUnusable("The SM2 key does not sign.") from error
 
+    def sign_digest(self, digest: bytes) -> bytes:
+        try:
+            return self.key.sign_digest(digest)
+        except (NativeError, sm2.Sm2Error) as error:
+            raise KeyUnusable("The SM2 key does not sign.") from error
+
 
 @dataclass(frozen=True)
 class RsaSigningKey:
@@ -100,6 +112,12 @@ class RsaSigningKey:
 
     def sign(self, data: bytes) -> bytes:
         return self.key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        try:
+            return self.key.sign(digest, padding.PKCS1v15(), utils.Prehashed(hashes.SHA256()))
+        except ValueError as error:
+            raise KeyUnusable("A digest has 32 bytes.") from error
 
 
 @dataclass(frozen=True)

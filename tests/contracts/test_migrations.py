@@ -18,6 +18,8 @@ GUARDS = {
     ("audit_entries", "audit_entries_no_truncate"),
     ("consent_records", "consent_records_append_only"),
     ("consent_texts", "consent_texts_published_stay"),
+    ("signature_log", "signature_log_append_only"),
+    ("signature_log", "signature_log_no_truncate"),
 }
 
 

@@ -12,6 +12,16 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
+CERTIFICATES = (
+    "signature_counts",
+    "signature_log",
+    "signature_nonces",
+    "signature_applications",
+    "server_keys",
+    "ocsp_answers",
+    "revocation_lists",
+    "certificates",
+)
 PEOPLE = (
     "signing_confirmations",
     "document_signatures",
@@ -25,7 +35,229 @@ PEOPLE = (
 
 
 def upgrade() -> None:
+    _certificates()
     _people()
+
+
+def _certificates() -> None:
+    """Certificates, the signing service and its log."""
+    _store()
+    _server_keys()
+    _applications()
+    _log()
+
+
+def _store() -> None:
+    """Certificates and what CAs publish about them."""
+    op.create_table(
+        "certificates",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("hospital_id", sa.Uuid(), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("serial", sa.String(length=80), nullable=False),
+        sa.Column("common_name", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("issuer", sa.Text(), nullable=False),
+        sa.Column("key_id", sa.String(length=128)),
+        sa.Column("issuer_key_id", sa.String(length=128)),
+        sa.Column("not_before", MOMENT, nullable=False),
+        sa.Column("not_after", MOMENT, nullable=False),
+        sa.Column("algorithm", sa.String(length=32)),
+        sa.Column("purposes", postgresql.JSONB(), nullable=False),
+        sa.Column("is_authority", sa.Boolean(), nullable=False),
+        sa.Column("trusted", sa.Boolean(), nullable=False),
+        sa.Column("origin", WORD, nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("der", sa.LargeBinary(), nullable=False),
+        sa.Column("revocation", WORD, nullable=False),
+        sa.Column("revoked_at", MOMENT),
+        sa.Column("revoke_reason", sa.String(length=64)),
+        sa.Column("checked_at", MOMENT),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("created_by", sa.Uuid()),
+        sa.ForeignKeyConstraint(
+            ["hospital_id"], ["hospitals.id"], name="fk_certificates_hospital_id"
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_certificates"),
+        sa.UniqueConstraint(
+            "hospital_id", "fingerprint", name="uq_certificates_hospital_id_fingerprint"
+        ),
+    )
+    op.create_index("ix_certificates_created", "certificates", ["hospital_id", "created_at", "id"])
+    op.create_index("ix_certificates_key_id", "certificates", ["hospital_id", "key_id"])
+    op.create_index("ix_certificates_not_after", "certificates", ["not_after"])
+    op.create_index("ix_certificates_serial", "certificates", ["hospital_id", "serial"])
+    op.create_table(
+        "revocation_lists",
+        sa.Column("url", sa.String(length=2048), nullable=False),
+        sa.Column("der", sa.LargeBinary()),
+        sa.Column("number", sa.String(length=64)),
+        sa.Column("entries", sa.Integer(), nullable=False),
+        sa.Column("this_update", MOMENT),
+        sa.Column("next_update", MOMENT),
+        sa.Column("fetched_at", MOMENT),
+        sa.Column("next_fetch_at", MOMENT, nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("last_error", sa.Text()),
+        sa.PrimaryKeyConstraint("url", name="pk_revocation_lists"),
+    )
+    op.create_index("ix_revocation_lists_due", "revocation_lists", ["next_fetch_at"])
+    op.create_table(
+        "ocsp_answers",
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("der", sa.LargeBinary(), nullable=False),
+        sa.Column("state", WORD, nullable=False),
+        sa.Column("this_update", MOMENT, nullable=False),
+        sa.Column("next_update", MOMENT),
+        sa.Column("fetched_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("fingerprint", name="pk_ocsp_answers"),
+    )
+
+
+def _server_keys() -> None:
+    """Keys that sign for applications."""
+    op.create_table(
+        "server_keys",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("hospital_id", sa.Uuid(), nullable=False),
+        sa.Column("label", sa.String(length=100), nullable=False),
+        sa.Column("algorithm", WORD, nullable=False),
+        sa.Column("provider", WORD, nullable=False),
+        sa.Column("state", WORD, nullable=False),
+        sa.Column("sealed", sa.LargeBinary()),
+        sa.Column("csr", sa.LargeBinary(), nullable=False),
+        sa.Column("certificate", sa.LargeBinary()),
+        sa.Column("chain", sa.LargeBinary()),
+        sa.Column("serial", sa.String(length=80)),
+        sa.Column("not_before", MOMENT),
+        sa.Column("not_after", MOMENT),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_at", MOMENT),
+        sa.Column("last_error", sa.Text()),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("created_by", sa.Uuid()),
+        sa.Column("ended_at", MOMENT),
+        sa.ForeignKeyConstraint(
+            ["hospital_id"], ["hospitals.id"], name="fk_server_keys_hospital_id"
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_server_keys"),
+    )
+    op.create_index("ix_server_keys_hospital", "server_keys", ["hospital_id", "created_at"])
+
+
+def _applications() -> None:
+    """Calling systems, their policies and used-up numbers."""
+    op.create_table(
+        "signature_applications",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("hospital_id", sa.Uuid(), nullable=False),
+        sa.Column("code", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("proof", WORD, nullable=False),
+        sa.Column("secret", sa.LargeBinary()),
+        sa.Column("certificate_id", sa.Uuid()),
+        sa.Column("server_key_id", sa.Uuid()),
+        sa.Column("anchors", postgresql.JSONB()),
+        sa.Column("revoking", WORD, nullable=False),
+        sa.Column("hard", sa.Boolean(), nullable=False),
+        sa.Column("operations", postgresql.JSONB(), nullable=False),
+        sa.Column("formats", postgresql.JSONB(), nullable=False),
+        sa.Column("addresses", postgresql.JSONB(), nullable=False),
+        sa.Column("per_minute", sa.Integer(), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("created_by", sa.Uuid()),
+        sa.Column("changed_at", MOMENT, nullable=False),
+        sa.Column("secret_at", MOMENT),
+        sa.ForeignKeyConstraint(
+            ["certificate_id"], ["certificates.id"], name="fk_signature_applications_certificate_id"
+        ),
+        sa.ForeignKeyConstraint(
+            ["hospital_id"], ["hospitals.id"], name="fk_signature_applications_hospital_id"
+        ),
+        sa.ForeignKeyConstraint(
+            ["server_key_id"], ["server_keys.id"], name="fk_signature_applications_server_key_id"
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_signature_applications"),
+        sa.UniqueConstraint("code", name="uq_signature_applications_code"),
+    )
+    op.create_index(
+        "ix_signature_applications_hospital",
+        "signature_applications",
+        ["hospital_id", "created_at"],
+    )
+    op.create_table(
+        "signature_nonces",
+        sa.Column("application_id", sa.Uuid(), nullable=False),
+        sa.Column("nonce", sa.String(length=64), nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["application_id"],
+            ["signature_applications.id"],
+            name="fk_signature_nonces_application_id",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("application_id", "nonce", name="pk_signature_nonces"),
+    )
+    op.create_index("ix_signature_nonces_at", "signature_nonces", ["at"])
+
+
+def _log() -> None:
+    """What was signed for applications, append-only, and how much."""
+    op.create_table(
+        "signature_log",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("hospital_id", sa.Uuid(), nullable=False),
+        sa.Column("application_id", sa.Uuid(), nullable=False),
+        sa.Column("server_key_id", sa.Uuid(), nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.Column("format", sa.String(length=32), nullable=False),
+        sa.Column("algorithm", sa.String(length=32), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("certificate_serial", sa.String(length=80), nullable=False),
+        sa.Column("reference", sa.String(length=100), nullable=False),
+        sa.Column("address", sa.String(length=64), nullable=False),
+        sa.Column("request_id", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["application_id"],
+            ["signature_applications.id"],
+            name="fk_signature_log_application_id",
+        ),
+        sa.ForeignKeyConstraint(
+            ["hospital_id"], ["hospitals.id"], name="fk_signature_log_hospital_id"
+        ),
+        sa.ForeignKeyConstraint(
+            ["server_key_id"], ["server_keys.id"], name="fk_signature_log_server_key_id"
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_signature_log"),
+    )
+    op.create_index("ix_signature_log_application", "signature_log", ["application_id", "at"])
+    op.create_index("ix_signature_log_at", "signature_log", ["hospital_id", "at", "id"])
+    op.create_index("ix_signature_log_digest", "signature_log", ["digest"])
+    op.create_table(
+        "signature_counts",
+        sa.Column("hospital_id", sa.Uuid(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("application_id", sa.Uuid(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["application_id"],
+            ["signature_applications.id"],
+            name="fk_signature_counts_application_id",
+        ),
+        sa.ForeignKeyConstraint(
+            ["hospital_id"], ["hospitals.id"], name="fk_signature_counts_hospital_id"
+        ),
+        sa.PrimaryKeyConstraint("hospital_id", "day", "application_id", name="pk_signature_counts"),
+    )
+    op.execute(
+        "CREATE TRIGGER signature_log_append_only BEFORE UPDATE OR DELETE ON signature_log "
+        "FOR EACH ROW EXECUTE FUNCTION integrity_refuse_change()"
+    )
+    op.execute(
+        "CREATE TRIGGER signature_log_no_truncate BEFORE TRUNCATE ON signature_log "
+        "FOR EACH STATEMENT EXECUTE FUNCTION integrity_refuse_change()"
+    )
 
 
 def _people() -> None:
@@ -328,5 +560,5 @@ def _closing_notes() -> None:
 
 def downgrade() -> None:
     op.drop_column("consultations", "note_version")
-    for table in PEOPLE:
+    for table in (*PEOPLE, *CERTIFICATES):
         op.drop_table(table)
