@@ -5,6 +5,7 @@ export default defineConfig({
   resolve: {
     alias: {
       '@realtime': fileURLToPath(new URL('../realtime/src', import.meta.url)),
+      '@design': fileURLToPath(new URL('../design', import.meta.url)),
       '@': fileURLToPath(new URL('./src', import.meta.url)),
     },
   },

@@ -15,6 +15,8 @@ const VIEWS: Record<string, () => Promise<unknown>> = {
   reviews: () => import("@/practice/ReviewsPage.vue"),
   settings: () => import("@/manage/SettingsPage.vue"),
   system: () => import("@/manage/SystemPage.vue"),
+  signers: () => import("@/signing/SignersPage.vue"),
+  signing: () => import("@/signing/SigningPage.vue"),
   messages: () => import("@/personal/MessagesPage.vue"),
   profile: () => import("@/personal/ProfilePage.vue"),
 };
@@ -46,6 +48,12 @@ export const router = createRouter({
           path: "/consultations/:id",
           component: () => import("@/supervise/ConsultationPage.vue"),
           meta: { title: "问诊详情", roles: ["supervisor", "administrator", "doctor"] },
+        },
+        {
+          name: "signature",
+          path: "/signatures/:id",
+          component: () => import("@/signing/VerificationPage.vue"),
+          meta: { title: "签名验证" },
         },
         {
           name: "missing",

@@ -83,6 +83,8 @@ export const consultations = {
     }),
   saveNote: (id: string, note: { diagnosis: string; advice: string }) =>
     http.put<unknown>(`/consultations/${id}/closing-note`, note),
+  amendNote: (id: string, note: { diagnosis: string; advice: string; reason: string }) =>
+    http.post<Consultation>(`/consultations/${id}/closing-note/versions`, note),
   end: (id: string) => http.post<Consultation>(`/consultations/${id}/end`),
   refund: (id: string, reason: string) =>
     http.post<Consultation>(`/consultations/${id}/refund`, { reason }),

@@ -1,3 +1,4 @@
+import type { SignatureMark } from "@/signing/api";
 import type { FileRef, Message, Role, RoomView } from "@zhenjian/realtime";
 
 export type { FileRef, Message, Role, RoomView };

@@ -16,6 +16,7 @@ export function targetOf(item: InboxItem): RouteLocationRaw | null {
       return { name: "consultation", params: { id: item.ref.id } };
     }
   }
+  if (item.ref?.type === "signing") return { name: "signing" };
   if (item.type === "login") return { name: "profile", query: { tab: "devices" } };
   return null;
 }
