@@ -32,16 +32,18 @@ OTHER_DOCTOR = Figure(Role.DOCTOR, "doctor2", "13800000003", "沈若水", "儿�
 PHARMACIST = Figure(
     Role.PHARMACIST, "pharmacist", "13800000004", "方知白", "消息、个人资料、登录设备"
 )
-NURSE = Figure(Role.NURSE, "nurse", "13800000005", "何清和", "消息、个人资料、登录设备")
+NURSE = Figure(Role.NURSE, "nurse", "13800000005", "何清和", "账号待激活：填写执业资料并提交审核")
 ADMINISTRATOR = Figure(
-    Role.ADMINISTRATOR, "admin", "13800000006", "管一成", "设置、人员、审计、问诊导出"
+    Role.ADMINISTRATOR, "admin", "13800000006", "管一成", "设置、人员账号、资料审核、审计、问诊导出"
 )
 SUPERVISOR = Figure(
     Role.SUPERVISOR, "supervisor", "13800000007", "督明远", "查看已结束的问诊和录制"
 )
-OPERATOR = Figure(Role.OPERATOR, "operator", "13800000008", "运长青", "系统状态与事件重试")
+OPERATOR = Figure(
+    Role.OPERATOR, "operator", "13800000008", "运长青", "各院账号、患者用户、系统状态"
+)
 CUSTOMER_SERVICE = Figure(
-    Role.CUSTOMER_SERVICE, "service", "13800000009", "客小暖", "消息、个人资料、登录设备"
+    Role.CUSTOMER_SERVICE, "service", "13800000009", "客小暖", "患者用户查询、消息"
 )
 
 FIGURES: tuple[Figure, ...] = (

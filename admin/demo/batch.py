@@ -24,6 +24,10 @@ class Batch:
     def count(self, model: type[Base]) -> int:
         return len(self._rows[model])
 
+    def rows(self, model: type[Base]) -> list[dict[str, Any]]:
+        """What was collected for a table and not written yet."""
+        return list(self._rows[model])
+
     async def write(self, session: AsyncSession) -> None:
         """Write everything that was collected and forget it."""
         order = {table: place for place, table in enumerate(Base.metadata.sorted_tables)}

@@ -18,6 +18,7 @@ from clinical.people.models import (
     FavouriteDoctor,
     Patient,
     PatientRelation,
+    card_number_index,
 )
 from clinical.people.states import IdType, PatientKind, Relation
 from core.crypto.keyring import Keyring
@@ -328,6 +329,7 @@ class Founder:
         guardian: dict[str, str] | None = None,
     ) -> None:
         since = town.founded + timedelta(days=1)
+        card = f"8{len(town.persons) + 1:011d}"
         patient_id, relation_id = self._dice.id_at(since), self._dice.id_at(since)
         self._batch.add(
             Patient,
@@ -343,7 +345,8 @@ class Founder:
             id_number_index=(
                 people.id_number_index(self._keyring, id_number) if id_number else None
             ),
-            card_number=f"8{len(town.persons) + 1:011d}",
+            card_number=card,
+            card_number_index=card_number_index(card),
             verified_at=since if id_number else None,
             verified_reference="DEMO" if id_number else None,
             created_at=since,

@@ -13,6 +13,7 @@ from admin.demo.dice import Dice
 from admin.demo.past import History
 from admin.demo.people import HOSPITAL, Founder, Town, demo_password_hash
 from admin.demo.present import Today
+from admin.demo.profiles import write_profiles
 from admin.demo.texts import SPECIALITIES
 from core.identity.models import Hospital
 from core.identity.roles import Role
@@ -33,6 +34,7 @@ async def seed(runtime: Runtime, sandbox_url: str | None) -> None:
     dice, batch = Dice(runtime.clock.now()), Batch()
     founder = Founder(dice, batch, runtime.keyring, await demo_password_hash())
     town = founder.main_hospital()
+    write_profiles(dice, batch, town)
     founder.second_hospital()
     founder.patients(town)
     async with runtime.unit_of_work() as uow:
