@@ -4,13 +4,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from core import audit
-from core.audit.jobs import AUDIT_CHANGED
+from core.audit.jobs import advance_check
+from core.audit.models import AuditEntry
 from core.clock import FakeClock
 from core.ids import new_id
+from core.integrity.metrics import FINDINGS
+from core.integrity.models import IntegrityFinding
 from core.jobs import JobRunner
 from core.runtime import Runtime
 from tests.support.cast import Cast
@@ -64,52 +67,62 @@ async def test_the_database_refuses_to_change_entries(
         "address = '10.9.9.9'",
         "detail = '\\x00'",
         "detail = (SELECT detail FROM audit_entries WHERE object_id = 'rx-2')",
+        "reason = (SELECT reason FROM audit_entries WHERE object_id = 'rx-2')",
+        "changes = NULL",
         "mac = 'r1:00'",
         "mac = (SELECT mac FROM audit_entries WHERE object_id = 'rx-2')",
     ],
 )
+@pytest.mark.requirement("S1-218")
 async def test_an_entry_changed_by_somebody_with_all_rights_is_found(
-    runtime: Runtime, cast: Cast, change: str
+    runtime: Runtime, cast: Cast, jobs: JobRunner, change: str
 ) -> None:
     async with runtime.unit_of_work() as uow:
         for number in range(3):
-            detail = {"number": number}
             await audit.record(
-                uow, cast.doctor.caller, "a.b", "a", f"rx-{number}", new_id(), detail
+                uow,
+                cast.doctor.caller,
+                "a.b",
+                "a",
+                f"rx-{number}",
+                new_id(),
+                {"number": number},
+                reason=f"原因{number}",
+                changes={"amount_fen": [number, None]},
             )
-    async with runtime.unit_of_work() as uow:
-        assert await audit.verify(uow) == audit.Verification(3, [])
     await execute(runtime, "ALTER TABLE audit_entries DISABLE TRIGGER USER")
-    await execute(
-        runtime,
-        f"UPDATE audit_entries SET {change} WHERE object_id = 'rx-1'",
-    )
-    async with runtime.unit_of_work() as uow:
-        found = await audit.verify(uow)
-    assert found.checked == 3
-    assert len(found.changed) == 1
+    await execute(runtime, f"UPDATE audit_entries SET {change} WHERE object_id = 'rx-1'")
+    await jobs.run_due()
+    await advance_check(runtime)
+    assert await findings(runtime) in (["row_changed"], ["row_swapped"])
 
 
-async def test_a_forged_entry_is_found(runtime: Runtime, cast: Cast) -> None:
-    await write(runtime, cast, 1)
+async def test_the_daily_check_reports_what_was_changed_removed_and_forged(
+    runtime: Runtime, cast: Cast, jobs: JobRunner, client: Client
+) -> None:
+    await write(runtime, cast, 3)
+    await execute(runtime, "ALTER TABLE audit_entries DISABLE TRIGGER USER")
     await execute(
         runtime,
         "INSERT INTO audit_entries SELECT :id, at, hospital_id, user_id, role, session_id, 'x.y', "
-        "object_type, object_id, patient_id, detail, request_id, address, mac FROM audit_entries",
+        "object_type, object_id, patient_id, detail, request_id, address, mac FROM audit_entries "
+        "WHERE object_id = 'rx-0'",
         id=new_id(),
     )
-    async with runtime.unit_of_work() as uow:
-        assert len((await audit.verify(uow)).changed) == 1
-
-
-async def test_the_daily_check_reports_a_changed_entry(
-    runtime: Runtime, cast: Cast, jobs: JobRunner
-) -> None:
-    await write(runtime, cast, 2)
-    await execute(runtime, "ALTER TABLE audit_entries DISABLE TRIGGER USER")
     await execute(runtime, "UPDATE audit_entries SET address = 'x' WHERE object_id = 'rx-1'")
+    await execute(runtime, "DELETE FROM audit_entries WHERE object_id = 'rx-2'")
     await jobs.run_due()
-    assert AUDIT_CHANGED._value.get() == 1
+    await advance_check(runtime)
+    assert await findings(runtime) == ["row_changed", "row_forged", "row_removed"]
+    assert FINDINGS._value.get() == 3
+    alarms = (await client.get("/alarms", token=cast.supervisor.token)).expect(200)
+    assert {item["kind"] for item in alarms["items"]} == {"integrity"}
+
+
+async def findings(runtime: Runtime) -> list[str]:
+    async with runtime.unit_of_work() as uow:
+        found = await uow.session.scalars(select(IntegrityFinding.kind))
+        return sorted(kind.value for kind in found)
 
 
 async def test_an_entry_rolls_back_with_its_change(runtime: Runtime, cast: Cast) -> None:
@@ -121,7 +134,7 @@ async def test_an_entry_rolls_back_with_its_change(runtime: Runtime, cast: Cast)
     with pytest.raises(LookupError):
         await fail()
     async with runtime.unit_of_work() as uow:
-        assert (await audit.verify(uow)).checked == 0
+        assert await uow.session.scalar(select(AuditEntry).limit(1)) is None
 
 
 async def test_staff_looks_are_recorded_and_a_patients_own_are_not(
