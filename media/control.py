@@ -28,6 +28,7 @@ from aiohttp import (
 from core.config import Config
 from core.tls import client_context
 from media.errors import MediaError, WorkerUnavailable, error_for
+from media.recording.sealing import Seal
 
 log = structlog.get_logger(__name__)
 
@@ -109,9 +110,16 @@ class WorkerLink:
 
     # Requests.
 
-    async def open_call(self, call: str, room: str, *, record: bool) -> None:
-        """Open a call, or confirm that it is open; starts its recording."""
-        await self.request("call.open", call=call, room=room, record=record)
+    async def open_call(
+        self, call: str, room: str, *, record: bool, seal: Seal | None = None
+    ) -> None:
+        """Open a call, or confirm that it is open; starts its recording, stored with ``seal``."""
+        key = seal.as_dict() if seal is not None else None
+        await self.request("call.open", call=call, room=room, record=record, seal=key)
+
+    async def give_key(self, call: str, seal: Seal) -> None:
+        """Give the key for takes of a call that the worker holds without one."""
+        await self.request("call.seal", call=call, seal=seal.as_dict())
 
     async def close_call(self, call: str, reason: str) -> None:
         """Close a call: its peers go, its recording is sealed. Raises CallUnknown."""

@@ -9,6 +9,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from media.errors import BadRequest
+from media.recording.sealing import Seal
 from media.sfu.engine import Engine
 from media.sfu.peer import PeerSpec
 from media.takes import Takes
@@ -26,6 +27,12 @@ class CallOpen(_Request):
     call: Name
     room: Name
     record: bool = False
+    seal: Seal | None = None
+
+
+class CallSeal(_Request):
+    call: Name
+    seal: Seal
 
 
 class CallClose(_Request):
@@ -79,6 +86,7 @@ class Operations:
         self._table: dict[str, tuple[type[_Request], Callable[[Any], Reply]]] = {
             "call.open": (CallOpen, self._call_open),
             "call.close": (CallClose, self._call_close),
+            "call.seal": (CallSeal, self._call_seal),
             "call.record.stop": (CallClose, self._call_record_stop),
             "call.list": (Nothing, self._call_list),
             "peer.add": (PeerAdd, self._peer_add),
@@ -115,7 +123,7 @@ class Operations:
         self._engine.open_call(request.call, request.room)
         if request.record and not self._takes.is_open(request.call):
             try:
-                journal = self._takes.open(request.call)
+                journal = self._takes.open(request.call, request.seal)
             except OSError as error:
                 # A call that may not be recorded must not run unnoticed: the controller decides.
                 raise BadRequest(f"the journal cannot be opened: {error.strerror}") from error
@@ -125,6 +133,13 @@ class Operations:
     def _call_close(self, request: CallClose) -> Reply:
         self._engine.close_call(request.call)
         self._takes.seal(request.call, request.reason)
+        return {}
+
+    def _call_seal(self, request: CallSeal) -> Reply:
+        try:
+            self._takes.give_key(request.call, request.seal)
+        except OSError as error:
+            raise BadRequest(f"the key cannot be kept: {error.strerror}") from error
         return {}
 
     def _call_record_stop(self, request: CallClose) -> Reply:

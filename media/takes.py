@@ -7,6 +7,7 @@ at the next start, so nothing is lost by a broken store or a killed worker.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
@@ -16,8 +17,10 @@ from typing import Any
 import structlog
 
 from core.ids import new_id
+from core.storage import Storage
 from media.recording.journal import JournalError, JournalWriter, wall_us
-from media.recording.upload import StoreUnavailable, Uploader
+from media.recording.sealing import Seal, write_seal
+from media.recording.upload import KeyMissing, StoreUnavailable, Uploader
 
 log = structlog.get_logger(__name__)
 
@@ -30,11 +33,12 @@ class Takes:
     """Opens, flushes, rolls and seals journals below ``folder``; ``emit`` hears ``recording.*``."""
 
     def __init__(
-        self, folder: Path, uploader: Uploader, emit: Callable[[dict[str, Any]], None]
+        self, folder: Path, storage: Storage, emit: Callable[[dict[str, Any]], None]
     ) -> None:
         self._folder = folder
-        self._uploader = uploader
+        self._uploader = Uploader(storage, keyless=self._keyless)
         self._emit = emit
+        self._again = asyncio.Event()
         self._open: dict[str, JournalWriter] = {}
         self._live: set[str] = set()
         self._uploads: dict[str, set[asyncio.Task[None]]] = {}
@@ -48,18 +52,30 @@ class Takes:
         loop = asyncio.get_running_loop()
         self._timers = [loop.create_task(self._flush()), loop.create_task(self._recover())]
 
-    def open(self, call: str) -> JournalWriter:
-        """The journal of a call; a fresh take when none is open. Raises OSError."""
+    def open(self, call: str, seal: Seal | None = None) -> JournalWriter:
+        """The journal of a call; a fresh take when none is open. Raises OSError.
+
+        ``seal`` is the key with which the take will be stored; it can be given later too.
+        """
         writer = self._open.get(call)
         if writer is not None:
             return writer
         take = new_id().hex
         now = datetime.now(UTC)
         writer = JournalWriter(self._folder / call / take, call, take, now)
+        if seal is not None:
+            write_seal(writer.folder, seal)
         self._open[call] = writer
         self._live.add(take)
         self._emit({"event": "recording.started", "call": call, "take": take, "at": _iso(now)})
         return writer
+
+    def give_key(self, call: str, seal: Seal) -> None:
+        """Lay a key beside the takes of a call that have none, and store them. Raises OSError."""
+        for take in (self._folder / call).glob("*"):
+            if take.is_dir():
+                write_seal(take, seal)
+        self._again.set()
 
     def is_open(self, call: str) -> bool:
         return call in self._open
@@ -142,7 +158,13 @@ class Takes:
                 call, take = key.split("/")[-3:-1]
                 log.info("take recovered", call=call, take=take)
                 self._sealed(call, take, key)
-            await asyncio.sleep(RETRY_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._again.wait(), RETRY_SECONDS)
+            self._again.clear()
+
+    def _keyless(self, error: KeyMissing) -> None:
+        log.warning("take without a key", call=error.call, take=error.take)
+        self._emit({"event": "recording.keyless", "call": error.call, "take": error.take})
 
     def _sealed(self, call: str, take: str, key: str) -> None:
         event = {"event": "recording.sealed", "call": call, "take": take, "manifest_key": key}

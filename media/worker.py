@@ -19,18 +19,16 @@ from dataclasses import dataclass, replace
 from hmac import compare_digest
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import orjson
 import structlog
 from aiohttp import WSMsgType, web
-from obstore.store import LocalStore, ObjectStore, from_url
 
 from core.config import Config
+from core.storage import Storage
 from core.tls import server_context
 from media.errors import MediaError
 from media.operations import Operations
-from media.recording.upload import Uploader
 from media.sfu.engine import Engine, EngineSettings
 from media.takes import Takes
 
@@ -84,16 +82,6 @@ def _control_tls(config: Config) -> ssl.SSLContext | None:
     )
 
 
-def open_store(url: str) -> ObjectStore:
-    """The object store of a ``file://`` or ``s3://`` address; a local folder is made."""
-    parts = urlsplit(url)
-    if parts.scheme == "file":
-        folder = Path(unquote(parts.path))
-        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-        return LocalStore(folder)
-    return from_url(url)
-
-
 class Controller:
     """One attached control connection, with its own bounded queue."""
 
@@ -139,9 +127,7 @@ class Worker:
     async def start(self) -> None:
         """Raises OSError when a port is taken."""
         config = self.config
-        self.takes = Takes(
-            config.data_dir / "journal", Uploader(open_store(config.storage_url)), self.emit
-        )
+        self.takes = Takes(config.data_dir / "journal", Storage.open(config.storage_url), self.emit)
         self.engine = Engine(config.engine, self.emit)
         self._operations = Operations(self.engine, self.takes, self.status)
         try:

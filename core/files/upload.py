@@ -221,12 +221,13 @@ async def _store(
     file_id, now = new_id(), runtime.clock.now()
     base = f"files/{now:%Y/%m}/{file_id}"
     digest, size = await to_thread.run_sync(_digest, converted.file)
-    await runtime.storage.put(f"{base}/original", converted.file)
+    hospital_id = caller.hospital_id
+    await runtime.storage.put(f"{base}/original", converted.file, hospital_id)
     if converted.thumbnail is not None:
-        await runtime.storage.put(f"{base}/thumbnail", converted.thumbnail)
+        await runtime.storage.put(f"{base}/thumbnail", converted.thumbnail, hospital_id)
     row = File(
         id=file_id,
-        hospital_id=caller.hospital_id,
+        hospital_id=hospital_id,
         uploader_id=caller.user_id,
         purpose=received.purpose,
         kind=converted.kind,

@@ -16,6 +16,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from core.crypto.container import FolderKey, KeyringFileKeys
 from core.runtime import Runtime
 from media.calls import access, call, service
 from media.calls.access import StoredCall
@@ -31,6 +32,7 @@ from media.errors import (
     StaleAnswer,
     WorkerUnavailable,
 )
+from media.recording.sealing import Seal
 
 log = structlog.get_logger(__name__)
 
@@ -289,9 +291,9 @@ class Controller:
         if person.session is None:
             return
         # Recording begins with the answer: nobody is recorded while it only rings.
-        await link.open_call(
-            str(row.id), str(row.room_id), record=row.record and row.answered_at is not None
-        )
+        record = row.record and row.answered_at is not None
+        seal = self._seal(row) if record else None
+        await link.open_call(str(row.id), str(row.room_id), record=record, seal=seal)
         peer = peer_name(person)
         offer = await link.add_peer(
             str(row.id),
@@ -339,8 +341,22 @@ class Controller:
                 await self._on_peer(event, connected=name == "peer.connected")
             case "peer.quality":
                 await self._on_quality(event)
+            case "recording.keyless":
+                await self._give_key(link, UUID(event["call"]))
         for listener in _listeners.get(name, ()):
             await listener(self._runtime, event)
+
+    def _seal(self, row: CallRow) -> Seal:
+        """The key with which the worker stores the recording of this call."""
+        keys = KeyringFileKeys(self._runtime.keyring)
+        return Seal.of(FolderKey.of(f"recordings/{row.id}", row.hospital_id, keys))
+
+    async def _give_key(self, link: WorkerLink, call_id: UUID) -> None:
+        """For takes that were begun by a worker which knew no keys."""
+        async with self._runtime.unit_of_work() as uow:
+            stored = await access.stored(uow, call_id)
+        if stored is not None:
+            await link.give_key(str(call_id), self._seal(stored.row))
 
     async def _on_peer(self, event: dict[str, Any], *, connected: bool) -> None:
         call_id, session = UUID(event["call"]), event["session"]

@@ -158,7 +158,7 @@ class Composer:
         files = []
         for position, product in enumerate(result.products):
             file = self._file(row, product, position, names, made)
-            await self._runtime.storage.put(file.storage_key, Path(product.path))
+            await self._runtime.storage.put(file.storage_key, Path(product.path), row.hospital_id)
             files.append(file)
         missing = not all(take.sealed for take in takes)
         note = Note.TAKE_MISSING if missing else Note.DAMAGED if result.damaged else None

@@ -8,17 +8,17 @@ import asyncio
 import hashlib
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import obstore
 import stamina
-from obstore.exceptions import BaseError, NotFoundError
-from obstore.store import ObjectStore
 
+from core.storage import ObjectMissing, Storage, StorageError
 from media.recording.disk import lock_folder
 from media.recording.frames import MANIFEST_NAME, SUFFIX, JournalError, Manifest
+from media.recording.sealing import read_seal
 from media.recording.take import recover_take
 
 UNREADABLE = ".unreadable"
@@ -28,12 +28,24 @@ class StoreUnavailable(Exception):
     """The object store refused several times in a row; the files stay on the disk."""
 
 
+class KeyMissing(StoreUnavailable):
+    """Nobody has given the key of this take yet; it stays on the disk until somebody does."""
+
+    def __init__(self, call: str, take: str) -> None:
+        super().__init__(f"the take {take} of the call {call} has no key")
+        self.call, self.take = call, take
+
+
 @dataclass(frozen=True)
 class Uploader:
-    """Uploads the takes of one worker. ``journal`` is its folder ``<data>/journal``."""
+    """Uploads the takes of one worker, each sealed with the key in its folder.
 
-    store: ObjectStore
+    ``keyless`` hears of takes without one while they are recovered.
+    """
+
+    storage: Storage
     prefix: str = "recordings"
+    keyless: Callable[[KeyMissing], None] = lambda error: None
 
     def key(self, call: str, take: str, name: str) -> str:
         return f"{self.prefix}/{call}/{take}/{name}"
@@ -47,7 +59,7 @@ class Uploader:
         key = self.key(path.parent.parent.name, path.parent.name, path.name)
         data = await asyncio.to_thread(path.read_bytes)
         if await self._stored_size(key) != len(data):
-            await self._put(key, data)
+            await self._put(path.parent, key, data)
         return key
 
     async def finish(self, folder: Path) -> str:
@@ -67,9 +79,11 @@ class Uploader:
             data = await asyncio.to_thread(_read_segment, path)
             if hashlib.sha256(data).hexdigest() != segment.sha256:
                 raise JournalError(f"{path} is not what the manifest says")
-            await self._put(key, data)
+            await self._put(folder, key, data)
         key = self.key(manifest.call, manifest.take, MANIFEST_NAME)
-        await self._put(key, raw)
+        # A removal that was cut short may have left the manifest alone, without the key.
+        if await self._stored_size(key) != len(raw):
+            await self._put(folder, key, raw)
         if await self._stored_size(key) != len(raw):
             raise StoreUnavailable(f"{key} was stored but cannot be found")
         await asyncio.to_thread(_remove, folder)
@@ -91,6 +105,8 @@ class Uploader:
                 continue
             try:
                 key = await self._recover_one(folder)
+            except KeyMissing as error:
+                self.keyless(error)
             except StoreUnavailable as error:
                 refused = refused or error
             else:
@@ -109,14 +125,23 @@ class Uploader:
             return None
         return await self.finish(folder)
 
-    async def _put(self, key: str, data: bytes) -> None:
+    async def _sealing(self, folder: Path) -> Storage:
+        """The store as it is written to with the key of a take. Raises KeyMissing."""
+        call, take = folder.parent.name, folder.name
+        seal = await asyncio.to_thread(read_seal, folder)
+        if seal is None:
+            raise KeyMissing(call, take)
+        return self.storage.with_keys(seal.folder_key(f"{self.prefix}/{call}"))
+
+    async def _put(self, folder: Path, key: str, data: bytes) -> None:
+        sealing = await self._sealing(folder)
         try:
             async for attempt in stamina.retry_context(
                 _worth_another_try, attempts=6, wait_initial=0.2
             ):
                 with attempt:
-                    await obstore.put_async(self.store, key, data)
-        except (BaseError, OSError) as error:
+                    await sealing.put(key, data)
+        except (StorageError, OSError) as error:
             raise StoreUnavailable(f"{key} could not be stored: {error}") from error
 
     async def _stored_size(self, key: str) -> int | None:
@@ -125,19 +150,16 @@ class Uploader:
                 _worth_another_try, attempts=6, wait_initial=0.2
             ):
                 with attempt:
-                    meta = await obstore.head_async(self.store, key)
-                    return int(meta["size"])
-        except (NotFoundError, FileNotFoundError):
+                    return (await self.storage.head(key)).size
+        except ObjectMissing:
             return None
-        except (BaseError, OSError) as error:
+        except (StorageError, OSError) as error:
             raise StoreUnavailable(f"{key} could not be looked up: {error}") from error
         return None
 
 
 def _worth_another_try(error: Exception) -> bool:
-    if isinstance(error, (NotFoundError, FileNotFoundError)):
-        return False
-    return isinstance(error, (BaseError, OSError))
+    return isinstance(error, (StorageError, OSError)) and not isinstance(error, ObjectMissing)
 
 
 def _read_segment(path: Path) -> bytes:

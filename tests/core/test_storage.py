@@ -4,12 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from core.crypto.container import KeyringFileKeys
+from core.crypto.keyring import Keyring
 from core.storage import CHUNK_BYTES, ObjectMissing, Storage
 
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Storage:
-    return Storage.open((tmp_path / "a folder").as_uri())
+    keys = KeyringFileKeys(Keyring.generate())
+    return Storage.open((tmp_path / "a folder").as_uri(), keys)
 
 
 async def test_what_was_put_is_read_whole_and_in_ranges(storage: Storage, tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ async def test_a_killed_worker_costs_a_moment_and_what_was_recorded_plays(
     await composed(runtime, clock, client, room, cast.doctor.token)
     [recording] = (await client.get(f"/rooms/{room}/recordings", token=cast.doctor.token)).json
     assert (recording["state"], recording["note"]) == ("ready", None)
-    takes = {p.parent.name for p in (Path(runtime.config.data_dir) / "storage").rglob("*.zjr")}
+    takes = {p.parent.name for p in (Path(runtime.config.data_dir) / "storage").rglob("*.zjr.sealed")}
     assert len(takes) == 2
     assert recording["duration_ms"] > 4000
 

@@ -13,6 +13,7 @@ from core.identity.sessions import revoke_own
 from core.ids import new_id
 from core.jobs import JobRunner
 from core.runtime import Runtime
+from core.storage import ObjectInfo, Storage
 from media.calls import access as calls
 from media.calls.models import CallParticipantRow, CallRow
 from media.recording import access, composer, service
@@ -63,20 +64,33 @@ class Story:
 
     room: UUID
     call: UUID
-    folder: Path
+    spool: Path
+    storage: Storage
 
-    def take(self, name: str, start: int, seconds: int, *, seal: bool = True) -> Path:
-        """Put a take of two talking people into the store."""
+    async def take(
+        self, name: str, start: int, seconds: int, *, seal: bool = True, damage: bool = False
+    ) -> None:
+        """Put a take of two talking people into the store, as a worker does."""
         people = [Caller(str(user), tone, []) for user, tone in self.people]
         end = start + seconds * SECOND
-        folder = self.folder / "recordings" / str(self.call) / name
+        folder = self.spool / name
         sent = [(each, session(each, start, end, "a")) for each in people]
         writer = record(folder, str(self.call), sent, start)
         if seal:
             writer.seal("call_closed")
         else:
             writer.let_go()
-        return folder
+        if damage:
+            raw = bytearray((folder / "00001.zjr").read_bytes())
+            raw[len(raw) // 2] ^= 0xFF
+            (folder / "00001.zjr").write_bytes(raw)
+        for path in folder.iterdir():
+            if path.name != ".lock":
+                key = f"recordings/{self.call}/{name}/{path.name}"
+                await self.storage.put(key, path.read_bytes())
+
+    async def stored(self, below: str = "") -> list[ObjectInfo]:
+        return await self.storage.list(f"recordings/{self.call}{below}")
 
     people: list[tuple[UUID, float]]
 
@@ -117,7 +131,7 @@ async def story(runtime: Runtime, cast: Cast) -> Story:
         await uow.session.flush()
         await service.finish(uow, call.id)
     people = [(cast.doctor.user_id, 800.0), (cast.patient.user_id, 1500.0)]
-    return Story(room, call.id, runtime.config.data_dir / "storage", people)
+    return Story(room, call.id, runtime.config.data_dir / "spool", runtime.storage, people)
 
 
 def _in_the_call(call_id: UUID, position: int, person: Person) -> CallParticipantRow:
@@ -160,7 +174,7 @@ async def linked(client: Client, recording: dict[str, object], person: Person) -
 async def test_people_of_the_room_and_overseers_of_the_hospital_see_it_and_nobody_else(
     client: Client, cast: Cast, story: Story, runtime: Runtime, clock: FakeClock
 ) -> None:
-    story.take("t1", START, 3)
+    await story.take("t1", START, 3)
     await compose_once(runtime, clock)
     recording = await listed(client, story, cast.doctor)
     assert recording["state"] == "ready"
@@ -185,7 +199,7 @@ async def test_people_of_the_room_and_overseers_of_the_hospital_see_it_and_nobod
 async def test_a_link_is_for_one_file_one_session_and_a_while(
     client: Client, cast: Cast, story: Story, runtime: Runtime, clock: FakeClock
 ) -> None:
-    story.take("t1", START, 3)
+    await story.take("t1", START, 3)
     await compose_once(runtime, clock)
     recording = await listed(client, story, cast.doctor)
     url = await linked(client, recording, cast.doctor)
@@ -221,7 +235,7 @@ async def test_a_hospital_may_keep_recordings_from_patients(
 async def test_a_take_that_never_comes_is_given_up_and_composed_in_when_it_comes_after_all(
     client: Client, cast: Cast, story: Story, runtime: Runtime, clock: FakeClock
 ) -> None:
-    story.take("t1", START, 3)
+    await story.take("t1", START, 3)
     async with runtime.unit_of_work() as uow:
         await service.take_started(uow, story.call, "t2")
     await compose_once(runtime, clock)
@@ -231,21 +245,20 @@ async def test_a_take_that_never_comes_is_given_up_and_composed_in_when_it_comes
     assert (recording["state"], recording["note"]) == ("ready", "take_missing")
     assert 2500 < recording["duration_ms"] < 3200
 
-    story.take("t2", START + 5 * SECOND, 3)
+    await story.take("t2", START + 5 * SECOND, 3)
     async with runtime.unit_of_work() as uow:
         await service.take_sealed(uow, story.call, "t2")
     await compose_once(runtime, clock)
     recording = await listed(client, story, cast.doctor)
     assert (recording["state"], recording["note"]) == ("ready", None)
     assert 7500 < recording["duration_ms"] < 8200
-    stored = [p for p in (story.folder / "recordings" / str(story.call) / "files").rglob("*.*")]
-    assert len([p for p in stored if p.is_file()]) == 3
+    assert len(await story.stored("/files")) == 3
 
 
 async def test_segments_without_a_manifest_are_used_when_their_worker_never_returns(
     client: Client, cast: Cast, story: Story, runtime: Runtime, clock: FakeClock
 ) -> None:
-    story.take("t1", START, 3, seal=False)
+    await story.take("t1", START, 3, seal=False)
     await compose_once(runtime, clock, 60)
     assert (await listed(client, story, cast.doctor))["state"] == "processing"
     await compose_once(runtime, clock, 601)
@@ -264,11 +277,7 @@ async def test_a_call_without_any_take_fails_with_its_name(
 async def test_a_damaged_journal_is_said_to_be_damaged_and_the_rest_plays(
     client: Client, cast: Cast, story: Story, runtime: Runtime, clock: FakeClock
 ) -> None:
-    folder = story.take("t1", START, 3)
-    path = folder / "00001.zjr"
-    raw = bytearray(path.read_bytes())
-    raw[len(raw) // 2] ^= 0xFF
-    path.write_bytes(raw)
+    await story.take("t1", START, 3, damage=True)
     await compose_once(runtime, clock)
     recording = await listed(client, story, cast.doctor)
     assert (recording["state"], recording["note"]) == ("ready", "damaged")
@@ -282,7 +291,7 @@ async def test_a_failing_composition_is_tried_three_times(
     clock: FakeClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    story.take("t1", START, 3)
+    await story.take("t1", START, 3)
     attempts = 0
 
     async def fail(*_: object) -> None:
@@ -301,21 +310,20 @@ async def test_a_failing_composition_is_tried_three_times(
 async def test_minutes_of_talk_and_bytes_of_recordings_are_counted(
     cast: Cast, story: Story, runtime: Runtime, clock: FakeClock
 ) -> None:
-    story.take("t1", START, 3)
+    await story.take("t1", START, 3)
     await compose_once(runtime, clock)
-    on_disk = sum(p.stat().st_size for p in story.folder.rglob("*") if p.is_file())
-    on_disk -= sum(p.stat().st_size for p in story.folder.rglob(".lock"))
+    in_store = sum(info.size for info in await story.stored())
     async with runtime.unit_of_work() as uow:
         talk = await calls.talk_time(uow, cast.hospital_id, uow.now - timedelta(days=1), uow.now)
         stored = await access.stored(uow, cast.hospital_id)
         foreign = await access.stored(uow, cast.other_hospital_id)
     assert (talk.calls, talk.minutes, talk.participant_minutes) == (1, 2, 3)
-    assert (stored.recordings, stored.minutes, stored.bytes) == (1, 1, on_disk)
+    assert (stored.recordings, stored.minutes, stored.bytes) == (1, 1, in_store)
     assert (foreign.recordings, foreign.bytes) == (0, 0)
 
     clock.advance(timedelta(days=8))
     await drop_journals(runtime)
-    assert not list(story.folder.rglob("*.zjr"))
+    assert not [info for info in await story.stored() if info.key.endswith(".zjr")]
     async with runtime.unit_of_work() as uow:
         after = await access.stored(uow, cast.hospital_id)
     assert 0 < after.bytes < stored.bytes
@@ -329,7 +337,7 @@ async def test_the_job_composes_beside_other_jobs(
     clock: FakeClock,
     jobs: JobRunner,
 ) -> None:
-    story.take("t1", START, 3)
+    await story.take("t1", START, 3)
     clock.advance(10)
     await jobs.run_due()
     await Composer.of(runtime).wait()

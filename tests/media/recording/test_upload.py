@@ -7,10 +7,27 @@ import obstore
 import pytest
 from obstore.store import LocalStore, MemoryStore
 
+from core.storage import Storage
 from media.recording.frames import MANIFEST_NAME, JournalError, Manifest
-from media.recording.journal import read_take
+from media.recording.journal import JournalWriter, read_take
+from media.recording.sealing import Seal, write_seal
 from media.recording.upload import Uploader
-from tests.media.recording.test_journal import START_US, write_take
+from tests.media.recording.test_journal import START_US
+from tests.media.recording.test_journal import write_take as write_bare_take
+from tests.media.sfu.support import fetched, sealed_bytes
+
+SEAL = Seal(key="f1", secret="07" * 32)
+
+
+def write_take(folder: Path) -> JournalWriter:
+    """A take with the key that its call was given."""
+    writer = write_bare_take(folder)
+    write_seal(folder, SEAL)
+    return writer
+
+
+def uploading(store: MemoryStore | LocalStore) -> Uploader:
+    return Uploader(Storage(store))
 
 
 def keys(store: MemoryStore | LocalStore) -> list[str]:
@@ -21,7 +38,7 @@ def test_a_take_is_uploaded_while_it_runs_and_removed_after_its_manifest_is_stor
     tmp_path: Path,
 ) -> None:
     store = LocalStore(tmp_path / "store", mkdir=True)
-    uploader = Uploader(store)
+    uploader = uploading(store)
     folder = tmp_path / "journal" / "call-1" / "t1"
     writer = write_take(folder)
 
@@ -38,8 +55,8 @@ def test_a_take_is_uploaded_while_it_runs_and_removed_after_its_manifest_is_stor
     assert asyncio.run(run()) == "recordings/call-1/t1/manifest.json"
     assert not folder.exists()
     assert not folder.parent.exists()
-    stored = tmp_path / "store" / "recordings" / "call-1" / "t1"
-    take = read_take(stored)
+    key = "recordings/call-1/t1/manifest.json"
+    take = read_take(asyncio.run(fetched(tmp_path / "store", key, SEAL)))
     assert (take.packets, take.damage, take.missing) == (41, [], [])
 
 
@@ -48,12 +65,12 @@ def test_an_unsealed_or_altered_take_stays_on_the_disk(tmp_path: Path) -> None:
     folder = tmp_path / "journal" / "call-1" / "t1"
     writer = write_take(folder)
     with pytest.raises(FileNotFoundError):
-        asyncio.run(Uploader(store).finish(folder))
+        asyncio.run(uploading(store).finish(folder))
     writer.seal("call_closed")
     segment = folder / "00001.zjr"
     segment.write_bytes(segment.read_bytes()[:-1])
     with pytest.raises(JournalError, match="manifest"):
-        asyncio.run(Uploader(store).finish(folder))
+        asyncio.run(uploading(store).finish(folder))
     assert segment.exists()
     assert keys(store) == []
 
@@ -70,23 +87,23 @@ def test_recovery_seals_uploads_and_removes_what_a_dead_worker_left(tmp_path: Pa
     garbage.mkdir(parents=True)
     (garbage / "00001.zjr").write_bytes(b"nonsense")
 
-    found = asyncio.run(Uploader(store).recover(journal, live=frozenset({"t2"})))
+    found = asyncio.run(uploading(store).recover(journal, live=frozenset({"t2"})))
     assert found == ["recordings/call-1/t1/manifest.json"]
     assert not torn.exists()
     assert (journal / "call-1" / "t2").exists()
     assert (journal / "call-2" / "t3.unreadable").exists()
-    raw = bytes(obstore.get(store, found[0]).bytes())
+    raw = asyncio.run(sealed_bytes(Storage(store), found[0], SEAL))
     assert Manifest.from_json(raw).reason == "recovered"
-    assert asyncio.run(Uploader(store).recover(journal, live=frozenset({"t2"}))) == []
+    assert asyncio.run(uploading(store).recover(journal, live=frozenset({"t2"}))) == []
 
 
 def test_a_take_that_another_worker_writes_is_left_alone(tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     writer = write_take(journal / "call-1" / "t1")
-    assert asyncio.run(Uploader(MemoryStore()).recover(journal)) == []
+    assert asyncio.run(uploading(MemoryStore()).recover(journal)) == []
     assert writer.path.exists()
     writer.let_go()
-    found = asyncio.run(Uploader(MemoryStore()).recover(journal))
+    found = asyncio.run(uploading(MemoryStore()).recover(journal))
     assert found == ["recordings/call-1/t1/manifest.json"]
 
 
@@ -95,12 +112,12 @@ def test_a_removal_that_was_cut_short_is_repeated(tmp_path: Path) -> None:
     folder = tmp_path / "journal" / "call-1" / "t1"
     write_take(folder).seal("call_closed")
     manifest = (folder / MANIFEST_NAME).read_bytes()
-    asyncio.run(Uploader(store).finish(folder))
+    asyncio.run(uploading(store).finish(folder))
     folder.mkdir(parents=True)
     (folder / MANIFEST_NAME).write_bytes(manifest)
-    asyncio.run(Uploader(store).recover(tmp_path / "journal"))
+    asyncio.run(uploading(store).recover(tmp_path / "journal"))
     assert not folder.exists()
     assert keys(store) == [
-        "recordings/call-1/t1/00001.zjr",
-        "recordings/call-1/t1/manifest.json",
+        "recordings/call-1/t1/00001.zjr.sealed",
+        "recordings/call-1/t1/manifest.json.sealed",
     ]

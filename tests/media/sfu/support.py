@@ -11,12 +11,16 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from core.storage import Storage
 from media.control import MediaWorkers, WorkerLink
 from media.errors import MediaError
+from media.recording.sealing import Seal
 
 ROOT = Path(__file__).parents[3]
 SECRET = "a secret between processes"
 CALL, ROOM = "call-1", "room-1"
+#: The key that the call's recording is stored with.
+SEAL = Seal(key="f1", secret="5a" * 32)
 
 
 class WorkerProcess:
@@ -195,3 +199,26 @@ class PageServer:
 
 async def _page(_: web.Request) -> web.FileResponse:
     return web.FileResponse(Path(__file__).with_name("page.html"))
+
+
+async def sealed_bytes(storage: Storage, key: str, seal: Seal = SEAL) -> bytes:
+    """An object that a worker has stored, opened with the key of its call."""
+    folder = "/".join(key.split("/")[:2])
+    return await storage.with_keys(seal.folder_key(folder)).get(key)
+
+
+async def stored(folder: Path, key: str, seal: Seal = SEAL) -> bytes:
+    """The same, from the folder in which the store lies."""
+    return await sealed_bytes(Storage.open(folder.as_uri()), key, seal)
+
+
+async def fetched(folder: Path, manifest_key: str, seal: Seal = SEAL) -> Path:
+    """A whole take as a folder, like the composer has it."""
+    storage = Storage.open(folder.as_uri())
+    prefix = manifest_key.rpartition("/")[0]
+    target = folder / "fetched" / prefix.rpartition("/")[2]
+    target.mkdir(parents=True)
+    for info in await storage.list(prefix):
+        name = info.key.rpartition("/")[2]
+        (target / name).write_bytes(await sealed_bytes(storage, info.key, seal))
+    return target

@@ -14,7 +14,15 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from media.recording.journal import read_take
 from tests.media.sfu.clients import Relay
-from tests.media.sfu.support import CALL, ROOM, Controls, PageServer, WorkerProcess
+from tests.media.sfu.support import (
+    CALL,
+    ROOM,
+    SEAL,
+    Controls,
+    PageServer,
+    WorkerProcess,
+    fetched,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -46,7 +54,7 @@ async def process(tmp_path: Path) -> AsyncIterator[WorkerProcess]:
 async def controls(process: WorkerProcess) -> AsyncIterator[Controls]:
     controls = Controls(process.url)
     await controls.start()
-    await controls.link.open_call(CALL, ROOM, record=True)
+    await controls.link.open_call(CALL, ROOM, record=True, seal=SEAL)
     yield controls
     await controls.workers.close()
 
@@ -276,7 +284,7 @@ async def test_a_killed_worker_comes_back_with_fresh_sessions_and_its_recording_
     assert not controls.link.alive
     await process.start()
     await controls.until(lambda: controls.ups == 2)
-    await controls.link.open_call(CALL, ROOM, record=True)
+    await controls.link.open_call(CALL, ROOM, record=True, seal=SEAL)
     await asyncio.gather(server.join("anna:page"), server.join("bert:page"))
     await both(anna, bert)
     # The take of the killed life was repaired, stored and sealed by the new one.
@@ -285,7 +293,7 @@ async def test_a_killed_worker_comes_back_with_fresh_sessions_and_its_recording_
     sealed = controls.having("recording.sealed")
     await controls.until(lambda: len({e["take"] for e in sealed()}) == 2)
     for key in {event["manifest_key"] for event in sealed()}:
-        take = read_take((process.folder / "storage" / key).parent)
+        take = read_take(await fetched(process.folder / "storage", key))
         assert take.damage == []
         assert {(track.user, track.kind) for track in take.tracks} == {
             (user, kind) for user in ("anna", "bert") for kind in ("audio", "video")

@@ -23,7 +23,7 @@ from media.errors import (
 )
 from media.sfu.engine import EngineSettings
 from media.worker import Worker, WorkerConfig, run_worker, with_ports
-from tests.media.sfu.support import CALL, ROOM, SECRET, Controls, WorkerProcess
+from tests.media.sfu.support import CALL, ROOM, SEAL, SECRET, Controls, WorkerProcess, stored
 
 
 @pytest.fixture
@@ -97,8 +97,8 @@ async def test_errors_of_the_worker_become_the_same_errors_at_the_client(
 
 
 async def test_opening_a_call_twice_is_the_same_call(controls: Controls) -> None:
-    await controls.link.open_call(CALL, ROOM, record=True)
-    await controls.link.open_call(CALL, ROOM, record=True)
+    await controls.link.open_call(CALL, ROOM, record=True, seal=SEAL)
+    await controls.link.open_call(CALL, ROOM, record=True, seal=SEAL)
     (call,) = await controls.link.list_calls()
     assert (call["call"], call["recording"], call["peers"]) == (CALL, True, [])
     await controls.event("recording.started", call=CALL)
@@ -110,11 +110,11 @@ async def test_every_controller_hears_events_and_a_late_one_hears_of_sealed_take
 ) -> None:
     other = Controls(controls.link.url)
     await other.start()
-    await controls.link.open_call(CALL, ROOM, record=True)
+    await controls.link.open_call(CALL, ROOM, record=True, seal=SEAL)
     await controls.link.close_call(CALL, "ended")
     sealed = await controls.event("recording.sealed", call=CALL)
     assert await other.event("recording.sealed", call=CALL) == sealed
-    assert (worker.config.data_dir / "storage" / sealed["manifest_key"]).exists()
+    assert await stored(worker.config.data_dir / "storage", sealed["manifest_key"])
     late = Controls(controls.link.url)
     await late.start()
     assert await late.event("recording.sealed", call=CALL) == sealed
@@ -215,13 +215,30 @@ async def test_a_stopped_worker_seals_what_it_was_recording(tmp_path: Path) -> N
     await process.start()
     controls = Controls(process.url)
     await controls.start()
-    await controls.link.open_call(CALL, ROOM, record=True)
+    await controls.link.open_call(CALL, ROOM, record=True, seal=SEAL)
     take = (await controls.event("recording.started"))["take"]
     assert await process.stop() == 0
-    manifest = tmp_path / "storage" / "recordings" / CALL / take / "manifest.json"
-    assert json.loads(manifest.read_text())["reason"] == "worker_stopped"
+    manifest = await stored(tmp_path / "storage", f"recordings/{CALL}/{take}/manifest.json")
+    assert json.loads(manifest)["reason"] == "worker_stopped"
     assert not (tmp_path / "journal" / CALL).exists()
     await controls.workers.close()
+
+
+async def test_a_take_without_a_key_waits_on_the_disk_until_somebody_gives_one(
+    controls: Controls, worker: Worker
+) -> None:
+    await controls.link.open_call(CALL, ROOM, record=True)
+    take = (await controls.event("recording.started"))["take"]
+    await controls.link.close_call(CALL, "ended")
+    await worker.takes.close("test")
+    folder = worker.config.data_dir / "journal" / CALL / take
+    assert (folder / "manifest.json").exists()
+    worker.takes.start()
+    assert (await controls.event("recording.keyless", call=CALL))["take"] == take
+    await controls.link.give_key(CALL, SEAL)
+    sealed = await controls.event("recording.sealed", call=CALL)
+    assert await stored(worker.config.data_dir / "storage", sealed["manifest_key"])
+    assert not folder.exists()
 
 
 async def test_a_worker_with_a_port_in_use_leaves_nothing_behind(
