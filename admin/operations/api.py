@@ -17,6 +17,8 @@ LIMIT = 100
 
 @routes.get("/system", roles=KEEPERS, transaction=False, summary="How the installation is doing")
 async def system(ctx: Context) -> SystemStatus:
+    async with ctx.unit_of_work() as uow:
+        await access.require_status(uow, ctx.caller)
     return await status.system_status(ctx.runtime)
 
 

@@ -8,6 +8,7 @@ from clinical.consultation.models import Consultation, Phrase
 from clinical.consultation.notices import refresh_lists, tell
 from clinical.consultation.queue import enter_queue, finish, request_refund
 from clinical.consultation.states import CloseReason, State
+from clinical.payments import access as payments
 from clinical.people import access as people
 from clinical.people.errors import PractitionerUnqualified
 from core import audit
@@ -116,7 +117,11 @@ async def decide_proof(
 async def refund(
     uow: UnitOfWork, caller: Caller, consultation_id: UUID, reason: str
 ) -> Consultation:
-    """The doctor gives everything back and ends the consultation. Raises NotRefundable."""
+    """The doctor gives everything back and ends the consultation.
+
+    Raises NotPermitted without the permission to refund, NotRefundable.
+    """
+    await payments.require_refund(uow.session, caller)
     row = await access.find(uow.session, caller, consultation_id, lock=True)
     change = rules.refund_by_doctor(row.standing)
     await finish(uow, row, change, words=reason, by=caller.user_id)

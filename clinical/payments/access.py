@@ -9,21 +9,54 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from clinical.cursors import Moment
 from clinical.payments.models import Order, Payment, Refund
 from clinical.payments.rules import OrderState, RefundState
+from core.access import READ, Action, Scope, allow, condition, declare, require
 from core.errors import NotFound
 from core.identity.caller import Caller
 from core.identity.roles import Role
+from core.uow import unit_of
 
 #: Staff who look up and mend orders of their hospital.
 STAFF = (Role.ADMINISTRATOR, Role.OPERATOR, Role.CUSTOMER_SERVICE, Role.SUPERVISOR)
 READERS = (Role.PATIENT, *STAFF)
+MENDERS = (Role.ADMINISTRATOR, Role.OPERATOR)
+
+ORDER = declare(
+    "order",
+    "订单",
+    area="费用",
+    here=Order.hospital_id,
+    actions={
+        READ: Action("查看", READERS, delegable=True),
+        "pay": Action("支付", (Role.PATIENT,)),
+        "refund": Action("退诊退款", (Role.DOCTOR,), on_request=Scope.PATIENTS),
+        "mend": Action("重试失败的退款", MENDERS),
+    },
+    scopes={
+        Scope.OWN: lambda caller: Order.user_id == caller.user_id,
+        # Which orders a doctor may give back is decided by the consultations that he treats.
+        Scope.PATIENTS: None,
+        Scope.HOSPITAL: None,
+    },
+    only={Scope.OWN: (Role.PATIENT,), Scope.PATIENTS: (Role.DOCTOR,)},
+    defaults=[
+        allow(Role.PATIENT, Scope.OWN, READ, "pay"),
+        *(allow(role, Scope.HOSPITAL, READ) for role in STAFF),
+        *(allow(role, Scope.HOSPITAL, "mend") for role in MENDERS),
+    ],
+    floors=[allow(Role.PATIENT, Scope.OWN, READ, "pay")],
+)
 
 
-def _visible(caller: Caller) -> list[ColumnElement[bool]]:
-    """Patients see their own orders, the staff named above those of their hospital."""
-    conditions = [Order.hospital_id == caller.hospital_id]
-    if caller.role not in STAFF:
-        conditions.append(Order.user_id == caller.user_id)
-    return conditions
+async def _visible(session: AsyncSession, caller: Caller) -> ColumnElement[bool]:
+    return await condition(unit_of(session), caller, ORDER)
+
+
+async def require_refund(session: AsyncSession, caller: Caller) -> None:
+    """The caller's permission to give money back by an own decision (退款权限).
+
+    Raises NotPermitted.
+    """
+    await require(unit_of(session), caller, ORDER, "refund")
 
 
 async def open_refunds(session: AsyncSession, user_id: UUID) -> int:
@@ -42,7 +75,9 @@ async def open_refunds(session: AsyncSession, user_id: UUID) -> int:
 
 async def order_for(session: AsyncSession, caller: Caller, order_id: UUID) -> Order:
     """An order that the caller may see. Raises NotFound."""
-    order = await session.scalar(select(Order).where(Order.id == order_id, *_visible(caller)))
+    order = await session.scalar(
+        select(Order).where(Order.id == order_id, await _visible(session, caller))
+    )
     if order is None:
         raise NotFound()
     return order
@@ -50,14 +85,9 @@ async def order_for(session: AsyncSession, caller: Caller, order_id: UUID) -> Or
 
 async def own_order(session: AsyncSession, caller: Caller, order_id: UUID) -> Order:
     """The caller's own order, locked. Raises NotFound."""
+    allowed = await condition(unit_of(session), caller, ORDER, "pay")
     order = await session.scalar(
-        select(Order)
-        .where(
-            Order.id == order_id,
-            Order.hospital_id == caller.hospital_id,
-            Order.user_id == caller.user_id,
-        )
-        .with_for_update()
+        select(Order).where(Order.id == order_id, allowed).with_for_update()
     )
     if order is None:
         raise NotFound()
@@ -72,7 +102,7 @@ async def orders_for(
     limit: int,
 ) -> list[Order]:
     """Orders that the caller may see, newest first."""
-    query: Select[Order] = select(Order).where(*_visible(caller))
+    query: Select[Order] = select(Order).where(await _visible(session, caller))
     if states:
         query = query.where(Order.state.in_(states))
     if before is not None:
@@ -92,7 +122,8 @@ async def refunds_of(session: AsyncSession, orders: Collection[Order]) -> dict[U
 
 
 async def failed_refund_for(session: AsyncSession, caller: Caller, refund_id: UUID) -> Refund:
-    """A refund at the caller's hospital, for staff. Raises NotFound."""
+    """A refund at the caller's hospital, for staff who mend. Raises NotFound, NotPermitted."""
+    await require(unit_of(session), caller, ORDER, "mend")
     refund = await session.scalar(
         select(Refund).where(Refund.id == refund_id, Refund.hospital_id == caller.hospital_id)
     )

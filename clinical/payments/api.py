@@ -87,7 +87,7 @@ async def sync(ctx: Context, order_id: UUID) -> OrderView:
 
 @routes.post(
     "/refunds/{refund_id}/retry",
-    roles=[Role.ADMINISTRATOR, Role.OPERATOR],
+    roles=access.MENDERS,
     idempotent=True,
     transaction=False,
     summary="Send a refund again that the channel had refused",

@@ -8,9 +8,33 @@ from sqlalchemy import Float, Select, cast, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from clinical.rating.models import Rating
+from core.access import READ, Action, Scope, allow, condition, declare
 from core.identity.caller import Caller
+from core.identity.roles import Role
+from core.uow import unit_of
 
 Cursor = tuple[datetime, UUID]
+
+RATING = declare(
+    "rating",
+    "评价",
+    area="诊疗",
+    here=Rating.hospital_id,
+    actions={
+        READ: Action("查看自己给出的", (Role.PATIENT,)),
+        "received": Action("查看收到的", (Role.DOCTOR,), delegable=True),
+    },
+    scopes={
+        Scope.OWN: lambda caller: Rating.rater_id == caller.user_id,
+        Scope.PATIENTS: lambda caller: Rating.doctor_id == caller.user_id,
+    },
+    only={Scope.OWN: (Role.PATIENT,), Scope.PATIENTS: (Role.DOCTOR,)},
+    defaults=[
+        allow(Role.PATIENT, Scope.OWN, READ),
+        allow(Role.DOCTOR, Scope.PATIENTS, "received"),
+    ],
+    floors=[allow(Role.PATIENT, Scope.OWN, READ)],
+)
 
 
 async def of_consultations(
@@ -48,13 +72,19 @@ async def of_doctor(
     return await _page(session, query, after, limit)
 
 
+async def received_by(
+    session: AsyncSession, caller: Caller, after: Cursor | None, limit: int
+) -> list[Rating]:
+    """What was said of the caller, newest first. Raises NotPermitted."""
+    allowed = await condition(unit_of(session), caller, RATING, "received")
+    return await _page(session, select(Rating).where(allowed), after, limit)
+
+
 async def given_by(
     session: AsyncSession, caller: Caller, after: Cursor | None, limit: int
 ) -> list[Rating]:
     """What the caller has given, newest first."""
-    query = select(Rating).where(
-        Rating.hospital_id == caller.hospital_id, Rating.rater_id == caller.user_id
-    )
+    query = select(Rating).where(await condition(unit_of(session), caller, RATING))
     return await _page(session, query, after, limit)
 
 

@@ -52,13 +52,7 @@ async def mine(ctx: Context, cursor: str | None = None, limit: int = 20) -> Page
 @routes.get("/ratings/received", roles=[Role.DOCTOR], summary="What patients said of the doctor")
 async def received(ctx: Context, cursor: str | None = None, limit: int = 20) -> Page[RatingShown]:
     size = max(1, min(limit, LIMIT))
-    rows = await access.of_doctor(
-        ctx.uow.session,
-        ctx.caller.hospital_id,
-        ctx.caller.user_id,
-        read_moment(cursor),
-        size + 1,
-    )
+    rows = await access.received_by(ctx.uow.session, ctx.caller, read_moment(cursor), size + 1)
     return await _page(ctx, rows, size)
 
 

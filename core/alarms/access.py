@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, tuple_
+from sqlalchemy import func, select, tuple_
 
+from core.access import READ, Action, Scope, allow, condition, declare
 from core.alarms.models import Alarm
 from core.errors import NotFound
 from core.identity.models import Hospital, RoleAssignment, User
@@ -19,16 +20,26 @@ if TYPE_CHECKING:
 #: Who hears of alarms.
 OFFICERS: tuple[Role, ...] = (Role.ADMINISTRATOR, Role.SUPERVISOR)
 
-
-def _visible_to(caller: "Caller") -> ColumnElement[bool]:
-    return Alarm.hospital_id == caller.hospital_id
+ALARM = declare(
+    "alarm",
+    "安全告警",
+    area="监管",
+    here=Alarm.hospital_id,
+    actions={
+        READ: Action("查看", OFFICERS, delegable=True),
+        "settle": Action("处理", OFFICERS, delegable=True),
+    },
+    scopes={Scope.HOSPITAL: None},
+    defaults=[allow(role, Scope.HOSPITAL, READ, "settle") for role in OFFICERS],
+)
 
 
 async def alarm_for(
     uow: "UnitOfWork", caller: "Caller", alarm_id: UUID, *, lock: bool = False
 ) -> Alarm:
-    """An alarm of the caller's hospital. Raises NotFound."""
-    query = select(Alarm).where(Alarm.id == alarm_id, _visible_to(caller))
+    """An alarm that the caller may see; with `lock`, settle. Raises NotFound, NotPermitted."""
+    allowed = await condition(uow, caller, ALARM, "settle" if lock else READ)
+    query = select(Alarm).where(Alarm.id == alarm_id, allowed)
     if lock:
         query = query.with_for_update().execution_options(populate_existing=True)
     row = await uow.session.scalar(query)
@@ -47,7 +58,7 @@ async def alarms_for(
     limit: int,
 ) -> list[Alarm]:
     """Alarms of the caller's hospital, newest first; `resolved` None: all."""
-    query = select(Alarm).where(_visible_to(caller))
+    query = select(Alarm).where(await condition(uow, caller, ALARM))
     if kind is not None:
         query = query.where(Alarm.kind == kind)
     if resolved is not None:
@@ -61,7 +72,8 @@ async def alarms_for(
 
 async def open_count(uow: "UnitOfWork", caller: "Caller") -> int:
     """How many alarms nobody has resolved."""
-    query = select(func.count()).where(_visible_to(caller), Alarm.resolved_at.is_(None))
+    allowed = await condition(uow, caller, ALARM)
+    query = select(func.count()).where(allowed, Alarm.resolved_at.is_(None))
     return await uow.session.scalar(query) or 0
 
 

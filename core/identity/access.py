@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Select, func, select
 
+from core.access import READ, Action, Field, Grant, Scope, allow, declare, grant
 from core.crypto.blind_index import blind_index
 from core.crypto.keyring import Keyring
 from core.errors import NotFound
@@ -131,12 +132,45 @@ async def departments(uow: "UnitOfWork", hospital_id: UUID) -> list[tuple[Depart
     return [(department, count) for department, count in rows]
 
 
+#: Who may look up the staff of a hospital at most, and who may change them.
+STAFF_READERS = (Role.ADMINISTRATOR, Role.OPERATOR)
+
+STAFF = declare(
+    "staff",
+    "人员",
+    area="管理",
+    actions={
+        READ: Action("查看", STAFF_READERS, delegable=True),
+        "manage": Action("停用与启用", (Role.ADMINISTRATOR,)),
+    },
+    scopes={
+        Scope.DEPARTMENT: lambda caller: User.id.in_(
+            select(RoleAssignment.user_id).where(
+                RoleAssignment.hospital_id == caller.hospital_id,
+                RoleAssignment.department_id.in_(caller.department_ids),
+            )
+        ),
+        Scope.HOSPITAL: None,
+    },
+    fields=[Field("phone_masked", "手机号")],
+    defaults=[
+        *(allow(role, Scope.HOSPITAL, READ) for role in STAFF_READERS),
+        allow(Role.ADMINISTRATOR, Scope.HOSPITAL, "manage"),
+    ],
+)
+
+
 @dataclass(frozen=True, slots=True)
 class StaffMember:
     """One person who works at the caller's hospital."""
 
     user: User
     assignments: list[tuple[RoleAssignment, Department | None]]
+
+
+async def staff_grant(uow: "UnitOfWork", caller: "Caller") -> Grant:
+    """What the caller may see of the staff. Raises NotPermitted."""
+    return await grant(uow, caller, STAFF)
 
 
 async def staff(
@@ -151,9 +185,12 @@ async def staff(
 ) -> list[StaffMember]:
     """People who work at the caller's hospital, by name; patients are not among them.
 
+    Raises NotPermitted.
+
     `text` is looked for in name and login, or is a whole phone number.
     """
-    query = _staff_users(caller.hospital_id, role, department_id)
+    allowed = await grant(uow, caller, STAFF)
+    query = _staff_users(caller.hospital_id, role, department_id).where(allowed.condition)
     if text:
         index = phone_key(uow.runtime.keyring, text)
         query = query.where(
@@ -179,6 +216,19 @@ async def staff(
     for assignment, department in rows:
         by_user.setdefault(assignment.user_id, []).append((assignment, department))
     return [StaffMember(user, by_user.get(user.id, [])) for user in users]
+
+
+async def require_manageable(uow: "UnitOfWork", caller: "Caller", user_id: UUID) -> None:
+    """Somebody who works at the caller's hospital and whom he may manage.
+
+    Raises NotFound, NotPermitted.
+    """
+    allowed = await grant(uow, caller, STAFF, "manage")
+    query = _staff_users(caller.hospital_id, None, None).where(
+        User.id == user_id, allowed.condition
+    )
+    if await uow.session.scalar(query.with_only_columns(User.id)) is None:
+        raise NotFound()
 
 
 def _staff_users(hospital_id: UUID, role: Role | None, department_id: UUID | None) -> Select[User]:

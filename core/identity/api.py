@@ -191,6 +191,7 @@ async def list_staff(
 ) -> Page[StaffView]:
     """The people who work at this hospital; an operator may name another one."""
     here = await access.hospital_for(ctx.uow, ctx.caller, hospital_id)
+    allowed = await access.staff_grant(ctx.uow, ctx.caller)
     found = await access.staff(
         ctx.uow,
         replace(ctx.caller, hospital_id=here),
@@ -203,7 +204,7 @@ async def list_staff(
     shown = found[:limit]
     more = len(found) > limit
     return Page[StaffView](
-        items=[views.staff_view(member) for member in shown],
+        items=[allowed.shown(views.staff_view(member)) for member in shown],
         next=encode_cursor(shown[-1].user.name, shown[-1].user.id) if more else None,
     )
 

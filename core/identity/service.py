@@ -17,7 +17,7 @@ from core.identity.errors import (
 )
 from core.identity.events import UserRegistered
 from core.identity.models import Department, Hospital, RoleAssignment, User
-from core.identity.roles import STAFF_ROLES, Role
+from core.identity.roles import Role
 from core.ids import new_id
 
 if TYPE_CHECKING:
@@ -232,13 +232,7 @@ async def set_enabled(uow: "UnitOfWork", caller: "Caller", user_id: UUID, enable
 
     Locking ends every session of the account. Raises `NotFound` for people of other hospitals.
     """
-    works_here = select(RoleAssignment.id).where(
-        RoleAssignment.user_id == user_id,
-        RoleAssignment.hospital_id == caller.hospital_id,
-        RoleAssignment.role.in_(STAFF_ROLES),
-    )
-    if await uow.session.scalar(works_here.limit(1)) is None:
-        raise NotFound()
+    await access.require_manageable(uow, caller, user_id)
     user = await uow.session.get(User, user_id, with_for_update=True)
     if user is None:
         raise NotFound()

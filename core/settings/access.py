@@ -5,12 +5,26 @@ from uuid import UUID
 
 from sqlalchemy import func, or_, select
 
+from core.access import READ, Action, allow, declare, require
+from core.access import Scope as AccessScope
 from core.errors import FieldProblem, NotFound
 from core.identity.models import Department, Hospital, RoleAssignment, User
 from core.identity.roles import Role
 from core.settings.errors import GroupSettingForbidden, SettingInvalid
 from core.settings.models import EVERYWHERE, SettingChange
 from core.settings.registry import Scope
+
+#: Who may look after settings at most.
+EDITORS = (Role.ADMINISTRATOR, Role.OPERATOR)
+
+SETTING = declare(
+    "setting",
+    "业务设置",
+    area="管理",
+    actions={READ: Action("查看", EDITORS), "change": Action("修改", EDITORS)},
+    scopes={AccessScope.HOSPITAL: None},
+    defaults=[allow(role, AccessScope.HOSPITAL, READ, "change") for role in EDITORS],
+)
 
 if TYPE_CHECKING:
     from core.identity.caller import Caller
@@ -23,8 +37,10 @@ async def scope_for_change(
     """The hospital and the id under which a value is stored.
 
     The hospital always is the caller's; a department or person of another hospital is `NotFound`.
-    The group's values belong to the operator, or to the administrator of a single hospital.
+    The group's values belong to the operator, or to the administrator of a single hospital. Raises
+    NotPermitted.
     """
+    await require(uow, caller, SETTING, "change")
     match scope:
         case Scope.GROUP:
             await _require_group(uow, caller)
@@ -61,10 +77,16 @@ async def _require_group(uow: "UnitOfWork", caller: "Caller") -> None:
         raise GroupSettingForbidden()
 
 
+async def require_sight(uow: "UnitOfWork", caller: "Caller") -> None:
+    """Raises NotPermitted for somebody who may not see the settings."""
+    await require(uow, caller, SETTING)
+
+
 async def history(
     uow: "UnitOfWork", caller: "Caller", key: str, limit: int = 200
 ) -> list[tuple[SettingChange, str | None]]:
     """Changes of one key that concern the caller's hospital, newest first, with who made them."""
+    await require_sight(uow, caller)
     rows = await uow.session.execute(
         select(SettingChange, User.name)
         .outerjoin(User, User.id == SettingChange.changed_by)

@@ -8,13 +8,12 @@ from pydantic import BaseModel, Field
 
 from core.errors import NotFound
 from core.http import Context, Routes
-from core.identity.roles import Role
 from core.settings import access, service
 from core.settings.cache import SettingsCache, Values
 from core.settings.registry import Kind, Scope, Setting, declared, find
 
 routes = Routes(tag="settings", title="业务设置")
-_EDITORS = [Role.ADMINISTRATOR, Role.OPERATOR]
+_EDITORS = access.EDITORS
 
 
 class ChoiceView(BaseModel):
@@ -65,6 +64,7 @@ class ChangeView(BaseModel):
 
 @routes.get("/settings", roles=_EDITORS, summary="List the settings with their values")
 async def list_settings(ctx: Context) -> list[SettingView]:
+    await access.require_sight(ctx.uow, ctx.caller)
     values = await SettingsCache.of(ctx.runtime).load(ctx.uow.session)
     return [_view(values, setting, ctx.caller.hospital_id) for setting in declared()]
 
