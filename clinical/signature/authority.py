@@ -13,6 +13,8 @@ from sqlalchemy import or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from clinical.signature import access, enrolment, rules
+from clinical.signature.certificates import store
+from clinical.signature.certificates.states import Origin
 from clinical.signature.formats.errors import FormatError
 from clinical.signature.formats.x509 import read_certificate
 from clinical.signature.gateway import (
@@ -229,6 +231,12 @@ async def _issued(
         await uow.session.flush()
     key.state, key.certificate, key.chain = KeyState.ACTIVE, certificate, list(answer.chain)
     key.serial, key.not_before, key.not_after = read.serial_hex, read.not_before, read.not_after
+    await store.keep(
+        uow,
+        signer.hospital_id,
+        [read, *(read_certificate(each) for each in answer.chain)],
+        origin=Origin.ISSUED,
+    )
     await audit.record(
         uow,
         None,

@@ -7,8 +7,6 @@ Each question has an answer of its own (`yes`, `no`, `unknown`), and the verdict
 import base64
 import binascii
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,15 +14,16 @@ import orjson
 from sqlalchemy import select
 from starlette.responses import Response
 
-from clinical.signature import access, documents, rules, trusting
+from clinical.signature import access, documents, rules
+from clinical.signature.certificates import validation
 from clinical.signature.errors import SignatureFileUnreadable
 from clinical.signature.formats import cms
-from clinical.signature.formats.checking import Check, check_signature
-from clinical.signature.formats.cms_reading import SignedMessage, SignerInfo, read_message
+from clinical.signature.formats import verification as messages
+from clinical.signature.formats.cms_reading import read_message
 from clinical.signature.formats.errors import FormatError
-from clinical.signature.formats.timestamps import Timestamp, read_token
-from clinical.signature.formats.x509 import Certificate
-from clinical.signature.models import DocumentSignature
+from clinical.signature.formats.verdicts import TEXTS, ChainResult, RevocationState
+from clinical.signature.formats.verification import SignerResult
+from clinical.signature.models import DocumentSignature, SigningKey
 from clinical.signature.schemas import (
     ChangeView,
     CheckedFile,
@@ -34,7 +33,7 @@ from clinical.signature.schemas import (
     SignatureMark,
     VerificationView,
 )
-from clinical.signature.trusting import Path
+from clinical.signature.states import KeyState
 from core import audit
 from core.crypto.keyring import installed_keyring
 from core.crypto.sm import sm3
@@ -46,6 +45,8 @@ from core.uow import UnitOfWork
 
 VERIFY_PATH = "/m/#/pages/signature/index?id="
 YES, NO, UNKNOWN = "yes", "no", "unknown"
+#: Problems that say that something could not be established, not that it is false.
+_UNSETTLED = frozenset({"chain_untrusted", "revocation_unknown", "time_unknown"})
 
 VERDICTS = {
     "valid": "签名有效，文书内容未改动",
@@ -55,58 +56,51 @@ VERDICTS = {
 }
 
 
-@dataclass(frozen=True)
-class _Read:
-    """A message taken apart, with the one signer that is looked at."""
-
-    message: SignedMessage
-    signer: SignerInfo
-    certificate: Certificate | None
-    check: Check
-
-
-def _take_apart(cms_bytes: bytes, data: bytes) -> _Read:
-    message = read_message(cms_bytes)
-    signer = message.signers[0]
-    certificate = signer.certificate_in(list(message.certificates))
-    check = (
-        check_signature(signer, certificate, data) if certificate else Check(False, False, False)
-    )
-    return _Read(message, signer, certificate, check)
-
-
 async def verify(runtime: Runtime, caller: Caller, signature_id: UUID) -> VerificationView:
-    """Everything that can be said of a signature now. Raises NotFound."""
+    """Everything that can be said of a signature now. Raises NotFound.
+
+    CAs are asked between two transactions about what is not known or not fresh.
+    """
     async with runtime.unit_of_work() as uow:
         row = await access.visible_signature(uow, caller, signature_id)
-        draft = await documents.read(uow, row.document_type, row.document_id)
-        present = draft.taken["fields"] if draft else []
-        await audit.look(
-            uow,
-            caller,
-            "signature",
-            row.id,
-            draft.content.patient_id if draft else None,
-            detail={"document": row.document_id, "type": row.document_type},
-        )
-        marks = await versions(uow, caller, row.document_type, row.document_id)
-        intact = _intact(row)
-        image_url = access.image_url(uow, caller, row)
-        read, stamp = _take_apart(row.cms, canonical(row.content)), _stamp_of(row.timestamp_token)
-        then = stamp.at if stamp is not None else row.signed_at
-        path = await trusting.path_of(uow, read.certificate, read.message.certificates, then)
-        stamp_path = await trusting.stamp_path(uow, stamp) if stamp else None
-    changed = rules.changes(row.content["fields"], present)
+    bundle = validation.certificates_in(row.cms, row.timestamp_token)
+    trust = await validation.ready(runtime, row.hospital_id, bundle)
+    result = messages.verify(row.cms, canonical(row.content), trust, row.timestamp_token)
+    async with runtime.unit_of_work() as uow:
+        return await _view(uow, caller, row, result.signers[0])
+
+
+async def _view(
+    uow: UnitOfWork, caller: Caller, row: DocumentSignature, signer: SignerResult
+) -> VerificationView:
+    draft = await documents.read(uow, row.document_type, row.document_id)
+    await audit.look(
+        uow,
+        caller,
+        "signature",
+        row.id,
+        draft.content.patient_id if draft else None,
+        detail={"document": row.document_id, "type": row.document_type},
+    )
+    key = await uow.session.get_one(SigningKey, row.key_id)
+    marks = await versions(uow, caller, row.document_type, row.document_id)
+    current = next((mark.current for mark in marks if mark.signature_id == row.id), False)
+    # An older version differs from what stands there now by nature; its own text is what counts.
+    compared = draft is not None and current
+    changed = (
+        rules.changes(row.content["fields"], draft.taken["fields"]) if draft is not None else []
+    )
     findings = [
-        _content_finding(read, row),
-        _signature_finding(read),
-        _then_finding(path, then),
-        _now_finding(path),
-        _stamp_finding(stamp, read.signer, stamp_path),
-        _finding("record", "签名记录完整性", intact, "与入库时一致", "签名记录被改动过"),
-        _document_finding(draft is not None, len(changed)),
+        _content_finding(signer, digest(row.content) == row.digest),
+        _signature_finding(signer),
+        _then_finding(signer),
+        _now_finding(signer, key),
+        _stamp_finding(signer),
+        _finding("record", "签名记录", _intact(row), "与入库时一致", "签名记录被改动过"),
+        _document_finding(draft is not None, current, len(changed)),
     ]
-    verdict = _verdict(findings, bool(changed))
+    verdict = _verdict(findings, changed=compared and bool(changed))
+    stamp = signer.timestamp
     return VerificationView(
         signature_id=row.id,
         verdict=verdict,
@@ -115,22 +109,22 @@ async def verify(runtime: Runtime, caller: Caller, signature_id: UUID) -> Verifi
         document_id=row.document_id,
         title=str(row.content["title"]),
         version=row.version,
-        current=next((mark.current for mark in marks if mark.signature_id == row.id), False),
+        current=current,
         kind="person" if row.user_id else "seal",
         signer_name=row.signer_name,
         signed_at=row.signed_at,
         digest=row.digest,
-        algorithm=_algorithm(read),
-        image_url=image_url,
+        algorithm=signer.algorithm.value if signer.algorithm else "",
+        image_url=access.image_url(uow, caller, row),
         timestamp_at=stamp.at if stamp else None,
-        timestamp_authority=stamp.certificate.common_name if stamp and stamp.certificate else None,
-        chain=_links(path),
+        timestamp_authority=stamp.authority if stamp else None,
+        chain=_links(signer),
         findings=findings,
         fields=_lines(row.content["fields"]),
         changes=[ChangeView.model_validate(each, from_attributes=True) for each in changed],
         versions=marks,
-        verify_url=f"{runtime.config.base_url}{VERIFY_PATH}{row.id}",
-        checked_at=runtime.clock.now(),
+        verify_url=f"{uow.runtime.config.base_url}{VERIFY_PATH}{row.id.hex}",
+        checked_at=uow.now,
     )
 
 
@@ -170,74 +164,80 @@ def _finding(name: str, label: str, good: bool | None, yes: str, no: str) -> Fin
     return Finding(name=name, label=label, answer=answer, text=yes if good else no)
 
 
-def _content_finding(read: _Read, row: DocumentSignature) -> Finding:
-    good = read.check.digest_ok and digest(row.content) == row.digest
-    return _finding(
-        "content", "签名原文", good, "保存的原文就是签名时的原文", "保存的原文与签名不符"
-    )
+def _content_finding(signer: SignerResult, same: bool) -> Finding:
+    good = signer.digest_ok and same
+    return _finding("content", "签名原文", good, "就是签名时的原文", "原文与签名不符")
 
 
-def _signature_finding(read: _Read) -> Finding:
-    good = read.check.signature_ok and read.check.reference_ok
+def _signature_finding(signer: SignerResult) -> Finding:
+    wrong = {"signature_wrong", "certificate_mismatch", "certificate_missing"}
+    good = signer.signature_ok and not wrong & {each.code for each in signer.problems}
     return _finding("signature", "数字签名", good, "由证书对应的私钥签署", "签名与证书不符")
 
 
-def _then_finding(path: Path, then: datetime) -> Finding:
-    label = "签名时证书"
-    if path.trusted is None:
-        return Finding(name="then", label=label, answer=UNKNOWN, text=path.problem)
-    good = path.trusted and path.valid_at(then)
-    return _finding("then", label, good, "签名时在有效期内且未吊销", path.problem_at(then))
+def _then_finding(signer: SignerResult) -> Finding:
+    return _chain_finding("then", "签名时证书", signer.then, "在有效期内，未被吊销")
 
 
-def _now_finding(path: Path) -> Finding:
-    text = path.now_text
-    good = path.good_now
+def _now_finding(signer: SignerResult, key: SigningKey | None = None) -> Finding:
+    """A certificate that ended since then does not make an earlier signature worse."""
+    found = _chain_finding("now", "目前证书", signer.now, "在有效期内，未被吊销")
+    taken_back = key is not None and key.state is KeyState.REVOKED
+    if found.answer == YES and taken_back:
+        # Our own revocation counts before the CA's list says so.
+        found = Finding(name="now", label=found.label, answer=NO, text=TEXTS["certificate_revoked"])
+    if found.answer == NO and signer.then is not None and signer.then.ok:
+        found.text += "（不影响此前的签名）"
+    return found
+
+
+def _chain_finding(name: str, label: str, chain: ChainResult | None, yes: str) -> Finding:
+    if chain is None:
+        return Finding(name=name, label=label, answer=NO, text=TEXTS["certificate_missing"])
+    if chain.ok:
+        unknown = chain.revocation.state is RevocationState.UNKNOWN
+        text = "在有效期内，暂未能确认是否被吊销" if unknown else yes
+        return Finding(name=name, label=label, answer=YES, text=text)
+    hard = [each for each in chain.problems if each.code not in _UNSETTLED]
+    first = (hard or list(chain.problems))[0]
+    return Finding(name=name, label=label, answer=NO if hard else UNKNOWN, text=first.text)
+
+
+def _stamp_finding(signer: SignerResult) -> Finding:
+    stamp, label = signer.timestamp, "可信时间戳"
+    if stamp is None:
+        return Finding(name="timestamp", label=label, answer=UNKNOWN, text="时间戳尚未取得")
+    if stamp.ok:
+        return Finding(name="timestamp", label=label, answer=YES, text=f"由{stamp.authority}签发")
+    untrusted = stamp.problems[0].code == "timestamp_untrusted"
     return Finding(
-        name="now",
-        label="目前证书",
-        answer=UNKNOWN if good is None else YES if good else NO,
-        text=text,
+        name="timestamp",
+        label=label,
+        answer=UNKNOWN if untrusted else NO,
+        text=stamp.problems[0].text,
     )
 
 
-def _stamp_finding(stamp: Timestamp | None, signer: SignerInfo, path: Path | None) -> Finding:
-    label = "可信时间戳"
-    if stamp is None or path is None:
-        return Finding(name="timestamp", label=label, answer=UNKNOWN, text="时间戳尚未取得")
-    if stamp.digest != sm3(signer.signature) or not stamp.signature_ok:
-        return Finding(name="timestamp", label=label, answer=NO, text="时间戳与签名不符")
-    if not path.trusted:
-        return Finding(name="timestamp", label=label, answer=UNKNOWN, text=path.problem)
-    return Finding(name="timestamp", label=label, answer=YES, text="由受信任的时间戳机构签发")
-
-
-def _document_finding(present: bool, count: int) -> Finding:
+def _document_finding(present: bool, current: bool, count: int) -> Finding:
     label = "文书现状"
     if not present:
         return Finding(name="document", label=label, answer=UNKNOWN, text="文书已不在系统中")
-    return _finding(
-        "document", label, count == 0, "现在的内容与签名时一致", f"有 {count} 处与签名时不同"
-    )
+    if not current:
+        return Finding(name="document", label=label, answer=UNKNOWN, text="之后有新的版本")
+    return _finding("document", label, count == 0, "与签名时一致", f"有 {count} 处与签名时不同")
 
 
-def _verdict(findings: Sequence[Finding], changed: bool) -> str:
+def _verdict(findings: Sequence[Finding], *, changed: bool) -> str:
     answers = {each.name: each.answer for each in findings}
-    if NO in (answers["content"], answers["signature"], answers["then"], answers["record"]):
+    weighs = ("content", "signature", "then", "record", "timestamp")
+    if NO in (answers.get(name) for name in weighs):
         return "invalid"
-    if answers["timestamp"] == NO:
-        return "invalid"
-    if UNKNOWN in (answers["then"],):
+    if answers["then"] == UNKNOWN:
         return "doubtful"
     return "changed" if changed else "valid"
 
 
-def _algorithm(read: _Read) -> str:
-    algorithm = read.certificate.algorithm if read.certificate else None
-    return algorithm.value if algorithm else ""
-
-
-def _links(path: Path) -> list[LinkView]:
+def _links(signer: SignerResult) -> list[LinkView]:
     return [
         LinkView(
             subject=each.subject_text,
@@ -246,16 +246,12 @@ def _links(path: Path) -> list[LinkView]:
             not_before=each.not_before,
             not_after=each.not_after,
         )
-        for each in path.certificates
+        for each in (signer.then.path if signer.then else ())
     ]
 
 
 def _lines(fields: Sequence[Sequence[str]]) -> list[LineView]:
     return [LineView(name=name, label=label, value=value) for name, label, value in fields]
-
-
-def _stamp_of(token: bytes | None) -> Timestamp | None:
-    return read_token(token) if token is not None else None
 
 
 # --- files ---------------------------------------------------------------------------------------
@@ -286,38 +282,34 @@ async def check_file(
     try:
         message = base64.b64decode(text, validate=True)
         data = base64.b64decode(content_text, validate=True) if content_text else None
-        found = read_message(message)
-        data = data if data is not None else found.data
-        if data is None:
+        attached = read_message(message).data
+        if data is None and attached is None:
             raise SignatureFileUnreadable("签名不含原文，请同时提供原文件")
-        read = _take_apart(message, data)
-        stamp = _stamp_of(read.signer.timestamp)
+        bundle = validation.certificates_in(message)
+        trust = await validation.ready(runtime, caller.hospital_id, bundle)
+        signer = messages.verify(message, data, trust).signers[0]
     except (binascii.Error, FormatError) as error:
         raise SignatureFileUnreadable() from error
-    then = stamp.at if stamp else read.signer.signing_time or runtime.clock.now()
+    content = data if data is not None else attached or b""
     async with runtime.unit_of_work() as uow:
-        path = await trusting.path_of(uow, read.certificate, read.message.certificates, then)
-        stamp_path = await trusting.stamp_path(uow, stamp) if stamp else None
-        known = await _known(uow, caller, sm3(data).hex())
+        known = await _known(uow, caller, sm3(content).hex())
     findings = [
-        _finding("content", "签名原文", read.check.digest_ok, "原文与签名相符", "原文与签名不符"),
-        _signature_finding(read),
-        _then_finding(path, then),
-        _now_finding(path),
-        _stamp_finding(stamp, read.signer, stamp_path),
+        _content_finding(signer, same=True),
+        _signature_finding(signer),
+        _then_finding(signer),
+        _now_finding(signer),
+        _stamp_finding(signer),
     ]
-    answers = {each.name: each.answer for each in findings}
-    bad = NO in (answers["content"], answers["signature"], answers["then"], answers["timestamp"])
-    verdict = "invalid" if bad else "doubtful" if answers["then"] == UNKNOWN else "valid"
+    verdict = _verdict(findings, changed=False)
     return CheckedFile(
         verdict=verdict,
         verdict_text="签名有效" if verdict == "valid" else VERDICTS[verdict],
-        signer=read.certificate.common_name if read.certificate else "",
-        signed_at=read.signer.signing_time,
-        digest=sm3(data).hex(),
-        chain=_links(path),
+        signer=signer.signer,
+        signed_at=signer.signed_at,
+        digest=sm3(content).hex(),
+        chain=_links(signer),
         findings=findings,
-        content=_readable(data),
+        content=_readable(content),
         signature_id=known,
     )
 

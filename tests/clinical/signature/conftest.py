@@ -9,6 +9,9 @@ import pytest
 
 from clinical.sandbox import keys
 from clinical.sandbox.server import SandboxServer
+from clinical.signature.certificates import store
+from clinical.signature.certificates.evidence import Publishers
+from clinical.signature.certificates.states import Origin
 from clinical.signature.gateway import (
     CertificateAuthority,
     HttpCertificateAuthority,
@@ -27,7 +30,7 @@ __all__ = ["made_keys", "payer", "sandbox"]
 
 @pytest.fixture
 async def authorities(
-    runtime: Runtime, sandbox: SandboxServer, clock: FakeClock
+    runtime: Runtime, sandbox: SandboxServer, clock: FakeClock, cast: Cast
 ) -> AsyncIterator[None]:
     """The CA and the time authority of the simulated world, behind their real clients."""
     secret = keys.load(sandbox.config.folder).secrets.ca_secret
@@ -35,7 +38,21 @@ async def authorities(
     tsa = HttpTimestampAuthority(f"{sandbox.url}/ca/tsa", clock.now, timeout=5)
     runtime.provide(CertificateAuthority, ca)
     runtime.provide(TimestampAuthority, tsa)
+    place = sandbox.url.removeprefix("http://")
+    publishers = Publishers([place], place)
+    runtime.provide(Publishers, publishers)
+    async with runtime.unit_of_work() as uow:
+        for chain in ("sm2", "rsa"):
+            root = await publishers.fetch(f"{sandbox.url}/ca/certificates/{chain}-root.cer")
+            await store.keep(
+                uow,
+                cast.hospital_id,
+                store.read_file(root),
+                origin=Origin.IMPORTED,
+                trusted=True,
+            )
     yield
+    await publishers.aclose()
     await ca.aclose()
     await tsa.aclose()
 
