@@ -27,7 +27,8 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from core import logs, migrate, outbox
+from core import data_report, logs, masking, migrate, outbox
+from core.audit import command as integrity_command
 from core.bus import Bus, LocalBus, PostgresBus
 from core.channels import open_channels
 from core.clock import Clock, SystemClock
@@ -38,7 +39,8 @@ from core.crypto.keyring import Keyring, KeyringError, install_keyring
 from core.crypto.opening import check_kek, open_vault
 from core.crypto.opening import ready as keys_ready
 from core.crypto.vault import Vault
-from core.db import create_engine
+from core.data_classes import unclassified
+from core.db import Base, create_engine
 from core.defence import checks
 from core.defence.headers import Policies
 from core.http import dispatch, site
@@ -85,7 +87,9 @@ def all_modules(config: Config) -> Modules:
     from media.modules import MODULES as MEDIA
 
     names = [*CORE_MODULES, "realtime", *MEDIA, *CLINICAL, *ADMIN]
-    return load_modules(names, config.served_modules)
+    modules = load_modules(names, config.served_modules)
+    masking.learn(*data_report.log_fields(Base.metadata))
+    return modules
 
 
 def build_runtime(
@@ -454,7 +458,7 @@ async def make_keys(config: Config) -> None:
 
 
 async def check(config: Config) -> None:
-    """Say what is wrong with the configuration, a line each."""
+    """Say what is wrong with the configuration, the data classes or the integrity of the data."""
     problems = [f"Not configured: {item}" for item in missing_adapters(config)]
     problems += [f"Channel: {item}" for item in open_channels(config)]
     problems += await _foundation_problems(config)
@@ -490,6 +494,27 @@ async def _foundation_problems(config: Config) -> list[str]:
     return problems
 
 
+async def check_data(config: Config, *, everything: bool) -> None:
+    """Say which columns have no data class, a line each; with `everything` the counts too."""
+    all_modules(config)
+    found = list(data_report.lines(Base.metadata, everything=everything))
+    print("\n".join(found) or "Every column has a data class.")
+    if any(unclassified(Base.metadata)):
+        raise SystemExit(1)
+
+
+async def check_integrity(config: Config, *, restart: str | None) -> None:
+    """Check every protected row, the chain and its anchors, with progress; 1 for findings."""
+    runtime = await open_runtime(config, all_modules(config))
+    try:
+        if restart is not None:
+            await integrity_command.restart_anchors(runtime, restart, print)
+        elif await integrity_command.check(runtime, print):
+            raise SystemExit(1)
+    finally:
+        await runtime.engine.dispose()
+
+
 # --- Command line ---------------------------------------------------------------------------------
 
 COMMANDS: dict[str, Callable[[Config], Coroutine[Any, Any, None]]] = {
@@ -512,6 +537,21 @@ def main(arguments: list[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, function in COMMANDS.items():
         command_parser = commands.add_parser(name, help=(function.__doc__ or "").splitlines()[0])
+        if name == "check":
+            command_parser.add_argument(
+                "what",
+                nargs="?",
+                choices=("configuration", "data", "integrity"),
+                default="configuration",
+            )
+            command_parser.add_argument(
+                "--all", action="store_true", help="data: a table of all classes"
+            )
+            command_parser.add_argument(
+                "--restart-anchors",
+                metavar="REASON",
+                help="integrity: after a backup was restored, begin the anchors anew",
+            )
         if name in ("serve", "demo"):
             command_parser.add_argument(
                 "--lan", action="store_true", help="HTTPS for phones on the local network"
@@ -524,12 +564,21 @@ def main(arguments: list[str] | None = None) -> None:
             config = serve_lan(config)
         logs.configure(config.log_level, config.log_format, command)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(COMMANDS[command](config))
+            runner.run(work_of(given, config))
     except one_line_problems() as error:
         print(f"zhenjian {command}: {error}", file=sys.stderr)
         raise SystemExit(2) from error
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+
+
+def work_of(given: argparse.Namespace, config: Config) -> Coroutine[Any, Any, None]:
+    """What the command line asks for."""
+    if given.command == "check" and given.what == "data":
+        return check_data(config, everything=given.all)
+    if given.command == "check" and given.what == "integrity":
+        return check_integrity(config, restart=given.restart_anchors)
+    return COMMANDS[given.command](config)
 
 
 def load_config(*, demo_mode: bool = False) -> Config:
