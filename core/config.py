@@ -63,7 +63,9 @@ class Config(BaseSettings):
     )
     modules: str = Field("", description="Modules served here, comma separated; empty: all.")
     log_format: Literal["json", "console"] = Field("json", description="Form of the log lines.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least weight of a log line."
+    )
     relay: bool = Field(True, description="Run the outbox relay and jobs inside the web process.")
     tls_certificate: Path | None = Field(
         None, description="Certificate chain of the web process, PEM; else a proxy speaks TLS."
@@ -145,6 +147,19 @@ class Config(BaseSettings):
     wechat_serial: str | None = Field(None, description="Serial of the merchant certificate.")
     wechat_private_key: Path | None = Field(None, description="Merchant's private key, PEM file.")
     wechat_api_v3_key: SecretStr | None = Field(None, description="APIv3 key, 32 characters.")
+    wechat_login_url: str = Field(
+        "https://api.weixin.qq.com", description="Interface of WeChat's accounts."
+    )
+    wechat_authorize_url: str = Field(
+        "https://open.weixin.qq.com", description="Where WeChat asks a browser for consent."
+    )
+    wechat_mini_appid: str | None = Field(None, description="Mini-program at WeChat.")
+    wechat_mini_secret: SecretStr | None = Field(None, description="Its secret.")
+    wechat_web_appid: str | None = Field(None, description="Official account at WeChat.")
+    wechat_web_secret: SecretStr | None = Field(None, description="Its secret.")
+    oidc_client_secrets: dict[str, SecretStr] = Field(
+        default_factory=dict, description="Secrets at the hospitals' single sign-on, by code."
+    )
     wechat_platform_key: Path | None = Field(
         None, description="Platform certificate or public key, PEM."
     )
