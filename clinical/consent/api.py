@@ -39,6 +39,7 @@ from core.http import ANY_ROLE, PUBLIC, Context, Routes
 from core.identity import access as identity
 from core.identity import real_name
 from core.identity.roles import Role
+from realtime import access as rooms
 
 routes = Routes(tag="consent", title="同意与授权")
 PATIENT = [Role.PATIENT]
@@ -151,6 +152,19 @@ async def withdraw(ctx: Context, body: WithdrawInput) -> ConsentView:
         # Without the agreement there is no account: its closing begins, with the cooling-off time.
         await rights.ask(ctx.uow, ctx.caller, Wish(right=Right.CLOSING))
     return await _shown(ctx, row)
+
+
+@routes.post("/rooms/{room_id}/recording-refusal", roles=PATIENT, status=201, idempotent=True)
+async def refuse_recording(ctx: Context, room_id: UUID) -> ConsentView:
+    """Take the recording consent of a room's consultation back, in the middle of a call too."""
+    found = await rooms.member_of(ctx.uow, ctx.caller, room_id)
+    matter = Matter(
+        user_id=ctx.caller.user_id,
+        kind=Kind.RECORDING,
+        ref_type=found.row.ref_type,
+        ref_id=found.row.ref_id,
+    )
+    return await _shown(ctx, await service.withdraw(ctx.uow, ctx.caller, matter))
 
 
 async def _shown(ctx: Context, row: ConsentRecord) -> ConsentView:

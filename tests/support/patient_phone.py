@@ -43,8 +43,18 @@ class PatientPhone:
         await self.open("/pages/me/real-name")
         await self.screen.fill("real-name", name)
         await self.screen.fill("id-number", number)
+        await self.tick_consents()
         await self.screen.tap("verify")
         await self.screen.item("real-name-done").wait_for()
+
+    async def tick_consents(self) -> None:
+        """Every box of every consent on the page; none of them is ticked beforehand."""
+        boxes = self.screen.page.locator('[data-testid^="consent-tick-"]:visible')
+        await boxes.first.wait_for()
+        for place in range(await boxes.count()):
+            await expect(boxes.nth(place)).to_have_attribute("aria-checked", "false")
+            await boxes.nth(place).click()
+            await expect(boxes.nth(place)).to_have_attribute("aria-checked", "true")
 
     async def add_myself(self, name: str, number: str, phone: str) -> None:
         await self.open("/pages/patients/index")
@@ -117,6 +127,7 @@ class PatientPhone:
             await expect(choices.nth(place)).to_have_attribute("aria-checked", "true")
 
     async def agree_to_notice(self, *, recording: str = "yes") -> None:
+        await self.tick_consents()
         await self.screen.tap(f"recording-{recording}")
         await self.screen.tap("agree-notice")
         await self.next_step()

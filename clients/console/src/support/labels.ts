@@ -85,6 +85,7 @@ export const CALL_ENDS: Record<string, string> = {
   cancelled: "已取消呼叫",
   taken_elsewhere: "已在其他设备接听",
   room_closed: "问诊已结束，通话随之结束",
+  recording_refused: "患者撤回了录制同意，通话已结束",
   connection_lost: "连接中断，通话已结束",
   busy: "已有通话正在进行",
 };

@@ -20,6 +20,9 @@ export const auth = {
     http.call<T.Tokens>('POST', '/auth/role', { body: { role, hospital_id } }),
   logout: () => http.call<void>('POST', '/auth/logout'),
   sessions: () => http.call<T.DeviceSession[]>('GET', '/auth/sessions'),
+  renameSession: (id: string, label: string) =>
+    http.call<T.DeviceSession>('PATCH', `/auth/sessions/${id}`, { body: { label } }),
+  revokeOthers: () => http.call<void>('POST', '/auth/sessions/revoke-others'),
   revokeSession: (id: string) => http.call<void>('DELETE', `/auth/sessions/${id}`),
 }
 
@@ -29,7 +32,7 @@ export const me = {
     http.call<T.Me>('PATCH', '/me', { body }),
   realName: (name: string, id_number: string) =>
     http.call<T.User>('POST', '/me/real-name', { body: { name, id_number } }),
-  password: (body: { old?: string; new: string }) =>
+  password: (body: { old?: string; new: string; end_others?: boolean }) =>
     http.call<void>('PUT', '/me/password', { body }),
   agreements: () => http.call<T.Agreement[]>('GET', '/me/agreements'),
   acceptAgreement: (code: string, version: string) =>
@@ -103,10 +106,15 @@ export const consultations = {
   proof: (id: string, attachment_ids: string[]) =>
     http.call<T.Consultation>('PUT', `/consultations/${id}/proof`, { body: { attachment_ids } }),
   notice: () => http.call<T.ConsultationNotice>('GET', '/consultations/notice'),
-  consent: (id: string, version: string, recording_agreed: boolean) =>
-    http.call<T.Consultation>('POST', `/consultations/${id}/consent`, {
-      body: { version, recording_agreed },
-    }),
+  consent: (
+    id: string,
+    body: {
+      version: string
+      recording_agreed: boolean
+      recording_version: string
+      signature: string | null
+    },
+  ) => http.call<void>('POST', `/consultations/${id}/consent`, { body }),
   submit: (id: string) => http.call<T.Consultation>('POST', `/consultations/${id}/submit`),
   cancel: (id: string) => http.call<T.Consultation>('POST', `/consultations/${id}/cancel`),
   end: (id: string) => http.call<T.Consultation>('POST', `/consultations/${id}/end`),

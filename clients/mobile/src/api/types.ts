@@ -32,7 +32,11 @@ export interface Tokens {
   user: User
   hospital: { id: string; name: string }
   roles: RoleGrant[]
+  /** What has to be settled before anything else. */
+  owes: Owed[]
 }
+
+export type Owed = 'second_factor' | 'password'
 
 export interface Me {
   user: User
@@ -44,7 +48,11 @@ export interface Me {
 export interface DeviceSession {
   id: string
   device_name: string
+  /** The owner's own name for the device. */
+  label: string
   platform: string
+  /** Coarse: 本机, 内网 or the beginning of the address. */
+  place: string
   created_at: string
   last_seen_at: string
   current: boolean
@@ -278,6 +286,9 @@ export interface ConsultationNotice {
   version: string
   title: string
   text: string
+  signature_required: boolean
+  recording_version: string
+  recording_title: string
   recording_text: string
 }
 

@@ -93,3 +93,11 @@ export const NativePlayer = defineComponent({
     return () => h('video', mergeProps({ playsinline: true, controls: true }, attrs))
   },
 })
+
+/** A drawing surface: uni-app's own canvas has another interface. */
+export const NativeCanvas = defineComponent({
+  name: 'NativeCanvas',
+  setup(_, { attrs }) {
+    return () => h('canvas', attrs)
+  },
+})

@@ -2,6 +2,7 @@ import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
 import { catalogue, consultations, newIntention } from '@/api'
 import { ApiError } from '@/api/problem'
+import { consents, type NeededConsent } from '@/api/rights'
 import type { Consultation, ConsultationNotice, DoctorProfile, IntakeQuestion } from '@/api/types'
 import { markSent, newDraft, resume, unsent, type IntakeDraft } from '@/logic/intake'
 import { storage } from '@/platform/storage'
@@ -16,6 +17,8 @@ export const useIntake = defineStore('intake', () => {
   const doctor = shallowRef<DoctorProfile | null>(null)
   const questions = shallowRef<IntakeQuestion[]>([])
   const notice = shallowRef<ConsultationNotice | null>(null)
+  /** Texts that must still be agreed to for this patient. */
+  const needed = shallowRef<NeededConsent[]>([])
   const saving = ref<'saved' | 'saving' | 'unsaved'>('saved')
   let timer: ReturnType<typeof setTimeout> | null = null
   let running: Promise<void> | null = null
@@ -47,6 +50,11 @@ export const useIntake = defineStore('intake', () => {
     doctor.value = found
     questions.value = asked
     notice.value = told
+  }
+
+  async function loadNeeded(): Promise<void> {
+    const all = await consents.needed(draft.value.patientId)
+    needed.value = all.filter((one) => !one.given)
   }
 
   /** Begins with a doctor, or goes on where the person stopped on this device. */
@@ -183,6 +191,8 @@ export const useIntake = defineStore('intake', () => {
     doctor,
     questions,
     notice,
+    needed,
+    loadNeeded,
     saving,
     service,
     redFlags,

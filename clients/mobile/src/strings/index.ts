@@ -4,6 +4,7 @@ import { common } from './common'
 import { consultation } from './consultation'
 import { patient } from './patient'
 import { practice } from './practice'
+import { rights } from './rights'
 import { room } from './room'
 import { security } from './security'
 
@@ -15,6 +16,7 @@ export const zh = {
   ...patient,
   ...practice,
   ...consultation,
+  ...rights,
   ...room,
   ...security,
 } as const
