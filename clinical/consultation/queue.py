@@ -117,7 +117,8 @@ async def finish(
     await uow.session.flush()
     _announce(uow, row, reason, served, had_paid, words)
     if change.refund:
-        request_refund(uow, row, reason.value, rules.reason_text(reason, words))
+        # Without somebody's own words: the channel is told the reason too.
+        request_refund(uow, row, reason.value, rules.reason_text(reason))
     await _tell_the_other(uow, row, reason, words)
     refresh_lists(uow, row)
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from clinical.columns import word
 from clinical.payments.rules import Arrival, OrderState, RefundState
-from core.data_classes import INTERNAL, SENSITIVE
+from core.data_classes import INTERNAL
 from core.db import Base, hospital_column, id_column
 from core.integrity import Protected
 
@@ -168,7 +168,7 @@ class Refund(Protected, Base):
     payment_id: Mapped[UUID] = mapped_column(ForeignKey("payments.id"), unique=True)
     amount_fen: Mapped[int] = mapped_column(info=INTERNAL)
     reason: Mapped[str] = mapped_column(Text, info=INTERNAL)
-    reason_text: Mapped[str] = mapped_column(Text, info=SENSITIVE)
+    reason_text: Mapped[str] = mapped_column(Text, info=INTERNAL)
     state: Mapped[RefundState] = mapped_column(word(RefundState), info=INTERNAL)
     channel_refund_id: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
     attempts: Mapped[int] = mapped_column(default=0, info=INTERNAL)

@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from core.crypto.columns import EncryptedBytes
 from core.data_classes import INTERNAL, SENSITIVE
 from core.db import Base
 from core.errors import (
@@ -42,7 +43,7 @@ class IdempotencyKey(Base):
     key: Mapped[str] = mapped_column(Text, primary_key=True)
     body_digest: Mapped[bytes] = mapped_column(LargeBinary, info=INTERNAL)
     status: Mapped[int | None] = mapped_column(info=INTERNAL)
-    answer: Mapped[bytes | None] = mapped_column(LargeBinary, info=SENSITIVE)
+    answer: Mapped[bytes | None] = mapped_column(EncryptedBytes(), info=SENSITIVE)
     created_at: Mapped[datetime] = mapped_column(index=True)
 
 

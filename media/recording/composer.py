@@ -120,7 +120,7 @@ class Composer:
             names={str(user_id): name for user_id, name in names.items()},
         )
         result = await run_production(order, self._teller(row.id))
-        await self._store(row, result, takes, names)
+        await self._store(row, result, takes)
 
     async def _look(self, call_id: UUID) -> Stored:
         found = Stored()
@@ -151,13 +151,11 @@ class Composer:
     def _teller(self, recording_id: UUID) -> "Teller":
         return Teller(self._runtime, recording_id)
 
-    async def _store(
-        self, row: RecordingRow, result: Result, takes: list[TakeStatus], names: dict[UUID, str]
-    ) -> None:
+    async def _store(self, row: RecordingRow, result: Result, takes: list[TakeStatus]) -> None:
         made = new_id().hex
         files = []
         for position, product in enumerate(result.products):
-            file = self._file(row, product, position, names, made)
+            file = self._file(row, product, position, made)
             await self._runtime.storage.put(file.storage_key, Path(product.path), row.hospital_id)
             files.append(file)
         missing = not all(take.sealed for take in takes)
@@ -173,13 +171,13 @@ class Composer:
         row: RecordingRow,
         product: Product,
         position: int,
-        names: dict[UUID, str],
         made: str,
     ) -> RecordingFileRow:
         user_id = UUID(product.user) if product.user is not None else None
         suffix = Path(product.path).suffix
         day = row.started_at.strftime("%Y%m%d-%H%M%S")
-        whose = "完整录像" if user_id is None else f"{names.get(user_id, '参与者')}的画面"
+        # The name of a file lies in the clear and travels with downloads: it names nobody.
+        whose = "完整录像" if user_id is None else f"第{position}方的画面"
         kind = FileKind.COMPOSED if user_id is None else FileKind.SIDE
         return RecordingFileRow(
             id=new_id(),

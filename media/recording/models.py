@@ -87,9 +87,7 @@ class RecordingFileRow(Protected, Base):
     )
 
     id: Mapped[UUID] = id_column()
-    recording_id: Mapped[UUID] = mapped_column(
-        ForeignKey("recordings.id", ondelete="CASCADE"), index=True
-    )
+    recording_id: Mapped[UUID] = mapped_column(ForeignKey("recordings.id"), index=True)
     kind: Mapped[str] = mapped_column(String(16), info=INTERNAL)
     user_id: Mapped[UUID | None]
     name: Mapped[str] = mapped_column(Text, info=PERSONAL)

@@ -65,6 +65,15 @@ def upgrade() -> None:
         op.add_column(
             table, sa.Column("integrity_mac", sa.Text(), server_default="", nullable=False)
         )
+    # A protected row goes with a tombstone or not at all.
+    op.drop_constraint("fk_recording_files_recording_id", "recording_files")
+    op.create_foreign_key(
+        "fk_recording_files_recording_id",
+        "recording_files",
+        "recordings",
+        ["recording_id"],
+        ["id"],
+    )
     op.add_column("audit_entries", sa.Column("reason", sa.LargeBinary(), nullable=True))
     op.add_column("audit_entries", sa.Column("changes", sa.LargeBinary(), nullable=True))
     _ledger()
@@ -191,6 +200,15 @@ def _checks() -> None:
 
 
 def downgrade() -> None:
+    op.drop_constraint("fk_recording_files_recording_id", "recording_files")
+    op.create_foreign_key(
+        "fk_recording_files_recording_id",
+        "recording_files",
+        "recordings",
+        ["recording_id"],
+        ["id"],
+        ondelete="CASCADE",
+    )
     for table in (
         "integrity_findings",
         "integrity_checks",
