@@ -20,6 +20,7 @@ class Kind(StrEnum):
     UPLOAD = "upload"
     EXPORT = "export"
     REPORT = "report"
+    SERVICE = "service"
 
 
 class Priority(IntEnum):
@@ -97,6 +98,8 @@ KINDS: dict[Kind, KindSettings] = {
     Kind.UPLOAD: _kind(Kind.UPLOAD, "上传", 60, 60, 0.5),
     Kind.EXPORT: _kind(Kind.EXPORT, "导出", 20, 20, 0.25),
     Kind.REPORT: _kind(Kind.REPORT, "浏览器安全报告", 60, 60, 0.25),
+    # Systems that prove themselves; each has a limit of its own besides.
+    Kind.SERVICE: _kind(Kind.SERVICE, "业务系统接口", 600, 120_000, 0.1),
 }
 
 #: Everything that comes from one address, with a login or without.
@@ -121,6 +124,7 @@ TIME_LIMITS: dict[Kind, float] = {
     Kind.UPLOAD: 900.0,
     Kind.EXPORT: 120.0,
     Kind.REPORT: 5.0,
+    Kind.SERVICE: 30.0,
 }
 PRIORITIES: dict[Kind, Priority] = {
     Kind.LOGIN: Priority.HIGH,
@@ -129,4 +133,5 @@ PRIORITIES: dict[Kind, Priority] = {
     Kind.UPLOAD: Priority.NORMAL,
     Kind.EXPORT: Priority.LOW,
     Kind.REPORT: Priority.LOW,
+    Kind.SERVICE: Priority.HIGH,
 }

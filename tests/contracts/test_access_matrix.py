@@ -95,6 +95,7 @@ PUBLIC_ROUTES: list[str] = [
     "GET /hospitals",
     "GET /rating-tags",
     "GET /recordings/files/{file_id}/content",
+    "GET /signature/certificate",
     "GET /texts/{kind}",
     "POST /auth/login/password",
     "POST /auth/login/sms",
@@ -103,4 +104,9 @@ PUBLIC_ROUTES: list[str] = [
     "POST /payments/wechat/notify",
     "POST /payments/wechat/refund-notify",
     "POST /policy-reports",
+    # Applications have no login: each request is signed by them and good once.
+    "POST /signature/certificates/find",
+    "POST /signature/certificates/verify",
+    "POST /signature/sign",
+    "POST /signature/verify",
 ]

@@ -18,6 +18,7 @@ from core.crypto.signing import Algorithm, SigningKey
 from core.crypto.sm import sm3
 
 __all__ = [
+    "DIGEST_OIDS",
     "CmsResult",
     "Signatory",
     "SignerResult",
@@ -28,6 +29,7 @@ __all__ = [
     "with_timestamp",
 ]
 
+DIGEST_OIDS = {Algorithm.SM2: oids.SM3, Algorithm.RSA: oids.SHA256}
 _DIGESTS = {
     Algorithm.SM2: der.sequence(der.oid(oids.SM3)),
     Algorithm.RSA: der.sequence(der.oid(oids.SHA256), der.NULL),
