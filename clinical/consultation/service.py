@@ -199,10 +199,16 @@ async def _audit(
     reason: str = "",
     **detail: object,
 ) -> None:
-    if reason:
-        detail["reason"] = reason
     await audit.record(
-        uow, caller, f"consultation.{verb}", "consultation", row.id, row.patient_id, detail
+        uow,
+        caller,
+        f"consultation.{verb}",
+        "consultation",
+        row.id,
+        row.patient_id,
+        detail,
+        reason=reason,
+        changes=audit.changes_of(row),
     )
 
 

@@ -244,6 +244,7 @@ async def _audit(
             "state": refund.state,
             "error": refund.last_error,
         },
+        changes=audit.changes_of(refund),
         hospital_id=order.hospital_id,
         user_id=None if caller else order.user_id,
     )

@@ -228,6 +228,7 @@ async def _take(
         "order",
         order.id,
         detail={"arrival": decision.arrival, "amount_fen": row.amount_fen},
+        changes=audit.changes_of(order),
         hospital_id=order.hospital_id,
         user_id=order.user_id,
     )

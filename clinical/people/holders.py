@@ -158,7 +158,8 @@ async def unbind(
     await _choose_default(uow, relation)
     await audit.record(
         uow, caller, "patient.unbind", "patient_relation", relation_id,
-        patient_id=relation.patient_id, detail={"user_id": str(user_id), "reason": reason},
+        patient_id=relation.patient_id, detail={"user_id": str(user_id)}, reason=reason,
+        changes=audit.changes_of(relation),
         hospital_id=relation.hospital_id,
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ Hears: nothing.
     await audit.look(uow, caller, "recording", id, patient_id=patient)
 """
 
-from core.audit.changes import changes_of
+from core.audit.changes import changes_of, state_of
 from core.audit.service import look, record
 
-__all__ = ["changes_of", "look", "record"]
+__all__ = ["changes_of", "look", "record", "state_of"]

@@ -238,7 +238,8 @@ async def set_enabled(uow: "UnitOfWork", caller: "Caller", user_id: UUID, enable
         raise NotFound()
     user.enabled = enabled
     action = "user.enable" if enabled else "user.disable"
-    await audit.record(uow, caller, action, "user", user_id)
+    changes = audit.changes_of(user)
+    await audit.record(uow, caller, action, "user", user_id, changes=changes)
     if not enabled:
         await sessions.revoke_all(uow, user_id, "account_disabled")
     sessions.announce_user_change(uow, user_id)

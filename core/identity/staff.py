@@ -152,6 +152,7 @@ async def hire(
         "user",
         user.id,
         detail={"roles": [duty.role.value for duty in duties], "existing": known},
+        changes=None if known else audit.changes_of(user),
         hospital_id=hospital_id,
     )
     return user
@@ -195,10 +196,9 @@ async def edit(
     except IntegrityError as error:
         raise (PhoneTaken if "phone" in changed else LoginTaken)() from error
     if changed:
-        # Values are personal; which fields changed is what an auditor needs.
         await audit.record(
             uow, caller, "staff.edit", "user", user_id, detail={"changed": changed},
-            hospital_id=hospital_id,
+            changes=audit.changes_of(user), hospital_id=hospital_id,
         )  # fmt: skip
         sessions.announce_user_change(uow, user_id)
     return user
@@ -251,8 +251,7 @@ async def dismiss(
         )
     await _keep_one_administrator(uow, hospital_id)
     await audit.record(
-        uow, caller, "staff.dismiss", "user", user_id, detail={"reason": reason},
-        hospital_id=hospital_id,
+        uow, caller, "staff.dismiss", "user", user_id, reason=reason, hospital_id=hospital_id
     )  # fmt: skip
 
 
@@ -271,7 +270,7 @@ async def set_enabled(
     await _keep_one_administrator(uow, hospital_id)
     await audit.record(
         uow, caller, "user.enable" if enabled else "user.disable", "user", user_id,
-        detail={"reason": reason}, hospital_id=hospital_id,
+        reason=reason, changes=audit.changes_of(user), hospital_id=hospital_id,
     )  # fmt: skip
     if not enabled:
         await sessions.revoke_all(uow, user_id, "account_disabled")

@@ -176,7 +176,9 @@ async def _apply(
         "setting.change",
         "setting",
         setting.key,
-        detail={"scope": scope, "old": old, "new": value, "reason": reason},
+        detail={"scope": scope},
+        reason=reason,
+        changes={"value": [old, value]},
     )
     _announce(uow, caller, change)
 
