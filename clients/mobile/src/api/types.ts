@@ -1,3 +1,5 @@
+import type { SignatureMark } from './signing'
+
 export type Role =
   | 'patient'
   | 'doctor'
@@ -270,7 +272,14 @@ export interface Consultation {
   accept_by: string | null
   accepted_at: string | null
   ended_at: string | null
-  closing_note: { diagnosis: string; advice: string; at: string } | null
+  closing_note: {
+    diagnosis: string
+    advice: string
+    at: string
+    final?: boolean
+    version?: number
+    signature?: SignatureMark | null
+  } | null
   rating: Rating | null
   unread: number
   last_message: { text: string; at: string } | null

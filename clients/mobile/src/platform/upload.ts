@@ -14,7 +14,7 @@ export interface Picked {
   path: string
 }
 
-export type Purpose = 'message' | 'intake' | 'proof' | 'avatar' | 'certificate'
+export type Purpose = 'message' | 'intake' | 'proof' | 'avatar' | 'certificate' | 'signature'
 
 export interface Upload {
   done: Promise<FileRef>

@@ -7,6 +7,7 @@ import { practice } from './practice'
 import { rights } from './rights'
 import { room } from './room'
 import { security } from './security'
+import { signing } from './signing'
 
 /** Every text of the app, in simplified Chinese. */
 export const zh = {
@@ -19,4 +20,5 @@ export const zh = {
   ...rights,
   ...room,
   ...security,
+  ...signing,
 } as const
