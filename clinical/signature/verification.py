@@ -5,7 +5,6 @@ Each question has an answer of its own (`yes`, `no`, `unknown`), and the verdict
 """
 
 import base64
-import binascii
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -280,15 +279,15 @@ async def check_file(
 ) -> CheckedFile:
     """Check a signature that somebody brings. Raises SignatureFileUnreadable."""
     try:
-        message = base64.b64decode(text, validate=True)
-        data = base64.b64decode(content_text, validate=True) if content_text else None
+        message = _unarmoured(text)
+        data = _unarmoured(content_text) if content_text else None
         attached = read_message(message).data
         if data is None and attached is None:
             raise SignatureFileUnreadable("签名不含原文，请同时提供原文件")
         bundle = validation.certificates_in(message)
         trust = await validation.ready(runtime, caller.hospital_id, bundle)
         signer = messages.verify(message, data, trust).signers[0]
-    except (binascii.Error, FormatError) as error:
+    except FormatError as error:
         raise SignatureFileUnreadable() from error
     content = data if data is not None else attached or b""
     async with runtime.unit_of_work() as uow:
@@ -338,3 +337,11 @@ def _readable(data: bytes) -> str | None:
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
         return None
     return "\n".join([str(taken.get("title", "")), *lines])
+
+
+def _unarmoured(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        # Not ASCII at all, or no Base64.
+        raise SignatureFileUnreadable() from error
