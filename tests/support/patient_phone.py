@@ -43,14 +43,14 @@ class PatientPhone:
         await self.open("/pages/me/real-name")
         await self.screen.fill("real-name", name)
         await self.screen.fill("id-number", number)
-        await self.tick_consents()
+        await self.tick_consents(beside="verify")
         await self.screen.tap("verify")
         await self.screen.item("real-name-done").wait_for()
 
-    async def tick_consents(self) -> None:
+    async def tick_consents(self, *, beside: str) -> None:
         """Every box of every consent on the page; none of them is ticked beforehand."""
+        await self.screen.item(beside).wait_for()
         boxes = self.screen.page.locator('[data-testid^="consent-tick-"]:visible')
-        await boxes.first.wait_for()
         for place in range(await boxes.count()):
             await expect(boxes.nth(place)).to_have_attribute("aria-checked", "false")
             await boxes.nth(place).click()
@@ -127,7 +127,7 @@ class PatientPhone:
             await expect(choices.nth(place)).to_have_attribute("aria-checked", "true")
 
     async def agree_to_notice(self, *, recording: str = "yes") -> None:
-        await self.tick_consents()
+        await self.tick_consents(beside="agree-notice")
         await self.screen.tap(f"recording-{recording}")
         await self.screen.tap("agree-notice")
         await self.next_step()

@@ -19,6 +19,8 @@ const VIEWS: Record<string, () => Promise<unknown>> = {
   signing: () => import("@/signing/SigningPage.vue"),
   messages: () => import("@/personal/MessagesPage.vue"),
   profile: () => import("@/personal/ProfilePage.vue"),
+  rights: () => import("@/rights/RightsPage.vue"),
+  texts: () => import("@/rights/TextsPage.vue"),
 };
 
 const pages: RouteRecordRaw[] = PAGES.map((page) => ({
