@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import date
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, exists, func, or_, select, text
@@ -24,12 +25,15 @@ from core.crypto.blind_index import blind_index
 from core.crypto.keyring import Keyring, installed_keyring
 from core.errors import NotFound
 from core.identity.caller import Caller
+from core.identity.id_numbers import Sex
 from core.identity.models import Department, RoleAssignment, User
 from core.identity.roles import Role
+from core.masking import mask_name
 from core.uow import UnitOfWork, unit_of
 
 ID_INDEX = "patients.id_number"
 NAME_INDEX = "patients.name"
+_SEX = {Sex.MALE: "男", Sex.FEMALE: "女"}
 
 #: What may be withheld of a patient, here and wherever else a patient is shown.
 PATIENT_FIELDS: tuple[Field, ...] = (
@@ -159,6 +163,44 @@ async def patient_by_identity_card(
             Patient.id_type == IdType.IDENTITY_CARD,
             Patient.id_number_index == id_number_index(installed_keyring(), number),
         )
+    )
+
+
+@dataclass(frozen=True)
+class EmergencyPatient:
+    """Enough of a patient to know that it is the right one, and no more."""
+
+    id: UUID
+    name_masked: str
+    sex: str
+    age_text: str
+
+
+async def emergency_patient(
+    session: AsyncSession, hospital_id: UUID, name: str, number: str, today: date
+) -> EmergencyPatient | None:
+    """The one patient of a hospital with exactly this name and this certificate or card number.
+
+    Both must fit, so that nobody finds people by trying numbers. For break-glass access.
+    """
+    rows = await session.scalars(
+        select(Patient)
+        .where(
+            Patient.hospital_id == hospital_id,
+            Patient.name_index == name_index(installed_keyring(), name),
+        )
+        .order_by(Patient.id)
+    )
+    index = id_number_index(installed_keyring(), number.upper())
+    found = [row for row in rows if row.id_number_index == index or row.card_number == number]
+    if len(found) != 1:
+        return None
+    patient = found[0]
+    return EmergencyPatient(
+        patient.id,
+        mask_name(patient.name),
+        _SEX[patient.sex],
+        rules.age_text(patient.birth_date, today),
     )
 
 

@@ -123,6 +123,26 @@ async def held(uow: "UnitOfWork", caller: "Caller") -> dict[str, Scope]:
     return found
 
 
+async def own_permissions(uow: "UnitOfWork", caller: "Caller") -> set[str]:
+    """What the caller may hand to a colleague: delegable, and given by the own roles alone."""
+    book = await BookCache.of(uow.runtime).read(uow)
+    return {
+        f"{resource.key}.{name}"
+        for resource in declared()
+        for name, action in resource.actions.items()
+        if action.delegable
+        and caller.role in action.roles
+        and any(_policies(book, caller, resource, name))
+    }
+
+
+def sources_of(
+    book: Book, now: datetime, caller: "Caller", resource: Resource, action: str
+) -> list[Policy]:
+    """The reasons why somebody may, for telling where a permission comes from."""
+    return [source.policy for source in _sources(book, now, caller, resource, action)]
+
+
 def live(book: Book, now: datetime, caller: "Caller") -> tuple[Opened, ...]:
     """The break-glass accesses that the caller has open at this moment."""
     if caller.role not in CLINICAL_ROLES:
