@@ -193,6 +193,7 @@ def provide_adapters(runtime: Runtime) -> None:
     )
     from core.files.scanning.clamd import Clamd
     from core.files.scanning.port import VirusScanner
+    from core.identity.external.wechat import WechatAccounts, wechat_accounts
     from core.identity.gateway import IdentityCheck, SmsGateway
     from core.identity.realname_http import HttpIdentityCheck
     from core.identity.sms_http import HttpSmsGateway
@@ -220,6 +221,8 @@ def provide_adapters(runtime: Runtime) -> None:
         ),
     )
     runtime.provide(TimestampAuthority, HttpTimestampAuthority(config.tsa_url or "", now))
+    if (accounts := wechat_accounts(config, now)) is not None:
+        runtime.provide(WechatAccounts, accounts)
     assert config.wechat_private_key is not None
     merchant = WechatMerchant(
         mchid=config.wechat_mchid or "",

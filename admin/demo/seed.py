@@ -47,6 +47,8 @@ async def seed(runtime: Runtime, sandbox_url: str | None) -> None:
         await batch.write(uow.session)
     today = Today(runtime, dice, town)
     await _change_settings(runtime, today, town)
+    if sandbox_url is not None:
+        await _join_single_sign_on(runtime, today, town, sandbox_url)
     await _welcome_staff(runtime, town)
     await today.play()
 
@@ -64,6 +66,17 @@ async def _change_settings(runtime: Runtime, today: Today, town: Town) -> None:
             None,
             "白天门诊较忙，统一为12小时",
         )
+
+
+async def _join_single_sign_on(
+    runtime: Runtime, today: Today, town: Town, sandbox_url: str
+) -> None:
+    """The hospital has a single sign-on of its own: the simulated one."""
+    caller = today.caller(town.figures[ADMINISTRATOR.login], Role.ADMINISTRATOR)
+    wanted = {"identity.oidc_issuer": f"{sandbox_url}/oidc", "identity.oidc_title": "仁和统一登录"}
+    async with runtime.unit_of_work() as uow:
+        for key, value in wanted.items():
+            await set_value(uow, caller, key, value, Scope.HOSPITAL, None, "接入统一身份平台")
 
 
 async def _welcome_staff(runtime: Runtime, town: Town) -> None:

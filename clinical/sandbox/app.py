@@ -13,7 +13,8 @@ from starlette.routing import Route
 from clinical.sandbox import console, vendors
 from clinical.sandbox.ca import desk as ca
 from clinical.sandbox.config import SandboxConfig
-from clinical.sandbox.wechat import callbacks, refunds
+from clinical.sandbox.oidc import provider as oidc
+from clinical.sandbox.wechat import accounts, callbacks, refunds
 from clinical.sandbox.wechat import routes as wechat
 from clinical.sandbox.world import World, world_of
 
@@ -38,5 +39,5 @@ def build_app(config: SandboxConfig) -> Starlette:
             await world.stop()
 
     own = [*console.routes, Route("/healthz", health)]
-    routes = [*vendors.routes, *wechat.routes, *ca.routes, *own]
+    routes = [*vendors.routes, *wechat.routes, *accounts.routes, *oidc.routes, *ca.routes, *own]
     return Starlette(routes=routes, lifespan=lifespan)

@@ -76,6 +76,22 @@ SWITCHES: dict[str, Switch] = {
         "时间戳",
         {**_DOWN, "refused": "拒绝", "wrong_digest": "摘要错误", "wrong_signature": "签名错误"},
     ),
+    "wechat_login": Switch("微信登录", {**_DOWN, "worn_out": "授权码失效"}),
+    "oidc": Switch(
+        "单点登录",
+        {
+            **_DOWN,
+            "wrong_nonce": "随机数不符",
+            "wrong_issuer": "签发者不符",
+            "wrong_audience": "受众不符",
+            "expired": "令牌过期",
+            "alg_none": "令牌无签名",
+            "rotated_key": "已换密钥",
+            "foreign_key": "他人密钥",
+            "unknown_user": "本院无此人",
+            "with_factor": "已做双因素",
+        },
+    ),
     "bill": Switch(
         "对账单",
         {

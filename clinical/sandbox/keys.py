@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -29,6 +30,13 @@ class Secrets:
     real_name_secret: str
     his_secret: str
     ca_secret: str = ""
+    wechat_secret: str = ""
+    oidc_secret: str = ""
+
+    @property
+    def wechat_web_appid(self) -> str:
+        """The official account; the mini-program and the payments share `appid`."""
+        return "wx" + hashlib.sha256(self.appid.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,13 @@ def demo_settings(data_dir: Path, url: str = "http://127.0.0.1:8100") -> dict[st
         "ZHENJIAN_WECHAT_APPID": values.appid,
         "ZHENJIAN_WECHAT_SERIAL": keys.merchant.serial,
         "ZHENJIAN_WECHAT_PRIVATE_KEY": str(folder / "merchant.key.pem"),
+        "ZHENJIAN_WECHAT_LOGIN_URL": url,
+        "ZHENJIAN_WECHAT_AUTHORIZE_URL": url,
+        "ZHENJIAN_WECHAT_MINI_APPID": values.appid,
+        "ZHENJIAN_WECHAT_MINI_SECRET": values.wechat_secret,
+        "ZHENJIAN_WECHAT_WEB_APPID": values.wechat_web_appid,
+        "ZHENJIAN_WECHAT_WEB_SECRET": values.wechat_secret,
+        "ZHENJIAN_OIDC_CLIENT_SECRETS": json.dumps({"renhe": values.oidc_secret}),
         "ZHENJIAN_WECHAT_API_V3_KEY": values.api_v3_key,
         "ZHENJIAN_WECHAT_PLATFORM_KEY": str(folder / "platform.cert.pem"),
     }
@@ -106,12 +121,16 @@ def _load_secrets(path: Path) -> Secrets:
             real_name_secret=secrets.token_urlsafe(24),
             his_secret=secrets.token_urlsafe(24),
             ca_secret=secrets.token_urlsafe(24),
+            wechat_secret=secrets.token_hex(16),
+            oidc_secret=secrets.token_urlsafe(24),
         )
         write_private(path, json.dumps(asdict(made), indent=2).encode())
     loaded = Secrets(**json.loads(path.read_text()))
-    if not loaded.ca_secret:
-        # A folder from before there was a CA.
-        loaded = replace(loaded, ca_secret=secrets.token_urlsafe(24))
+    # A folder may be from before there was a CA, or logins by other houses.
+    younger = ("ca_secret", "wechat_secret", "oidc_secret")
+    missing = {name: secrets.token_hex(16) for name in younger if not getattr(loaded, name)}
+    if missing:
+        loaded = replace(loaded, **missing)
         write_private(path, json.dumps(asdict(loaded), indent=2).encode())
     return loaded
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from urllib.parse import urlsplit
 
 TOKENS = """
 :root {
@@ -20,6 +21,12 @@ body { margin: 0; background: var(--page); color: var(--ink); font: 15px/1.55 va
   -webkit-font-smoothing: antialiased; }
 button { font: inherit; cursor: pointer; }
 """
+
+
+def web_address(text: str | None) -> str:
+    """The text where it is an address that a browser may be sent to, else nothing."""
+    parts = urlsplit(text or "")
+    return text or "" if parts.scheme in ("http", "https") and parts.netloc else ""
 
 
 def page(title: str, style: str, body: str) -> str:

@@ -79,6 +79,11 @@ async def hospitals(uow: "UnitOfWork") -> Sequence[Hospital]:
     return (await uow.session.scalars(query.order_by(Hospital.position, Hospital.id))).all()
 
 
+async def hospital_code(uow: "UnitOfWork", hospital_id: UUID) -> str:
+    """The short name under which a hospital's secrets are configured."""
+    return await uow.session.scalar(select(Hospital.code).where(Hospital.id == hospital_id)) or ""
+
+
 async def public_hospital(
     uow: "UnitOfWork", caller: "Caller | None", wanted: UUID | None = None
 ) -> Hospital:

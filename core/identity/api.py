@@ -23,6 +23,7 @@ from core.identity import (
     views,
 )
 from core.identity.caller import Caller
+from core.identity.external import api as external
 from core.identity.factors import api as factors
 from core.identity.login import Device
 from core.identity.roles import Role
@@ -55,7 +56,11 @@ async def _everybody_here(uow: UnitOfWork, caller: Caller, file: File) -> bool:
 
 
 files.register_viewer("avatar", _everybody_here)
-routes.routes += [*factors.routes.routes, *security_api.routes.routes]
+routes.routes += [
+    *factors.routes.routes,
+    *security_api.routes.routes,
+    *external.routes.routes,
+]
 _STAFF_CURSOR: TypeAdapter[tuple[str, UUID]] = TypeAdapter(tuple[str, UUID])
 
 

@@ -154,11 +154,16 @@ async def open_session(
     hospital_id: UUID | None,
     address: str,
     method: str,
+    *,
+    external_session: str | None = None,
+    second_factor: str | None = None,
 ) -> Issued:
     """Start a device session for somebody who has proved who they are.
 
-    An earlier session of the same user on the same device ends. `method` (sms, password) goes to
-    the audit. Raises AccountDisabled, RoleNotAssigned.
+    An earlier session of the same user on the same device ends. `method` (sms, password,
+    wechat, sso) goes to the audit; `external_session` names the provider's session that may end
+    this one, `second_factor` a factor that somebody we trust has seen. Raises AccountDisabled,
+    RoleNotAssigned.
     """
     if not user.enabled:
         raise AccountDisabled()
@@ -173,6 +178,9 @@ async def open_session(
         platform=device.platform,
         address=address[:64],
         login_method=method,
+        external_session=external_session,
+        second_factor_at=uow.now if second_factor else None,
+        second_factor_method=second_factor,
         created_at=uow.now,
         last_seen_at=uow.now,
     )

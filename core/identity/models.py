@@ -205,7 +205,7 @@ class RefreshToken(Base):
 class SmsCode(Base):
     """A code that was asked for; only its keyed digest is kept.
 
-    `purpose` (login, second_factor, bind) keeps a code from opening another door.
+    `purpose` (login, second_factor) keeps a code from opening another door.
     """
 
     __tablename__ = "sms_codes"

@@ -104,14 +104,14 @@ async def require(
 async def methods(uow: "UnitOfWork", caller: Caller) -> list[Method]:
     """The ways in which this session can prove a second factor, the best first."""
     session = await uow.session.get(DeviceSession, caller.session_id)
-    by_phone = session is not None and session.login_method != "password"
+    came_by = session.login_method if session is not None else ""
     user = await access.own_account(uow, caller)
     found: list[Method] = []
     if await confirmed_totp(uow, caller.user_id) is not None:
         found.append(Method.TOTP)
-    elif user.phone and not by_phone:
+    elif user.phone and came_by != "sms":
         found.append(Method.SMS)
-    if by_phone and await access.password_hash(uow, caller.user_id):
+    if came_by in ("sms", "wechat") and await access.password_hash(uow, caller.user_id):
         found.append(Method.PASSWORD)
     if await recovery_codes_left(uow, caller.user_id):
         found.append(Method.RECOVERY)

@@ -208,3 +208,47 @@ STAFF_PASSWORD_DAYS = declare(
     minimum=0,
     maximum=730,
 )
+
+OIDC_ISSUER = declare(
+    "identity.oidc_issuer",
+    str,
+    "",
+    "单点登录：身份提供方地址",
+    "医院统一身份平台（OpenID Connect）的 issuer，须为 https；留空表示不使用。",
+    maximum=300,
+    scopes=(Scope.HOSPITAL,),
+)
+OIDC_CLIENT_ID = declare(
+    "identity.oidc_client_id",
+    str,
+    "zhenjian",
+    "单点登录：客户端编号",
+    "在统一身份平台登记的 client_id；密钥写在安装配置里。",
+    maximum=200,
+    scopes=(Scope.HOSPITAL,),
+)
+OIDC_CLAIM = declare(
+    "identity.oidc_claim",
+    str,
+    "preferred_username",
+    "单点登录：工号所在的声明",
+    "令牌中哪一项等于本系统的账号名。",
+    maximum=100,
+    scopes=(Scope.HOSPITAL,),
+)
+OIDC_TITLE = declare(
+    "identity.oidc_title",
+    str,
+    "单点登录",
+    "单点登录：按钮文字",
+    maximum=20,
+    scopes=(Scope.HOSPITAL,),
+)
+OIDC_TRUST_FACTOR = declare(
+    "identity.oidc_trust_factor",
+    bool,
+    False,
+    "单点登录：认可对方的双因素验证",
+    "令牌说明已做双因素验证时，登录后不再验证一次。",
+    scopes=(Scope.HOSPITAL,),
+)

@@ -45,14 +45,12 @@ class Purposes(StrEnum):
 
     LOGIN = "login"
     SECOND_FACTOR = "second_factor"
-    BIND = "bind"
     SIGNING_PIN = "signing_pin"
 
 
 TEMPLATES = {
     Purposes.LOGIN: "login_code",
     Purposes.SECOND_FACTOR: "second_factor_code",
-    Purposes.BIND: "bind_code",
     Purposes.SIGNING_PIN: "signing_pin_code",
 }
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

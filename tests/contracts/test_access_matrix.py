@@ -85,6 +85,9 @@ def test_public_routes_are_few_and_known(modules: Modules) -> None:
 
 
 PUBLIC_ROUTES: list[str] = [
+    "GET /auth/methods",
+    "GET /auth/sso/callback",
+    "GET /auth/wechat/callback/{purpose}",
     "GET /departments",
     "GET /doctors",
     "GET /doctors/{doctor_id}",
@@ -99,8 +102,15 @@ PUBLIC_ROUTES: list[str] = [
     "GET /texts/{kind}",
     "POST /auth/login/password",
     "POST /auth/login/sms",
+    "POST /auth/login/sso",
+    "POST /auth/login/sso/start",
+    "POST /auth/login/wechat",
+    "POST /auth/login/wechat-mini",
+    "POST /auth/login/wechat/phone",
+    "POST /auth/login/wechat/start",
     "POST /auth/refresh",
     "POST /auth/sms-codes",
+    "POST /auth/sso/{hospital_id}/logout",
     "POST /payments/wechat/notify",
     "POST /payments/wechat/refund-notify",
     "POST /policy-reports",
@@ -109,4 +119,22 @@ PUBLIC_ROUTES: list[str] = [
     "POST /signature/certificates/verify",
     "POST /signature/sign",
     "POST /signature/verify",
+]
+
+def test_routes_open_before_the_second_factor_are_few_and_known(modules: Modules) -> None:
+    pending = sorted(f"{r.method} {r.path}" for r in modules.routes if r.while_pending)
+    assert pending == PENDING_ROUTES
+
+
+#: What somebody may do who still owes a second factor or a new password.
+PENDING_ROUTES: list[str] = [
+    "GET /auth/second-factor",
+    "GET /me",
+    "POST /auth/logout",
+    "POST /auth/role",
+    "POST /auth/second-factor",
+    "POST /auth/second-factor/sms-codes",
+    "POST /auth/second-factor/totp",
+    "POST /auth/second-factor/totp/confirm",
+    "PUT /me/password",
 ]
