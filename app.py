@@ -33,7 +33,7 @@ from core.bus import Bus, LocalBus, PostgresBus
 from core.channels import open_channels
 from core.clock import Clock, SystemClock
 from core.config import Config
-from core.crypto.follow import KeyFollower
+from core.crypto.follow import KeyFollower, look_at_storage
 from core.crypto.kek import FileKek
 from core.crypto.keyring import Keyring, KeyringError, install_keyring
 from core.crypto.opening import check_kek, open_vault
@@ -131,6 +131,7 @@ async def open_runtime(config: Config, modules: Modules, bus: Bus | None = None)
         raise
     runtime = build_runtime(config, modules, clock=clock, bus=bus, keyring=keyring, engine=engine)
     runtime.provide(Vault, vault)
+    await look_at_storage(runtime)
     return runtime
 
 

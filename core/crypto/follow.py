@@ -11,13 +11,15 @@ import time
 from typing import Any, Final
 
 import structlog
+from sqlalchemy import exists, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from core.bus import LOST
 from core.crypto.keyring import Keyring
 from core.crypto.keys import KeyringError
+from core.crypto.models import KeyRun, RunKind, RunState
 from core.crypto.sm import DecryptionError
 from core.crypto.vault import Vault
 from core.runtime import Runtime
@@ -37,10 +39,20 @@ async def announce(runtime: Runtime) -> None:
     await runtime.bus.publish(CHANNEL, {})
 
 
+async def look_at_storage(runtime: Runtime) -> None:
+    """Read objects that lie in the clear only while their conversion is pending."""
+    async with AsyncSession(runtime.engine) as session:
+        pending = await session.scalar(
+            select(exists().where(KeyRun.kind == RunKind.CONVERT, KeyRun.state == RunState.RUNNING))
+        )
+    runtime.storage.reads_plain = bool(pending)
+
+
 class KeyFollower:
     """Reads the keys of one process anew when told, and now and then by itself."""
 
     def __init__(self, runtime: Runtime, vault: Vault) -> None:
+        self._runtime = runtime
         self._keyring = runtime.keyring
         self._vault = vault
         self._wake = asyncio.Event()
@@ -65,6 +77,7 @@ class KeyFollower:
             self._wake.clear()
             try:
                 await self._vault.refresh(self._keyring)
+                await look_at_storage(self._runtime)
             except FAILURES as error:
                 log.error("keys_not_refreshed", error=repr(error))
         stopped.cancel()

@@ -115,7 +115,7 @@ class KeyRunPart(Base):
         ForeignKey("key_runs.id", ondelete="CASCADE"), primary_key=True
     )
     target: Mapped[str] = mapped_column(Text, primary_key=True)
-    cursor: Mapped[list[Any] | None] = mapped_column(JSONB, info=INTERNAL)
+    cursor: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True), info=INTERNAL)
     total: Mapped[int] = mapped_column(BigInteger, info=INTERNAL)
     seen: Mapped[int] = mapped_column(BigInteger, default=0, info=INTERNAL)
     changed: Mapped[int] = mapped_column(BigInteger, default=0, info=INTERNAL)

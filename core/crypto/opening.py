@@ -32,7 +32,8 @@ from core.crypto.kek import (
 )
 from core.crypto.keyring import Keyring
 from core.crypto.keys import Key, KeyringError, Purpose
-from core.crypto.models import DataKey
+from core.crypto.models import DataKey, RunKind
+from core.crypto.rotation import plan
 from core.crypto.vault import NewKey, Vault, lock
 
 log = structlog.get_logger(__name__)
@@ -142,6 +143,10 @@ async def _take_in(vault_of: _VaultMaker, session: AsyncSession) -> None:
             await vault.put(session, purpose, key)
     await session.flush()
     await _found(vault, session)
+    if not stored:
+        # Files were not encrypted then: until this run is done they are read as they are.
+        now = vault.clock.now()
+        await plan(session, RunKind.CONVERT, now, now)
 
 
 def _waiting_kek(path: Path, now: datetime) -> None:

@@ -121,16 +121,21 @@ def _owner_of(mapper: Mapper[Any]) -> _Owner | None:
 
 def _parents(mapper: Mapper[Any]) -> Iterator[tuple[str, Mapper[Any]]]:
     by_table = {each.local_table: each for each in Base.registry.mappers}
-    for column in mapper.local_table.columns:
-        assert isinstance(column, Column)
+    assert isinstance(mapper.local_table, Table)
+    for column, referred in hospital_parents(mapper.local_table):
+        parent = by_table.get(referred.table)
+        if parent is not None:
+            yield mapper.get_property_by_column(column).key, parent
+
+
+def hospital_parents(table: Table) -> Iterator[tuple[Column[Any], Column[Any]]]:
+    """The columns of `table` that name a row with a hospital, each with the key that it names."""
+    for column in table.columns:
         for key in column.foreign_keys:
-            parent = by_table.get(key.column.table)
-            if (
-                parent is not None
-                and HOSPITAL in key.column.table.columns
-                and [each.name for each in parent.primary_key] == [key.column.name]
-            ):
-                yield mapper.get_property_by_column(column).key, parent
+            referred = key.column
+            keys = [each.name for each in referred.table.primary_key]
+            if HOSPITAL in referred.table.columns and keys == [referred.name]:
+                yield column, referred
 
 
 def _note(mapper: Mapper[Any], connection: Connection, target: Any) -> None:

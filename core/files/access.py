@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from core.files.models import File
+from core.storage.owners import tell_owners, uuid_in
 
 if TYPE_CHECKING:
     from core.identity.caller import Caller
@@ -56,3 +57,16 @@ async def visible_file(uow: "UnitOfWork", caller: "Caller", file_id: UUID) -> Fi
     """The file when the caller may see it, else None."""
     found = await visible_files(uow, caller, [file_id])
     return found[0] if found else None
+
+
+async def _hospitals(uow: "UnitOfWork", keys: Sequence[str]) -> dict[str, UUID]:
+    """Whose the stored objects are: `files/<year>/<month>/<file>/original`."""
+    ids = {key: uuid_in(key, 3) for key in keys}
+    rows = await uow.session.execute(
+        select(File.id, File.hospital_id).where(File.id.in_(set(ids.values()) - {None}))
+    )
+    hospitals = {file_id: hospital_id for file_id, hospital_id in rows}
+    return {key: hospitals[found] for key, found in ids.items() if found in hospitals}
+
+
+tell_owners("files", _hospitals)

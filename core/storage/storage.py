@@ -111,15 +111,29 @@ class Storage:
 
         It is sealed with the key of the hospital, or of `sealing_for`, or of the group.
         """
+        if isinstance(data, Path):
+            await self.put_stream(key, _blocks(data), hospital_id)
+            return
         try:
-            if isinstance(data, Path):
-                await obstore.put_async(
-                    self.store, key + SUFFIX, self._sealed_file(key, data, hospital_id)
-                )
-            else:
-                sealed = await self._seal_whole(key, data, hospital_id)
-                await obstore.put_async(self.store, key + SUFFIX, sealed)
+            sealed = await self._seal_whole(key, data, hospital_id)
+            await obstore.put_async(self.store, key + SUFFIX, sealed)
         except _FAILURES as error:
+            raise StorageError(f"Writing '{key}' failed: {error}") from error
+
+    async def put_stream(
+        self, key: str, pieces: AsyncIterator[bytes], hospital_id: UUID | None = None
+    ) -> None:
+        """Write one object out of pieces of any size, complete or not at all.
+
+        Whatever the pieces raise is raised, and nothing is written then.
+        """
+        failure: list[Exception] = []
+        sealed = self._sealed(key, pieces, hospital_id, failure)
+        try:
+            await obstore.put_async(self.store, key + SUFFIX, sealed)
+        except _FAILURES as error:
+            if failure:
+                raise failure[0] from error
             raise StorageError(f"Writing '{key}' failed: {error}") from error
 
     async def _seal_whole(self, key: str, data: bytes, hospital_id: UUID | None) -> bytes:
@@ -127,24 +141,31 @@ class Storage:
             return seal_whole(self.keys, key, data, hospital_id)
         return await asyncio.to_thread(seal_whole, self.keys, key, data, hospital_id)
 
-    async def _sealed_file(
-        self, key: str, path: Path, hospital_id: UUID | None
+    async def _sealed(
+        self,
+        key: str,
+        pieces: AsyncIterator[bytes],
+        hospital_id: UUID | None,
+        failure: list[Exception],
     ) -> AsyncIterator[bytes]:
         key_id, folder_key = self.keys.to_write(key, hospital_id)
         header = Header.fresh(key_id)
         cipher = Cipher(header, key, folder_key)
-        yield header.to_bytes()
         number = 0
-        with await asyncio.to_thread(path.open, "rb") as file:
-            block = await asyncio.to_thread(file.read, _BLOCK)
-            while True:
-                # Whether a block is the last is known only once the next one is read.
-                following = await asyncio.to_thread(file.read, _BLOCK)
-                yield await asyncio.to_thread(cipher.seal_run, number, block, last=not following)
-                if not following:
-                    return
-                number += _BLOCK // CHUNK
+        yield header.to_bytes()
+        try:
+            # Whether a block is the last is known only once the next one is there.
+            block: bytes | None = None
+            async for following in _regular(pieces):
+                if block is not None:
+                    yield await asyncio.to_thread(cipher.seal_run, number, block, last=False)
+                    number += _BLOCK // CHUNK
                 block = following
+        except Exception as error:
+            # The store would wrap it; the caller wants to know what it was.
+            failure.append(error)
+            raise
+        yield await asyncio.to_thread(cipher.seal_run, number, block or b"", last=True)
 
     async def get(self, key: str) -> bytes:
         """Read a whole small object; raises `ObjectMissing` or `ObjectDamaged`."""
@@ -309,3 +330,21 @@ def _differ(before: _Opened, now: _Opened) -> bool:
     if before.cipher is None or now.cipher is None:
         return before.cipher is not now.cipher
     return before.cipher.header != now.cipher.header
+
+
+async def _blocks(path: Path) -> AsyncIterator[bytes]:
+    with await asyncio.to_thread(path.open, "rb") as file:
+        while block := await asyncio.to_thread(file.read, _BLOCK):
+            yield block
+
+
+async def _regular(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes in blocks of one size, the last one shorter."""
+    gathered = bytearray()
+    async for piece in pieces:
+        gathered += piece
+        while len(gathered) >= _BLOCK:
+            yield bytes(gathered[:_BLOCK])
+            del gathered[:_BLOCK]
+    if gathered:
+        yield bytes(gathered)

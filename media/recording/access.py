@@ -5,6 +5,7 @@ shares recordings; supervisors and administrators see all of their hospital. For
 recording does not exist.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -15,6 +16,7 @@ from core import settings
 from core.errors import NotFound
 from core.identity.caller import Caller
 from core.identity.roles import Role
+from core.storage.owners import tell_owners, uuid_in
 from core.uow import UnitOfWork
 from media.recording.errors import RecordingNotShared
 from media.recording.models import RecordingFileRow, RecordingRow, RecordingTakeRow
@@ -156,3 +158,18 @@ async def stored(
     return StoredRecordings(
         count, -(-int(length or 0) // 60_000), int(files or 0) + int(journals or 0)
     )
+
+
+async def _hospitals(uow: UnitOfWork, keys: Sequence[str]) -> dict[str, UUID]:
+    """Whose the stored objects are: `recordings/<call>/…`."""
+    calls = {key: uuid_in(key, 1) for key in keys}
+    rows = await uow.session.execute(
+        select(RecordingRow.call_id, RecordingRow.hospital_id).where(
+            RecordingRow.call_id.in_(set(calls.values()) - {None})
+        )
+    )
+    hospitals = {call_id: hospital_id for call_id, hospital_id in rows}
+    return {key: hospitals[call] for key, call in calls.items() if call in hospitals}
+
+
+tell_owners("recordings", _hospitals)
