@@ -32,9 +32,8 @@ def about(certificate_id: ocsp.CertId, issuer: Issuer) -> bool:
         return False
     certificate = issuer.certificate
     key = certificate.public_key["public_key"].contents[1:]
-    return certificate_id["issuer_name_hash"].native == digest(
-        certificate.subject.dump()
-    ) and certificate_id["issuer_key_hash"].native == digest(key)
+    named: bool = certificate_id["issuer_name_hash"].native == digest(certificate.subject.dump())
+    return named and bool(certificate_id["issuer_key_hash"].native == digest(key))
 
 
 def ocsp_answer(

@@ -30,8 +30,8 @@ _AUTHORITY = frozenset({"key_cert_sign", "crl_sign"})
 DAYS = {"person": 365, "organisation": 3 * 365}
 
 
-def load_keys(folder: Path) -> dict[str, Signer]:
-    """The private keys by `chain.part`, made on first use."""
+def load_keys(folder: Path) -> dict[str, str]:
+    """The private keys by `chain.part` as they are written down, made on first use."""
     path = folder / "ca.json"
     if not path.exists():
         made: dict[str, str] = {}
@@ -40,49 +40,41 @@ def load_keys(folder: Path) -> dict[str, Signer]:
             made[f"rsa.{part}"] = RsaSigner.generate().dump()
         write_private(path, json.dumps(made, indent=1).encode())
     stored: dict[str, str] = json.loads(path.read_text())
-    return {
-        name: SmSigner(text) if name.startswith("sm2") else RsaSigner.load(text)
-        for name, text in stored.items()
-    }
+    return stored
 
 
 class Authority:
     """Both chains over one register, which the store keeps."""
 
     def __init__(self, folder: Path, store: Store, url: str, now: datetime) -> None:
-        self._store, self._url = store, url
+        self._store, self._url, self._now = store, url, now
         self._keys = load_keys(folder)
-        self._certificates = {
-            f"{chain}.{part}": self._own_certificate(chain, part, now)
-            for chain in CHAINS
-            for part in PARTS
-        }
+        self._issuers: dict[str, Issuer] = {}
 
     def issuer(self, chain: str, part: str = "issuing") -> Issuer:
+        """A key of the authority with its certificate, made when it is needed first."""
         name = f"{chain}.{part}"
-        return Issuer(self._keys[name], self._certificates[name])
+        if name not in self._issuers:
+            text = self._keys[name]
+            signer: Signer = SmSigner(text) if chain == "sm2" else RsaSigner.load(text)
+            self._issuers[name] = Issuer(signer, self._own_certificate(chain, part, signer))
+        return self._issuers[name]
 
     def crl_url(self, chain: str, part: str) -> str:
         return f"{self._url}/ca/crl/{chain}-{part}.crl"
 
-    def _own_certificate(self, chain: str, part: str, now: datetime) -> x509.Certificate:
+    def _own_certificate(self, chain: str, part: str, signer: Signer) -> x509.Certificate:
         """A certificate of the authority itself; made once for each address that it is under."""
         key = f"{chain}.{part}@{self._url}"
         stored = self._store.get("ca_own", key)
         if stored is not None:
             return x509.Certificate.load(base64.b64decode(stored["der"]))
-        signer = self._keys[f"{chain}.{part}"]
+        wish = self._own_wish(chain, part)
         if part == "root":
-            made = certificate(self._own_wish(chain, part), signer.public, now, signer)
+            made = certificate(wish, signer.public, self._now, signer)
         else:
-            above = "root" if part == "issuing" else "issuing"
-            made = certificate(
-                self._own_wish(chain, part),
-                signer.public,
-                now,
-                self._keys[f"{chain}.{above}"],
-                self._own_certificate(chain, above, now),
-            )
+            above = self.issuer(chain, "root" if part == "issuing" else "issuing")
+            made = certificate(wish, signer.public, self._now, above.signer, above.certificate)
         self._store.put("ca_own", key, {"der": base64.b64encode(made.dump()).decode()})
         return made
 

@@ -35,6 +35,10 @@ class ServerKeyMissing(ProblemError):
     code, status, title = "server_key_missing", 409, "未配置可用的服务器证书"
 
 
+class CreditCodeMissing(ProblemError):
+    code, status, title = "credit_code_missing", 409, "请先在设置中填写统一社会信用代码"
+
+
 class ServerKeyFailed(ProblemError):
     code, status, title = "server_key_failed", 503, "签名密钥暂时无法使用"
 

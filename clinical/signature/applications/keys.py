@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import or_, select
 
 from clinical.signature.applications import access, registry
-from clinical.signature.applications.errors import ServerKeyInUse
+from clinical.signature.applications.errors import CreditCodeMissing, ServerKeyInUse
 from clinical.signature.applications.models import Application, ServerKey
 from clinical.signature.applications.providers import provider
 from clinical.signature.applications.states import KeyState, Provider
@@ -57,7 +57,12 @@ async def request_key(
     algorithm: Algorithm,
     caller: Caller | None = None,
 ) -> ServerKey:
-    """Make a key and the request for its certificate; `ask` carries it to the CA."""
+    """Make a key and the request for its certificate; `ask` carries it to the CA.
+
+    Raises CreditCodeMissing, because no CA certifies an organisation without it.
+    """
+    if not await settings.get(uow, CREDIT_CODE, hospital_id=hospital_id):
+        raise CreditCodeMissing()
     hospital = await uow.session.get_one(Hospital, hospital_id)
     made = provider(Provider.SOFTWARE).make(algorithm)
     row = ServerKey(
