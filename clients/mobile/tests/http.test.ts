@@ -31,6 +31,23 @@ function house(options: { refuseRenewal?: boolean; renewalFails?: boolean } = {}
   return { http: createHttp('/api/v1', transport, tokens), state, seen, tokens }
 }
 
+describe('a second factor that is owed', () => {
+  it('is asked for, then the same request goes out again with its key', async () => {
+    const { seen, tokens } = house()
+    let proved = false
+    const transport = async (request: Outgoing): Promise<Answer> => {
+      seen.push(request)
+      return proved
+        ? { status: 201, body: { ok: true } }
+        : { status: 403, body: { code: 'second_factor_required', title: '请先完成身份验证' } }
+    }
+    const settle = async (): Promise<boolean> => (proved = true)
+    const http = createHttp('/api/v1', transport, { ...tokens, settle })
+    await http.call('POST', '/sign', { body: {}, idempotencyKey: 'k1' })
+    expect(seen.map((one) => one.headers['Idempotency-Key'])).toEqual(['k1', 'k1'])
+  })
+})
+
 describe('an expired token', () => {
   it('is renewed once for all requests that met it, and each is sent again', async () => {
     const { http, state, seen } = house()

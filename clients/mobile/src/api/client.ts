@@ -22,6 +22,13 @@ export function whenSessionEnds(action: (code: string) => void): void {
   onExpired = action
 }
 
+let settle: (code: string) => Promise<boolean> = () => Promise.resolve(false)
+
+/** Names who asks the person for what the server wants first (a second factor, a new password). */
+export function whenOwed(ask: (code: string) => Promise<boolean>): void {
+  settle = ask
+}
+
 const source: TokenSource = {
   access: () => useSession().tokens?.access_token ?? null,
   renew: (stale) =>
@@ -44,6 +51,7 @@ const source: TokenSource = {
         throw problemFrom(answer.status, answer.body)
       return false
     }),
+  settle: (code) => settle(code),
   expired: (code) => {
     useSession().clear()
     onExpired(code)

@@ -24,6 +24,8 @@ export interface TokenSource {
   /** Replaces the tokens; false means that the session is over. */
   renew(stale: string): Promise<boolean>
   expired(code: string): void
+  /** Settles what the server asks for first; false when the person would rather not. */
+  settle?(code: string): Promise<boolean>
 }
 
 export interface CallOptions {
@@ -47,6 +49,7 @@ export function queryString(query: Record<string, QueryValue> | undefined): stri
   return parts.length ? `?${parts.join('&')}` : ''
 }
 
+const OWED = new Set(['second_factor_required', 'password_change_required'])
 const RENEWABLE = new Set(['token_expired', 'unauthenticated'])
 
 /** Runs `work` once for all who ask while it runs. */
@@ -94,6 +97,14 @@ export function createHttp(base: string, transport: Transport, tokens: TokenSour
         throw problem
       }
       answer = await send(tokens.access())
+    }
+    if (answer.status === 403 && tokens.settle && !path.startsWith('/auth/second-factor')) {
+      const problem = problemFrom(403, answer.body)
+      if (OWED.has(problem.code)) {
+        if (!(await tokens.settle(problem.code))) throw problem
+        // The same request, with the same key.
+        answer = await send(tokens.access())
+      }
     }
     if (answer.status >= 200 && answer.status < 300) return answer.body as T
     throw problemFrom(answer.status, answer.body)

@@ -92,7 +92,8 @@ export const useLive = defineStore('live', () => {
   function follow(): void {
     watch(
       () =>
-        session.tokens
+        // Sockets refuse who still owes something.
+        session.tokens && (session.tokens.owes ?? []).length === 0
           ? `${session.tokens.user.id}/${session.tokens.session_id}/${session.tokens.role}`
           : '',
       (now) => {

@@ -1,6 +1,6 @@
 import { defineStore } from 'pinia'
 import { computed, ref } from 'vue'
-import type { Role, Tokens, User } from '@/api/types'
+import type { Owed, Role, Tokens, User } from '@/api/types'
 import { storage } from '@/platform/storage'
 
 const KEY = 'session'
@@ -24,6 +24,11 @@ export const useSession = defineStore('session', () => {
     if (tokens.value) take({ ...tokens.value, user: { ...tokens.value.user, ...next } })
   }
 
+  function settled(what: Owed): void {
+    if (!tokens.value) return
+    take({ ...tokens.value, owes: (tokens.value.owes ?? []).filter((one) => one !== what) })
+  }
+
   function clear(): void {
     tokens.value = null
     storage.remove(KEY)
@@ -37,5 +42,17 @@ export const useSession = defineStore('session', () => {
 
   storage.watch(KEY, reread)
 
-  return { tokens, loggedIn, role, user, clinician, hospital, take, setUser, clear, reread }
+  return {
+    tokens,
+    loggedIn,
+    role,
+    user,
+    clinician,
+    hospital,
+    take,
+    setUser,
+    settled,
+    clear,
+    reread,
+  }
 })
