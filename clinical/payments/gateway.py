@@ -6,7 +6,6 @@ The gateway knows nothing of our tables: numbers in, plain values or named error
 
 from __future__ import annotations
 
-import gzip
 import secrets
 import zlib
 from collections.abc import Callable, Mapping
@@ -362,10 +361,7 @@ class WechatPay:
             raise _refusal(reply)
         if not reply.body.startswith(b"\x1f\x8b"):
             return reply.body
-        try:
-            return gzip.decompress(reply.body)
-        except (OSError, EOFError, zlib.error) as error:
-            raise OutsideGarbled(SYSTEM, "the bill does not unpack") from error
+        return _unpacked(reply.body)
 
     async def _verify(self, vouched: wechat.SignatureHeaders, body: bytes) -> None:
         key = await self._keys.get(vouched.serial)
@@ -387,6 +383,18 @@ _REFUSALS: dict[str, type[OutsideRefused]] = {
     "STATEMENT_CREATING": BillNotReady,
     "NO_STATEMENT_EXIST": BillEmpty,
 }
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """A gzip file, as far as it stays within what a bill may be."""
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        bill = unpacker.decompress(packed, MAX_BILL_BYTES)
+    except zlib.error as error:
+        raise OutsideGarbled(SYSTEM, "the bill does not unpack") from error
+    if not unpacker.eof:
+        raise OutsideGarbled(SYSTEM, "the bill is cut short or too large")
+    return bill
 
 
 def _refusal(reply: Reply) -> OutsideRefused | OutsideUnavailable:
