@@ -77,11 +77,28 @@ async def hire_cast(runtime: Runtime) -> Cast:
         return await _Casting(runtime, uow).hire()
 
 
+async def hire(
+    runtime: Runtime,
+    hospital_id: UUID,
+    role: Role,
+    name: str,
+    department_id: UUID | None = None,
+    *,
+    serial: int = 0,
+) -> Person:
+    """One more person beside the cast, logged in; `serial` tells several apart."""
+    async with runtime.unit_of_work() as uow:
+        casting = _Casting(runtime, uow, first=1000 + serial)
+        if role is Role.DOCTOR and department_id is not None:
+            return await casting.doctor(hospital_id, department_id, name, "主治医师")
+        return await casting.person(hospital_id, role, name, department_id)
+
+
 class _Casting:
-    def __init__(self, runtime: Runtime, uow: UnitOfWork) -> None:
+    def __init__(self, runtime: Runtime, uow: UnitOfWork, first: int = 0) -> None:
         self._runtime = runtime
         self._uow = uow
-        self._serial = 0
+        self._serial = first
 
     async def hire(self) -> Cast:
         renhe, ankang = (
@@ -97,20 +114,20 @@ class _Casting:
             other_hospital_id=ankang,
             department_id=inner,
             other_department_id=other,
-            patient=await self._person(renhe, Role.PATIENT, "林小满"),
-            other_patient=await self._person(renhe, Role.PATIENT, "周未来"),
-            doctor=await self._doctor(renhe, inner, "陈安和", "主任医师"),
-            other_doctor=await self._doctor(renhe, other, "沈若水", "主治医师"),
-            nurse=await self._person(renhe, Role.NURSE, "何清", inner),
-            pharmacist=await self._person(renhe, Role.PHARMACIST, "方知白", inner),
-            administrator=await self._person(renhe, Role.ADMINISTRATOR, "管一成"),
-            supervisor=await self._person(renhe, Role.SUPERVISOR, "督明远"),
-            operator=await self._person(renhe, Role.OPERATOR, "运长青"),
-            customer_service=await self._person(renhe, Role.CUSTOMER_SERVICE, "客小暖"),
-            foreign_patient=await self._person(ankang, Role.PATIENT, "外甲"),
-            foreign_doctor=await self._doctor(ankang, heart, "外乙", "主任医师"),
-            foreign_administrator=await self._person(ankang, Role.ADMINISTRATOR, "外丙"),
-            foreign_supervisor=await self._person(ankang, Role.SUPERVISOR, "外丁"),
+            patient=await self.person(renhe, Role.PATIENT, "林小满"),
+            other_patient=await self.person(renhe, Role.PATIENT, "周未来"),
+            doctor=await self.doctor(renhe, inner, "陈安和", "主任医师"),
+            other_doctor=await self.doctor(renhe, other, "沈若水", "主治医师"),
+            nurse=await self.person(renhe, Role.NURSE, "何清", inner),
+            pharmacist=await self.person(renhe, Role.PHARMACIST, "方知白", inner),
+            administrator=await self.person(renhe, Role.ADMINISTRATOR, "管一成"),
+            supervisor=await self.person(renhe, Role.SUPERVISOR, "督明远"),
+            operator=await self.person(renhe, Role.OPERATOR, "运长青"),
+            customer_service=await self.person(renhe, Role.CUSTOMER_SERVICE, "客小暖"),
+            foreign_patient=await self.person(ankang, Role.PATIENT, "外甲"),
+            foreign_doctor=await self.doctor(ankang, heart, "外乙", "主任医师"),
+            foreign_administrator=await self.person(ankang, Role.ADMINISTRATOR, "外丙"),
+            foreign_supervisor=await self.person(ankang, Role.SUPERVISOR, "外丁"),
         )
         await self._uow.session.flush()
         return cast
@@ -132,7 +149,7 @@ class _Casting:
         self._uow.session.add(department)
         return department.id
 
-    async def _person(
+    async def person(
         self, hospital_id: UUID, role: Role, name: str, department_id: UUID | None = None
     ) -> Person:
         self._serial += 1
@@ -170,10 +187,8 @@ class _Casting:
         )
         return Person(caller, tokens.issue_access_token(caller, now, self._runtime.keyring), phone)
 
-    async def _doctor(
-        self, hospital_id: UUID, department_id: UUID, name: str, title: str
-    ) -> Person:
-        person = await self._person(hospital_id, Role.DOCTOR, name, department_id)
+    async def doctor(self, hospital_id: UUID, department_id: UUID, name: str, title: str) -> Person:
+        person = await self.person(hospital_id, Role.DOCTOR, name, department_id)
         clinician = Clinician(
             id=new_id(),
             hospital_id=hospital_id,
