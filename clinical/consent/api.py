@@ -4,6 +4,7 @@ from uuid import UUID
 
 from clinical.consent import (
     access,
+    documents,
     officers_api,
     rights,
     rights_api,
@@ -34,6 +35,7 @@ from clinical.consent.states import REACH, Kind, Reach, Right
 from clinical.consultation import access as consultations
 from clinical.people import access as people
 from core import audit
+from core.documents import register_document
 from core.errors import FieldProblem, InvalidRequest, NotFound
 from core.http import ANY_ROLE, PUBLIC, Context, Routes
 from core.identity import access as identity
@@ -48,6 +50,7 @@ AGREEMENTS = (Kind.USER_AGREEMENT, Kind.PRIVACY)
 
 
 real_name.require_before("sensitive data", access.require_for_identity)
+register_document(documents.DOCUMENT)
 
 
 # --- the agreements of every account -------------------------------------------------------------

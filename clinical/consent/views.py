@@ -27,6 +27,7 @@ from clinical.consent.states import (
     Reach,
     TextState,
 )
+from clinical.consultation import access as consultations
 from clinical.people import access as people
 from clinical.people.states import Relation
 from core.identity.caller import Caller
@@ -165,6 +166,9 @@ async def matters(uow: UnitOfWork, caller: Caller) -> list[MatterView]:
             select(ConsentText).where(ConsentText.id.in_({row.text_id for row in rows}))
         )
     }
+    running = await consultations.still_open(
+        uow.session, {row.ref_id for row in rows if row.ref_id is not None}
+    )
     groups: dict[tuple[object, ...], list[ConsentRecord]] = {}
     for row in rows:
         groups.setdefault(_key(row), []).append(row)
@@ -182,12 +186,16 @@ async def matters(uow: UnitOfWork, caller: Caller) -> list[MatterView]:
                 latest=shown[newest.id],
                 stands=stands,
                 outdated=given and not stands,
-                withdrawable=given and newest.kind in rules.CONSEQUENCES,
+                withdrawable=given
+                and newest.kind in rules.CONSEQUENCES
+                # What is over is not recorded any more: there is nothing left to take back.
+                and (newest.ref_id is None or newest.ref_id in running),
                 consequences=list(rules.CONSEQUENCES.get(newest.kind, ())),
                 history=[shown[row.id] for row in group[1:]],
             )
         )
-    return found
+    # What holds for the account and its patients first, then consultation by consultation.
+    return sorted(found, key=lambda each: each.latest.ref_id is not None)
 
 
 def _key(row: ConsentRecord) -> tuple[object, ...]:

@@ -220,6 +220,18 @@ async def open_for_payer(session: AsyncSession, user_id: UUID) -> int:
     return await session.scalar(query) or 0
 
 
+async def still_open(session: AsyncSession, consultation_ids: Collection[UUID]) -> frozenset[UUID]:
+    """Those of the consultations that are not over."""
+    if not consultation_ids:
+        return frozenset()
+    rows = await session.scalars(
+        select(Consultation.id).where(
+            Consultation.id.in_(consultation_ids), Consultation.state.not_in(OVER)
+        )
+    )
+    return frozenset(rows)
+
+
 async def patients_with_records(
     session: AsyncSession, patient_ids: Collection[UUID]
 ) -> frozenset[UUID]:

@@ -42,12 +42,19 @@ class PeopleData:
                 FavouriteDoctor.hospital_id == subject.hospital_id,
             )
         )
+        kept = len(subject.patient_ids & subject.kept_patients)
         return [
+            Holding(
+                title="就诊人资料（有病历）",
+                record_class=RecordClass.MEDICAL,
+                count=kept,
+                note="姓名、证件号码、监护人，随病历保存",
+            ),
             Holding(
                 title="就诊人资料",
                 record_class=RecordClass.ACCOUNT,
-                count=len(subject.patient_ids),
-                note="姓名、证件号码、联系方式、监护人；有病历的随病历保存",
+                count=len(subject.patient_ids) - kept,
+                note="姓名、证件号码、联系方式、监护人",
             ),
             Holding(title="关注的医生", record_class=RecordClass.FREE, count=favourites or 0),
         ]

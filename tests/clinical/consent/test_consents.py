@@ -221,3 +221,68 @@ async def test_a_text_may_ask_for_handwriting(story: Story) -> None:
     assert (given["method"], given["signed"]) == ("signature", True)
     shown = await story.get(story.cast.patient, f"/consents/{given['id']}")
     assert shown["signature"] == "iVBORw0KGgoAAAANSUhEUg=="
+
+
+async def test_a_recording_consent_taken_back_counts_from_then_on_and_everybody_reads_it(
+    story: Story,
+) -> None:
+    patient = story.cast.patient
+    running = await story.active("video")
+    room = await story.get(patient, f"/rooms/{running['room_id']}")
+    assert room["recording"] == "required"
+    path = f"/rooms/{running['room_id']}/recording-refusal"
+    assert (await story.ask(story.cast.doctor, "POST", path)).code == "forbidden"
+    assert (await story.ask(story.cast.other_patient, "POST", path)).code == "not_found"
+    taken = (await story.ask(patient, "POST", path)).expect(201)
+    assert taken["act"] == "withdrawn"
+    room = await story.get(patient, f"/rooms/{running['room_id']}")
+    assert room["recording"] == "refused"
+    page = await story.get(story.cast.doctor, f"/rooms/{running['room_id']}/messages?after=0")
+    said = [m["body"]["text"] for m in page["messages"] if m["kind"] == "system"]
+    assert "患者撤回了录制同意，从现在起本诊间的通话不再录制" in said
+    shown = await story.get(patient, f"/consultations/{running['id']}")
+    assert shown["consent"]["recording_agreed"] is False
+    again = await story.ask(patient, "POST", path)
+    assert again.code == "nothing_to_withdraw"
+
+
+async def test_a_notice_is_not_taken_back_and_a_foreign_consent_is_unknown(story: Story) -> None:
+    running = await story.active()
+    matter = {"kind": "consultation_notice", "ref_type": "consultation", "ref_id": running["id"]}
+    refused = await story.ask(story.cast.patient, "POST", "/consents/withdrawals", matter)
+    assert refused.code == "not_withdrawable"
+    recording = {**matter, "kind": "recording"}
+    foreign = await story.ask(story.cast.other_patient, "POST", "/consents/withdrawals", recording)
+    assert foreign.code == "nothing_to_withdraw"
+
+
+@pytest.mark.requirement("S0-A-147", "S4-066")
+async def test_a_published_text_is_compared_counted_and_never_edited(story: Story) -> None:
+    officer = story.cast.administrator
+    await story.complete(await story.draft())
+    listed = await story.get(officer, "/consent-texts")
+    old = next(each for each in listed if each["kind"] == "privacy")
+    assert (old["phase"], old["own"]) == ("current", False)
+    form = {"version": "2.0", "title": "隐私政策", "text": old["text"] + "\n十、新增\n新的一条。"}
+    draft = await story.ask(officer, "POST", "/consent-texts", {"kind": "privacy", **form})
+    path = f"/consent-texts/{draft.expect(201)['id']}"
+    taken = await story.ask(officer, "POST", "/consent-texts", {"kind": "privacy", **form})
+    assert taken.code == "version_taken"
+    lines = await story.get(officer, f"{path}/diff?base={old['id']}")
+    assert [each["text"] for each in lines if each["mark"] == "added"] == ["十、新增", "新的一条。"]
+    assert (await story.get(story.cast.patient, "/me/agreements"))[1]["version"] == "1.0"
+    published = (await story.ask(officer, "POST", f"{path}/publish")).expect(200)
+    assert published["phase"] == "current"
+    assert (await story.ask(officer, "PUT", path, form)).code == "text_published"
+    assert (await story.ask(officer, "DELETE", path)).code == "text_published"
+    assert (await story.get(story.cast.patient, "/me/agreements"))[1]["version"] == "2.0"
+    answers = await story.get(officer, f"/consent-texts/{old['id']}/answers")
+    assert answers["given"] == 1
+    # The other hospital goes on with the group's text, and sees nothing of this one's.
+    foreign = story.cast.foreign_patient
+    assert (await story.get(foreign, "/me/agreements"))[1]["version"] == "1.0"
+    refused = await story.ask(story.cast.foreign_administrator, "POST", f"{path}/publish")
+    assert refused.code == "not_found"
+    group = await story.ask(officer, "PUT", f"/consent-texts/{old['id']}", form)
+    assert group.code == "text_published"
+    assert (await story.ask(story.cast.supervisor, "PUT", path, form)).code == "forbidden"

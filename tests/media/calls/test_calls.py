@@ -16,10 +16,11 @@ from core.clock import FakeClock
 from core.outbox import Relay
 from core.runtime import Runtime
 from media.calls import access
+from media.calls.controller import Controller
 from media.calls.jobs import watch_calls
 from media.recording.composer import Composer
 from realtime import service
-from realtime.rules import CloseReason
+from realtime.rules import CloseReason, RecordingPolicy
 from tests.media.calls.conftest import Attend, Attendee
 from tests.media.sfu.support import WorkerProcess
 from tests.support.cast import Cast
@@ -199,7 +200,9 @@ async def test_a_killed_worker_costs_a_moment_and_what_was_recorded_plays(
     await composed(runtime, clock, client, room, cast.doctor.token)
     [recording] = (await client.get(f"/rooms/{room}/recordings", token=cast.doctor.token)).json
     assert (recording["state"], recording["note"]) == ("ready", None)
-    takes = {p.parent.name for p in (Path(runtime.config.data_dir) / "storage").rglob("*.zjr.sealed")}
+    takes = {
+        p.parent.name for p in (Path(runtime.config.data_dir) / "storage").rglob("*.zjr.sealed")
+    }
     assert len(takes) == 2
     assert recording["duration_ms"] > 4000
 
@@ -322,6 +325,46 @@ async def test_without_consent_to_record_there_is_no_call_unless_the_hospital_al
     await doctor.receives()
     listed = await client.get(f"/rooms/{room}/recordings", token=cast.doctor.token)
     assert listed.expect(200) == []
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+async def test_a_consent_taken_back_in_the_middle_of_a_call_stops_the_recording_at_once(
+    attend: Attend, cast: Cast, room: UUID, runtime: Runtime, client: Client, goes_on: bool
+) -> None:
+    allow = {"value": goes_on, "scope": "hospital"}
+    path = "/settings/calls.without_recording"
+    (await client.put(path, token=cast.administrator.token, json=allow)).expect(200)
+    doctor = await attend(cast.doctor, "pc")
+    patient = await attend(cast.patient, "phone", 180)
+    call = await started(doctor, room)
+    assert call["recording"] is True
+    await patient.client.wait_event("call:ring")
+    await patient.call("call:accept", call=call["id"])
+    await asyncio.gather(doctor.receives(), patient.receives())
+    relay = Relay(runtime)
+    async with runtime.unit_of_work() as uow:
+        await service.set_recording(uow, room, RecordingPolicy.REFUSED, cast.patient.user_id)
+    await relay.drain()
+
+    now = await client.get(f"/rooms/{room}/call", token=cast.doctor.token)
+    page = await client.get(f"/rooms/{room}/messages?after=0", token=cast.doctor.token)
+    lines = [m["body"].get("event") for m in page.expect(200)["messages"]]
+    assert "recording_changed" in lines
+    if goes_on:
+        # The talk goes on, unrecorded, and everybody is told.
+        assert now.expect(200)["recording"] is False
+        assert "recording_stopped" in lines
+        await asyncio.gather(doctor.receives(100, 30), patient.receives(100, 30))
+        links = (await Controller.of(runtime)).links
+        [open_call] = [each for link in links for each in await link.list_calls()]
+        assert open_call["recording"] is False
+    else:
+        assert now.expect(200) is None
+        assert "call_ended" in lines
+    [recording] = (await client.get(f"/rooms/{room}/recordings", token=cast.doctor.token)).expect(
+        200
+    )
+    assert recording["ended_at"] is not None
 
 
 class TestTwoWorkers:
