@@ -16,7 +16,7 @@ from core.data_classes import DataClass, class_of, unclassified
 
 @dataclass(frozen=True)
 class Handling:
-    """How values of one class are treated at rest, in exports, logs and audit, and how long kept."""
+    """How values of one class are treated at rest, in exports, logs and audit; how long kept."""
 
     at_rest: str
     in_exports: str

@@ -73,6 +73,8 @@ def create_engine(url: str, *, pool_size: int = 10, application: str = "zhenjian
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=False,
+        # Errors and echoed statements would quote the values that were to be written.
+        hide_parameters=True,
         json_serializer=to_json,
         json_deserializer=orjson.loads,
         connect_args={"server_settings": {"application_name": application, "timezone": "UTC"}},

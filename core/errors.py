@@ -119,6 +119,12 @@ class Forbidden(ProblemError):
     code, status, title = "forbidden", 403, "您没有权限进行此操作"
 
 
+class ChangedMeanwhile(ProblemError):
+    """Somebody else changed the same row at the same moment; trying again sees his change."""
+
+    code, status, title = "changed_meanwhile", 409, "内容刚被别人修改，请刷新后重试"
+
+
 class NotFound(ProblemError):
     code, status, title = "not_found", 404, "没有找到相关内容"
 

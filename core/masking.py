@@ -38,6 +38,8 @@ _sensitive: set[str] = set()
 _PHONE = re.compile(r"(?<![0-9A-Za-z])((?:\+?86)?1[3-9]\d)\d{4}(\d{4})(?![0-9A-Za-z])")
 _ID_NUMBER = re.compile(r"(?<![0-9A-Za-z])([1-9]\d{2})\d{11}(\d{3}[\dXx])(?![0-9A-Za-z])")
 _JWT = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]+")
+#: Where the database and its driver quote what was to be written; ends with the line, also in repr.
+_QUOTED_BY_DATABASE = re.compile(r"((?:DETAIL|query argument \$\d+): ).*?(?=\n|\\n|$)")
 _SECRET_PARAMETER = re.compile(r"(?i)\b(ticket|token|password|refresh_token)=[^&\s\"']+")
 
 
@@ -76,7 +78,8 @@ def mask_address(address: str) -> str:
 
 
 def mask_text(text: str) -> str:
-    """Mask telephone numbers, identity numbers and tokens anywhere in a text."""
+    """Mask telephone numbers, identity numbers, tokens and what a database quotes, in any text."""
+    text = _QUOTED_BY_DATABASE.sub(rf"\1{HIDDEN}", text)
     text = _ID_NUMBER.sub(rf"\1{'*' * 11}\2", text)
     text = _PHONE.sub(r"\1****\2", text)
     text = _JWT.sub(HIDDEN, text)

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm.exc import StaleDataError
 
 from core.clock import Clock
 from core.crypto.scope import KeyedSession
+from core.errors import ChangedMeanwhile
 from core.events import Event, Handlers
 
 if TYPE_CHECKING:
@@ -102,15 +104,21 @@ def unit_of(session: AsyncSession) -> UnitOfWork:
 async def begin(
     engine: AsyncEngine, clock: Clock, handlers: Handlers, store: StoreEvents
 ) -> AsyncIterator[UnitOfWork]:
-    """A unit of work that commits on a clean exit and rolls back on any error."""
+    """A unit of work that commits on a clean exit and rolls back on any error.
+
+    Raises ChangedMeanwhile when a protected row was changed by somebody else since it was read.
+    """
     now = clock.now()
     session_of = partial(AsyncSession, engine, sync_session_class=KeyedSession)
     async with session_of(expire_on_commit=False, info={"now": now}) as session:
         uow = UnitOfWork(session, now, handlers)
         session.info[_UNIT] = uow
-        async with session.begin():
-            yield uow
-            events = await uow.react()
-            if events:
-                await store(session, events)
+        try:
+            async with session.begin():
+                yield uow
+                events = await uow.react()
+                if events:
+                    await store(session, events)
+        except StaleDataError as error:
+            raise ChangedMeanwhile() from error
     await uow.announce()

@@ -64,7 +64,8 @@ async def room_for(uow: UnitOfWork, caller: Caller, room_id: UUID) -> RoomAccess
     if mine is None:
         if caller.role is not Role.SUPERVISOR:
             raise NotFound
-        await audit.look(uow, caller, "room", row.id)
+        patient_id = await audit.patient_of(uow, row.ref_type, row.ref_id)
+        await audit.look(uow, caller, "room", row.id, patient_id)
     return RoomAccess(caller, row, participants, mine)
 
 

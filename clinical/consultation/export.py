@@ -1,8 +1,7 @@
 """The list of consultations as a table for spreadsheets; no medical content, names masked."""
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -12,50 +11,85 @@ from clinical.consultation.models import Consultation
 from clinical.consultation.states import CLOSE_TEXT, MODE_TEXT, PURPOSE_TEXT, STATE_TEXT
 from clinical.days import zone_of
 from clinical.people import access as people
+from clinical.people.access import Practitioner
 from clinical.rating import access as ratings
-from core import audit
+from core import exports
 from core.access import Grant
+from core.data_classes import DataClass
+from core.exports import Field
 from core.identity.caller import Caller
-from core.masking import mask_name
 from core.uow import UnitOfWork
 
-HEADER = (
-    "问诊编号", "方式", "目的", "状态", "结束原因", "就诊人", "医生", "科室", "金额（元）",
-    "退款", "提交时间", "支付时间", "接诊时间", "结束时间", "评分",
-)  # fmt: skip
 CHUNK = 500
-MOST = 100_000
+
+
+@dataclass(frozen=True)
+class Line:
+    """One consultation with what the table says about it."""
+
+    row: Consultation
+    patient_name: str
+    doctor: Practitioner
+    stars: int | None
+    zone: ZoneInfo
+
+    def at(self, moment: datetime | None) -> str | None:
+        return moment.astimezone(self.zone).strftime("%Y-%m-%d %H:%M:%S") if moment else None
+
+
+FIELDS: tuple[Field[Line], ...] = (
+    Field("问诊编号", lambda line: line.row.number, Consultation.number),
+    Field("方式", lambda line: MODE_TEXT[line.row.mode]),
+    Field("目的", lambda line: PURPOSE_TEXT[line.row.purpose]),
+    Field("状态", lambda line: STATE_TEXT[line.row.state]),
+    Field(
+        "结束原因",
+        lambda line: CLOSE_TEXT[line.row.close_reason] if line.row.close_reason else None,
+    ),
+    Field("就诊人", lambda line: line.patient_name, DataClass.PERSONAL, "patient.name"),
+    Field("医生", lambda line: line.doctor.clinician.name, DataClass.PUBLIC),
+    Field("科室", lambda line: line.doctor.department.name, DataClass.PUBLIC),
+    Field("金额（元）", lambda line: f"{line.row.price_fen / 100:.2f}"),
+    Field("退款", lambda line: "是" if line.row.refund_requested_at else None),
+    Field("提交时间", lambda line: line.at(line.row.submitted_at)),
+    Field("支付时间", lambda line: line.at(line.row.paid_at)),
+    Field("接诊时间", lambda line: line.at(line.row.accepted_at)),
+    Field("结束时间", lambda line: line.at(line.row.ended_at)),
+    Field("评分", lambda line: line.stars, DataClass.INTERNAL, "rating"),
+)
 
 
 async def as_csv(uow: UnitOfWork, caller: Caller, filters: Filters) -> bytes:
-    """UTF-8 with a byte order mark, so that spreadsheets read Chinese; newest first."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(HEADER)
+    """The file, newest first; who exported what and how much is recorded."""
     allowed = await access.exportable(uow.session, caller)
+    data, rows = await exports.as_csv(
+        FIELDS, _pages(uow, caller, allowed, filters), hidden=allowed.hidden
+    )
+    asked = asdict(filters)
+    if filters.q:
+        # What was searched for may be a name.
+        asked["q"] = f"{filters.q[:1]}***"
+    await exports.note(uow, caller, "consultation", rows, asked)
+    return data
+
+
+async def _pages(
+    uow: UnitOfWork, caller: Caller, allowed: Grant, filters: Filters
+) -> AsyncIterator[Sequence[Line]]:
     zone = await zone_of(uow, caller.hospital_id)
-    written, after = 0, None
-    while written < MOST:
+    after = None
+    while True:
         rows = await listing.page(uow, caller, allowed, filters, after, CHUNK)
-        writer.writerows(await _lines(uow, caller, allowed, rows, zone))
-        written += len(rows)
+        yield await _lines(uow, caller, rows, zone)
         if len(rows) < CHUNK:
-            break
+            return
         after = (rows[-1].created_at, rows[-1].id)
         uow.session.expunge_all()
-    await audit.record(
-        uow, caller, "consultation.export", "consultation", "list", detail={"rows": written}
-    )
-    return ("\ufeff" + out.getvalue()).encode()
 
 
 async def _lines(
-    uow: UnitOfWork,
-    caller: Caller,
-    allowed: Grant,
-    rows: Sequence[Consultation],
-    zone: ZoneInfo,
-) -> list[list[str]]:
+    uow: UnitOfWork, caller: Caller, rows: Sequence[Consultation], zone: ZoneInfo
+) -> list[Line]:
     hospital_id = caller.hospital_id
     relations = await people.relations_by_id(
         uow.session, hospital_id, {row.relation_id for row in rows}
@@ -64,39 +98,13 @@ async def _lines(
         uow.session, hospital_id, {row.doctor_id for row in rows}
     )
     given = await ratings.of_consultations(uow.session, hospital_id, [row.id for row in rows])
-
-    def at(moment: datetime | None) -> str:
-        return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S") if moment else ""
-
     return [
-        [
-            _safe(cell)
-            for cell in (
-                row.number,
-                MODE_TEXT[row.mode],
-                PURPOSE_TEXT[row.purpose],
-                STATE_TEXT[row.state],
-                CLOSE_TEXT[row.close_reason] if row.close_reason else "",
-                ""
-                if "patient.name" in allowed.hidden
-                else mask_name(relations[row.relation_id].patient.name),
-                doctors[row.doctor_id].clinician.name,
-                doctors[row.doctor_id].department.name,
-                f"{row.price_fen / 100:.2f}",
-                "是" if row.refund_requested_at else "",
-                at(row.submitted_at),
-                at(row.paid_at),
-                at(row.accepted_at),
-                at(row.ended_at),
-                str(given[row.id].stars)
-                if row.id in given and "rating" not in allowed.hidden
-                else "",
-            )
-        ]
+        Line(
+            row,
+            relations[row.relation_id].patient.name,
+            doctors[row.doctor_id],
+            given[row.id].stars if row.id in given else None,
+            zone,
+        )
         for row in rows
     ]
-
-
-def _safe(cell: str) -> str:
-    """A spreadsheet must not take a cell for a formula."""
-    return "'" + cell if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

@@ -1,9 +1,12 @@
-"""Who may see the files that hang on a consultation: whoever may see the consultation."""
+"""Who may see the files that hang on a consultation, and whose consultation it is."""
+
+from uuid import UUID
 
 from sqlalchemy import select
 
 from clinical.consultation import access
 from clinical.consultation.models import Consultation
+from core import audit
 from core.access import look
 from core.files.models import File
 from core.identity.caller import Caller
@@ -26,3 +29,14 @@ async def may_see_files(uow: UnitOfWork, caller: Caller, file: File) -> bool:
         return False
     await look(uow, caller, "file", file.id, row.patient_id)
     return True
+
+
+async def patient_of(uow: UnitOfWork, consultation_id: UUID) -> UUID | None:
+    """For the audit of what hangs on a consultation: room, recording, order."""
+    found: UUID | None = await uow.session.scalar(
+        select(Consultation.patient_id).where(Consultation.id == consultation_id)
+    )
+    return found
+
+
+audit.tells_patient("consultation", patient_of)

@@ -36,13 +36,15 @@ async def list_orders(
     )
     page, following = cut(rows, size, lambda order: (order.created_at, order.id))
     refunds = await access.refunds_of(ctx.uow.session, page)
+    await audit.look(ctx.uow, ctx.caller, "order", "list", detail={"rows": len(page)})
     return Page(items=[order_view(order, refunds[order.id]) for order in page], next=following)
 
 
 @routes.get("/orders/{order_id}", roles=access.READERS, summary="One order with its refunds")
 async def show_order(ctx: Context, order_id: UUID) -> OrderView:
     order = await access.order_for(ctx.uow.session, ctx.caller, order_id)
-    await audit.look(ctx.uow, ctx.caller, "order", order.id)
+    patient_id = await audit.patient_of(ctx.uow, order.subject_type, order.subject_id)
+    await audit.look(ctx.uow, ctx.caller, "order", order.id, patient_id)
     return await _view(ctx.uow, order)
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from clinical.cursors import cut, read_moment
 from clinical.people import holders
 from clinical.people.states import Relation
+from core import audit
 from core.http import Context, Page, Routes
 from core.identity.models import User
 from core.identity.roles import Role
@@ -71,6 +72,7 @@ async def search(
         limit=size + 1,
     )  # fmt: skip
     page, following = cut(rows, size, lambda row: (row.user.created_at, row.user.id))
+    await audit.look(ctx.uow, ctx.caller, "account_holder", "list", detail={"rows": len(page)})
     return Page(items=[HolderView(**_facts(row.user, row.persons)) for row in page], next=following)
 
 

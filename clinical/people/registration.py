@@ -14,6 +14,7 @@ from clinical.people.models import PatientRelation
 from clinical.people.schemas import AddPatient, EditPatient, GuardianForm
 from clinical.people.service import Binding, Guardian
 from clinical.people.states import IdType, PatientKind
+from core import audit
 from core import settings as core_settings
 from core.errors import FieldProblem
 from core.identity.caller import Caller
@@ -65,6 +66,7 @@ async def add_patient(runtime: Runtime, caller: Caller, form: AddPatient) -> UUI
     )
     async with runtime.unit_of_work() as uow:
         relation = await service.bind_patient(uow, caller, binding, limits.patients)
+        await _audit(uow, caller, relation, "bind")
         return relation.patient_id
 
 
@@ -181,6 +183,20 @@ async def edit_patient(
             relation.patient.card_number = form.card_number
         if "guardian" in given:
             service.set_guardian(uow, relation, guardian)
+        await _audit(uow, caller, relation, "edit")
+
+
+async def _audit(uow: UnitOfWork, caller: Caller, relation: PatientRelation, verb: str) -> None:
+    changes = {**audit.changes_of(relation.patient), **audit.changes_of(relation)}
+    await audit.record(
+        uow,
+        caller,
+        f"patient.{verb}",
+        "patient_relation",
+        relation.id,
+        relation.patient_id,
+        changes=changes,
+    )
 
 
 def _needs_guardian(relation: PatientRelation, today: date, limits: _Limits) -> bool:

@@ -17,6 +17,7 @@ from clinical.people.models import (
     PatientRelation,
 )
 from clinical.people.states import IdType, Relation
+from core import audit
 from core.crypto.keyring import installed_keyring
 from core.errors import NotFound
 from core.identity.caller import Caller
@@ -186,6 +187,15 @@ async def unbind_patient(uow: UnitOfWork, caller: Caller, patient_id: UUID) -> N
     relation.is_default = False
     relation.unbound_at = uow.now
     await uow.session.flush()
+    await audit.record(
+        uow,
+        caller,
+        "patient.unbind",
+        "patient_relation",
+        relation.id,
+        relation.patient_id,
+        changes=audit.changes_of(relation),
+    )
     remaining = await access.my_patients(uow.session, caller)
     if was_default and remaining:
         remaining[0].is_default = True

@@ -11,5 +11,6 @@ Hears: nothing.
 
 from core.audit.changes import changes_of, state_of
 from core.audit.service import look, record
+from core.audit.subjects import patient_of, tells_patient
 
-__all__ = ["changes_of", "look", "record", "state_of"]
+__all__ = ["changes_of", "look", "patient_of", "record", "state_of", "tells_patient"]

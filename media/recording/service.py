@@ -20,6 +20,7 @@ from media.recording.rules import (
     TakeStatus,
     pause_after,
 )
+from realtime.models import RoomRow
 
 LEASE = timedelta(seconds=60)
 LOOK_AGAIN = timedelta(seconds=5)
@@ -245,7 +246,9 @@ async def note_look(
         "room": recording.room_id,
         "call": recording.call_id,
     }
-    await audit.record(uow, caller, "recording.look", "recording", recording.id, detail=detail)
+    room = await uow.session.get(RoomRow, recording.room_id)
+    patient_id = await audit.patient_of(uow, room.ref_type, room.ref_id) if room else None
+    await audit.record(uow, caller, "recording.look", "recording", recording.id, patient_id, detail)
 
 
 async def journals_to_drop(uow: UnitOfWork, before: datetime) -> list[RecordingRow]:

@@ -106,7 +106,7 @@ async def test_supervisors_and_administrators_see_their_hospital_and_every_look_
     looks = [e["role"] for e in audit["items"] if e["action"] == "consultation.look"]
     assert sorted(looks) == ["administrator", "doctor", "supervisor"]
     exports = await story.get(story.cast.administrator, "/audit?action=consultation.export")
-    assert exports["items"][0]["detail"] == {"rows": 1}
+    assert exports["items"][0]["detail"] == {"rows": 1, "filters": {"states": ["ended"]}}
 
 
 async def test_lists_are_filtered_by_day_state_name_and_number(story: Story) -> None:

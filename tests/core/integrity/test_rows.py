@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import delete, insert, select, update
-from sqlalchemy.orm.exc import StaleDataError
 
 from clinical.payments.models import Order
 from clinical.payments.rules import OrderState
 from core import integrity
 from core.alarms.models import Alarm
 from core.audit.models import AuditEntry
+from core.errors import ChangedMeanwhile
 from core.integrity.models import Entry, LedgerRow
 from core.runtime import Runtime
 from tests.core.integrity.conftest import Book, Check, Hand
@@ -175,7 +175,7 @@ async def test_a_change_on_older_knowledge_of_a_row_fails(runtime: Runtime, book
             await book.pay(order_id)
             order.close_reason = "cancelled"
 
-    with pytest.raises(StaleDataError):
+    with pytest.raises(ChangedMeanwhile):
         await close()
 
 
