@@ -16,6 +16,7 @@ from clinical.people.models import (
     ClinicianService,
     FavouriteDoctor,
     Patient,
+    card_number_index,
 )
 from clinical.people.models import PatientRelation as PatientRelation
 from clinical.people.states import IdType, PatientKind, Relation
@@ -151,6 +152,28 @@ def id_number_index(keyring: Keyring, number: str) -> bytes:
 def name_index(keyring: Keyring, name: str) -> bytes:
     """The blind index of a patient's whole name."""
     return blind_index(keyring, NAME_INDEX, name)
+
+
+async def patients_called(
+    session: AsyncSession, caller: Caller, words: str, limit: int
+) -> list[Patient]:
+    """Patients with exactly this name, card or identity number. Raises NotPermitted."""
+    allowed = await grant(unit_of(session), caller, PATIENT)
+    keyring = installed_keyring()
+    rows = await session.scalars(
+        select(Patient)
+        .where(
+            Patient.id.in_(select(PatientRelation.patient_id).where(allowed.condition)),
+            or_(
+                Patient.name_index == name_index(keyring, words),
+                Patient.card_number_index == card_number_index(words),
+                Patient.id_number_index == id_number_index(keyring, words.upper()),
+            ),
+        )
+        .order_by(Patient.id.desc())
+        .limit(limit)
+    )
+    return list(rows)
 
 
 async def patient_by_identity_card(

@@ -3,7 +3,15 @@
 from uuid import UUID
 
 from clinical.days import business_day
-from clinical.people import access, catalogue_api, holders_api, profiles_api, registration, service
+from clinical.people import (
+    access,
+    catalogue_api,
+    find_api,
+    holders_api,
+    profiles_api,
+    registration,
+    service,
+)
 from clinical.people.schemas import AddPatient, EditPatient, PatientView, patient_view
 from core.http import Context, Routes
 from core.identity.roles import Role
@@ -70,3 +78,4 @@ async def _view(ctx: Context, uow: UnitOfWork, patient_id: UUID) -> PatientView:
 routes.routes.extend(catalogue_api.routes.routes)
 routes.routes.extend(holders_api.routes.routes)
 routes.routes.extend(profiles_api.routes.routes)
+routes.routes.extend(find_api.routes.routes)

@@ -6,6 +6,7 @@ import io
 import logging
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 import pytest
@@ -143,6 +144,21 @@ async def test_an_export_is_masked_guarded_and_recorded_with_rows_and_filter(
     recorded = await story.get(story.cast.supervisor, "/audit?category=export")
     assert recorded["items"][0]["detail"] == {"rows": 1, "filters": {"action": "order.refund"}}
     assert (await story.ask(story.cast.doctor, "GET", "/audit/export")).code == "forbidden"
+
+
+async def test_officers_find_a_patient_by_name_or_number_and_the_search_is_on_record(
+    story: Story,
+) -> None:
+    patient = await story.add_patient()
+    for words in ("林小满", story.adult_form()["id_number"]):
+        found = await story.get(story.cast.supervisor, f"/audit/patients?q={quote(words)}")
+        assert [(each["id"], each["name"]) for each in found] == [(patient["id"], "林*满")]
+    assert await story.get(story.cast.supervisor, "/audit/patients?q=0") == []
+    assert (
+        await story.get(story.cast.foreign_supervisor, f"/audit/patients?q={quote('林小满')}") == []
+    )
+    looks = await story.get(story.cast.administrator, "/audit?action=patient.look")
+    assert len(looks["items"]) == 3
 
 
 def _csv(answer: Response) -> str:
