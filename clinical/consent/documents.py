@@ -59,7 +59,7 @@ async def read_consent(uow: UnitOfWork, document_id: UUID, *, lock: bool = False
 async def _patient_name(uow: UnitOfWork, row: ConsentRecord) -> str:
     if row.patient_id is None:
         return ""
-    names = await people.patient_names(uow.session, row.hospital_id, [row.patient_id])
+    names = await people.patient_names(uow.session, [row.patient_id], row.hospital_id)
     return names.get(row.patient_id, "")
 
 

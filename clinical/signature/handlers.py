@@ -1,5 +1,6 @@
 """What signing does about the news of others and about its own."""
 
+from clinical.consent.events import ConsentGiven
 from clinical.signature import authority, confirming, documents, keeping, sealing, timestamping
 from clinical.signature.events import CaRequestMade, DocumentSigned
 from core.documents import DocumentFinished
@@ -7,6 +8,8 @@ from core.identity.events import SessionRevoked
 from core.runtime import Runtime
 from core.uow import UnitOfWork
 
+#: The name under which `clinical.consent` registers what it gives to be sealed.
+CONSENT = "consent"
 #: Ends of a session that say something about the account behind it.
 _ACCOUNT_REASONS = frozenset({"account_disabled", "role_removed"})
 
@@ -14,6 +17,18 @@ _ACCOUNT_REASONS = frozenset({"account_disabled", "role_removed"})
 async def put_it_up_for_signature(uow: UnitOfWork, event: DocumentFinished) -> None:
     """A finished document waits for its signature from the same moment on."""
     await documents.document_finished(uow, event)
+
+
+async def have_the_consent_sealed(uow: UnitOfWork, event: ConsentGiven) -> None:
+    """A consent lies finished the moment it is given."""
+    uow.record(
+        DocumentFinished(
+            hospital_id=event.hospital_id,
+            aggregate_id=event.aggregate_id,
+            occurred_at=event.occurred_at,
+            document_type=CONSENT,
+        )
+    )
 
 
 async def end_what_the_login_confirmed(uow: UnitOfWork, event: SessionRevoked) -> None:
@@ -46,6 +61,7 @@ async def follow_the_account(runtime: Runtime, event: SessionRevoked) -> None:
 
 WITH_COMMIT = {
     DocumentFinished: [put_it_up_for_signature],
+    ConsentGiven: [have_the_consent_sealed],
     SessionRevoked: [end_what_the_login_confirmed],
 }
 AFTER_COMMIT = {

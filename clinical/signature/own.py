@@ -168,7 +168,10 @@ async def _count_waiting(uow: UnitOfWork, caller: Caller) -> dict[UUID, int]:
 
 
 async def usage(uow: UnitOfWork, hospital_id: UUID) -> UsageView:
-    """Certificates in force and signatures of the calendar year at the hospital (S0-N-020)."""
+    """Certificates in force and signatures of the calendar year at the hospital (S0-N-020).
+
+    What is counted against the limits are the people's; the hospital's seals stand in `by_type`.
+    """
     hospital = await uow.session.get_one(Hospital, hospital_id)
     zone = ZoneInfo(hospital.time_zone)
     year = uow.now.astimezone(zone).year
@@ -184,15 +187,20 @@ async def usage(uow: UnitOfWork, hospital_id: UUID) -> UsageView:
             Signer.user_id.is_not(None),
         )
     )
+    people = DocumentSignature.user_id.is_not(None)
     rows = await uow.session.execute(
-        select(DocumentSignature.document_type, func.count())
+        select(DocumentSignature.document_type, people, func.count())
         .where(
             DocumentSignature.hospital_id == hospital_id,
             DocumentSignature.signed_at >= datetime(year, 1, 1, tzinfo=zone),
         )
-        .group_by(DocumentSignature.document_type)
+        .group_by(DocumentSignature.document_type, people)
     )
-    by_type = {kind: count for kind, count in rows}
+    by_type: dict[str, int] = {}
+    signed = 0
+    for kind, by_person, count in rows:
+        by_type[kind] = by_type.get(kind, 0) + count
+        signed += count if by_person else 0
     waiting = await uow.session.scalar(
         select(func.count())
         .select_from(CaRequest)
@@ -204,9 +212,7 @@ async def usage(uow: UnitOfWork, hospital_id: UUID) -> UsageView:
         certificates=_line(
             certificates or 0, await settings.get(uow, CERTIFICATES_INCLUDED, **here)
         ),
-        signatures=_line(
-            sum(by_type.values()), await settings.get(uow, SIGNATURES_PER_YEAR, **here)
-        ),
+        signatures=_line(signed, await settings.get(uow, SIGNATURES_PER_YEAR, **here)),
         by_type=by_type,
         seal=certificate_view(seal),
         unfinished_requests=waiting or 0,

@@ -9,6 +9,7 @@ import pytest
 
 from clinical.sandbox import keys
 from clinical.sandbox.server import SandboxServer
+from clinical.signature import pin
 from clinical.signature.certificates import store
 from clinical.signature.certificates.evidence import Publishers
 from clinical.signature.certificates.states import Origin
@@ -55,6 +56,13 @@ async def authorities(
     await publishers.aclose()
     await ca.aclose()
     await tsa.aclose()
+
+
+@pytest.fixture(autouse=True)
+def quick_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening a PIN's box is slow on purpose; here only its effect is looked at."""
+    monkeypatch.setattr(pin, "_PASSES", 1)
+    monkeypatch.setattr(pin, "_KIBIBYTES", 64)
 
 
 @pytest.fixture

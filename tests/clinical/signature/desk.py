@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 
 from core.files.models import Purpose
 from core.files.upload import take_in_local
+from core.identity import sessions
 from core.identity.access import id_number_key
 from core.identity.models import DeviceSession, User
 from core.runtime import Runtime
@@ -54,8 +55,14 @@ class Desk:
             user.real_name, user.id_number = self.person.name, number
             user.id_number_index = id_number_key(self.runtime.keyring, number)
             user.real_name_verified_at = uow.now
+        await self.show_second_factor(self.runtime.clock.now())
+
+    async def show_second_factor(self, at: datetime | None) -> None:
+        """This login has shown a second factor at a moment, or never."""
+        async with self.runtime.unit_of_work() as uow:
             session = await uow.session.get_one(DeviceSession, self.person.caller.session_id)
-            session.second_factor_at = uow.now
+            session.second_factor_at = at
+            sessions.announce_user_change(uow, self.person.user_id)
 
     async def upload(self, picture: bytes | None = None) -> UUID:
         """Upload handwriting; returns the file."""

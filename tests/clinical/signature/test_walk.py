@@ -20,7 +20,7 @@ async def test_a_doctor_signs_the_closing_note(
     [task] = await doctor.tasks()
     assert (task["document_type"], task["document_id"]) == ("closing_note", consultation["id"])
     mark = await doctor.sign(consultation["id"])
-    assert mark["current"] and mark["signer_name"] == "陈安和"
+    assert (mark["current"], mark["signer_name"]) == (True, "陈安和")
     assert await doctor.tasks() == []
     await relay.drain()
     for reader in (cast.doctor, cast.patient, cast.supervisor):
@@ -29,7 +29,7 @@ async def test_a_doctor_signs_the_closing_note(
         assert seen["signature_id"] == mark["signature_id"]
         assert seen["timestamped"] is True
         image = await doctor.client.get(f"/{seen['image_url']}")
-        assert image.status == 200 and image.headers["content-type"] == "image/png"
+        assert (image.status, image.headers["content-type"]) == (200, "image/png")
         verification = await doctor.verify(mark["signature_id"], reader)
         found = answers(verification)
         assert set(found.values()) == {"yes"}, verification["findings"]
