@@ -47,7 +47,7 @@ export const practice = {
     name: '名称',
     number: '编号',
     issued: '发证日期',
-    expires: '有效期至（长期有效可不填）',
+    expires: '有效期至',
     photo: '证书照片',
     forever: '长期有效',
     expiresOn: (day: string) => `${day} 到期`,
