@@ -179,5 +179,6 @@ async def sso_logout(ctx: Context, hospital_id: UUID, raw_body: bytes) -> Respon
 
 
 def _landing(page: str, code: str, state: str) -> RedirectResponse:
-    query = urlencode({"code": code[:_LONGEST], "state": state[:_LONGEST]})
+    # Names of their own: uni-app hands a page's query to its outermost component.
+    query = urlencode({"auth_code": code[:_LONGEST], "auth_state": state[:_LONGEST]})
     return RedirectResponse(f"{page}?{query}", status_code=303)

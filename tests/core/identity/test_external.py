@@ -351,7 +351,9 @@ async def test_the_provider_ends_our_session(
 async def test_the_callbacks_lead_to_our_own_pages_alone(client: Client, cast: Cast) -> None:
     answer = await client.get("/auth/sso/callback", query={"code": "a&b", "state": "https://x"})
     assert answer.status == 303
-    assert answer.headers["location"] == "/console/#/login?code=a%26b&state=https%3A%2F%2Fx"
+    assert answer.headers["location"] == (
+        "/console/#/login?auth_code=a%26b&auth_state=https%3A%2F%2Fx"
+    )
     answer = await client.get("/auth/wechat/callback/login", query={"code": "c", "state": "s"})
     assert answer.headers["location"].startswith("/m/#/pages/login/index?")
     assert (await client.get(f"/auth/wechat/callback/{uuid4()}")).code == "not_found"

@@ -31,6 +31,13 @@ import type { InboxPage } from "@zhenjian/realtime";
 const device = () => ({ id: deviceId(), name: deviceName(), platform: "pc" });
 const open = { open: true };
 
+/** What the login page offers besides code and password. */
+export interface LoginMethods {
+  wechat_web: boolean;
+  wechat_mini: boolean;
+  sso: { title: string } | null;
+}
+
 export const auth = {
   smsCode: (phone: string) =>
     http.post<{ retry_after: number }>("/auth/sms-codes", { phone }, open),
@@ -40,6 +47,10 @@ export const auth = {
     http.post<Tokens>("/auth/login/password", { login, password, role, device: device() }, open),
   changeRole: (role: Role, hospital_id: string) =>
     http.post<Tokens>("/auth/role", { role, hospital_id }),
+  methods: () => http.get<LoginMethods>("/auth/methods", {}, open),
+  startSso: () => http.post<{ url: string }>("/auth/login/sso/start", { device: device() }, open),
+  bySso: (code: string, state: string) =>
+    http.post<Tokens>("/auth/login/sso", { code, state, device: device() }, open),
   logout: () => http.post<void>("/auth/logout"),
   sessions: () => http.get<DeviceSession[]>("/auth/sessions"),
   rename: (id: string, label: string) =>
