@@ -33,8 +33,8 @@ from core.bus import Bus, LocalBus, PostgresBus
 from core.channels import open_channels
 from core.clock import Clock, SystemClock
 from core.config import Config
+from core.crypto import commands as keys_command
 from core.crypto.follow import KeyFollower, look_at_storage
-from core.crypto.kek import FileKek
 from core.crypto.keyring import Keyring, KeyringError, install_keyring
 from core.crypto.opening import check_kek, open_vault
 from core.crypto.opening import ready as keys_ready
@@ -455,10 +455,23 @@ async def serve(config: Config) -> None:
         await supervisor.stop()
 
 
-async def make_keys(config: Config) -> None:
-    """Write a fresh key file; an existing one is never touched."""
-    FileKek.create_file(config.keys, SystemClock().now())
-    print(f"Wrote {config.keys}: keep a copy apart from the backup of the database.")
+async def manage_keys(config: Config, given: argparse.Namespace) -> None:
+    """Write a fresh key file, or manage the keys: list, status, rotate, backup, restore, drill."""
+
+    async def runtime() -> Runtime:
+        return await open_runtime(config, all_modules(config))
+
+    async def engine() -> AsyncEngine:
+        # The columns whose cells are sealed belong to the modules.
+        all_modules(config)
+        made = create_engine(config.require_database(), pool_size=2)
+        with database_answers():
+            require_schema(*await migrate.current(made))
+        return made
+
+    await keys_command.run(
+        given, keys_command.Surroundings(config, SystemClock(), runtime, engine, print)
+    )
 
 
 async def check(config: Config) -> None:
@@ -529,7 +542,6 @@ COMMANDS: dict[str, Callable[[Config], Coroutine[Any, Any, None]]] = {
     "migrate": migrate_database,
     "demo": demo,
     "check": check,
-    "keys": make_keys,
     "sandbox": sandbox,
 }
 
@@ -560,6 +572,9 @@ def main(arguments: list[str] | None = None) -> None:
             command_parser.add_argument(
                 "--lan", action="store_true", help="HTTPS for phones on the local network"
             )
+    keys_command.add_arguments(
+        commands.add_parser("keys", help=(manage_keys.__doc__ or "").splitlines()[0])
+    )
     given = parser.parse_args(arguments)
     command = given.command
     try:
@@ -582,6 +597,8 @@ def work_of(given: argparse.Namespace, config: Config) -> Coroutine[Any, Any, No
         return check_data(config, everything=given.all)
     if given.command == "check" and given.what == "integrity":
         return check_integrity(config, restart=given.restart_anchors)
+    if given.command == "keys":
+        return manage_keys(config, given)
     return COMMANDS[given.command](config)
 
 

@@ -60,6 +60,15 @@ tls)
     as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq nginx-light testssl.sh >/dev/null ||
         fail "nginx or testssl.sh is missing: apt-get install nginx-light testssl.sh"
     ;;
+softhsm)
+    if command -v softhsm2-util >/dev/null 2>&1; then
+        exit 0
+    fi
+    echo "Installing SoftHSM …"
+    as_root apt-get update -qq || fail "SoftHSM is missing: apt-get install softhsm2"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends softhsm2 >/dev/null ||
+        fail "SoftHSM is missing: apt-get install softhsm2"
+    ;;
 services)
     if command -v redis-server >/dev/null 2>&1 && [ -x /usr/sbin/clamd ]; then
         exit 0
@@ -72,6 +81,6 @@ services)
         echo "Not installed: apt-get install --no-install-recommends redis-server clamav-daemon"
     ;;
 *)
-    fail "usage: tools.sh python | which-python | node | browser | services | tls"
+    fail "usage: tools.sh python | which-python | node | browser | services | softhsm | tls"
     ;;
 esac

@@ -5,7 +5,8 @@ The module keeps AES-256 keys that cannot be taken out; a data key is wrapped wi
 for a context, so what is wrapped is the secret followed by the SM3 digest of its binding. Every
 version is an object with the configured label and an id of its own.
 
-One session is kept and used under a lock: the calls are few (a start, a new key, a rotation).
+One session is kept in a process and used under a lock: the calls are few (a start, a new key, a
+rotation).
 """
 
 import secrets
@@ -14,6 +15,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from hmac import compare_digest
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +31,17 @@ from core.crypto.sm import SM3_BYTES, DecryptionError, equal, sm3
 
 _KEY_BITS: Final = 256
 _STAMP: Final = "%Y%m%d%H%M%S"
+#: After these a session is of no use any more.
+_GONE: Final = (
+    pkcs11.exceptions.SessionHandleInvalid,
+    pkcs11.exceptions.SessionClosed,
+    pkcs11.exceptions.DeviceRemoved,
+    pkcs11.exceptions.DeviceError,
+    pkcs11.exceptions.UserNotLoggedIn,
+)
+
+_lock = threading.RLock()
+_sessions: dict[tuple[Path, str], tuple[str, pkcs11.Session]] = {}
 
 
 class Pkcs11Kek:
@@ -38,12 +51,23 @@ class Pkcs11Kek:
 
     def __init__(self, module: Path, token: str, pin: str, label: str) -> None:
         self._module = module
+        self._token = token
+        self._pin = pin
         self._label = label
-        self._lock = threading.Lock()
         with self._told("cannot be opened"):
-            library = pkcs11.lib(str(module))
-            found = library.get_token(token_label=token)
-            self._session = found.open(rw=True, user_pin=pin)
+            _ = self._session
+
+    @property
+    def _session(self) -> pkcs11.Session:
+        """A login holds for the whole process, so all users of a token share one session."""
+        place = (self._module, self._token)
+        found = _sessions.get(place)
+        if found is not None and not compare_digest(found[0].encode(), self._pin.encode()):
+            raise KeyringError(f"The module {self._module} cannot be opened: PinIncorrect.")
+        if found is None:
+            token = pkcs11.lib(str(self._module)).get_token(token_label=self._token)
+            found = _sessions[place] = (self._pin, token.open(rw=True, user_pin=self._pin))
+        return found[1]
 
     def versions(self) -> Sequence[KekVersion]:
         with self._told("cannot list its keys"):
@@ -123,28 +147,31 @@ class Pkcs11Kek:
             raise DecryptionError("The wrapped key belongs elsewhere.")
         return secret
 
-    def close(self) -> None:
-        """Give the session back."""
-        self._session.close()
-
-    def _keys(self) -> Iterator[pkcs11.SecretKey]:
-        wanted = {Attribute.CLASS: ObjectClass.SECRET_KEY, Attribute.LABEL: self._label}
+    def _keys(self, kek_id: str | None = None) -> Iterator[pkcs11.SecretKey]:
+        wanted: dict[Attribute, object] = {
+            Attribute.CLASS: ObjectClass.SECRET_KEY,
+            Attribute.LABEL: self._label,
+        }
+        if kek_id is not None:
+            wanted[Attribute.ID] = kek_id.encode()
         for found in list(self._session.get_objects(wanted)):
             assert isinstance(found, pkcs11.SecretKey)
             yield found
 
     def _key(self, kek_id: str) -> pkcs11.SecretKey:
-        for key in self._keys():
-            if bytes(key.id) == kek_id.encode():
-                return key
+        for key in self._keys(kek_id):
+            return key
         raise KeyringError(f"The module {self._module} holds no key '{kek_id}'.")
 
     @contextmanager
     def _told(self, what: str) -> Iterator[None]:
-        with self._lock:
+        with _lock:
             try:
                 yield
             except PKCS11Error as error:
+                if isinstance(error, _GONE):
+                    # The next call logs in anew.
+                    _sessions.pop((self._module, self._token), None)
                 reason = str(error) or type(error).__name__
                 raise KeyringError(f"The module {self._module} {what}: {reason}.") from error
 

@@ -185,6 +185,7 @@ class Keks:
     def __init__(self, preferred: KekProvider, others: Sequence[KekProvider] = ()) -> None:
         self.preferred = preferred
         self._all = (preferred, *others)
+        self._known: dict[str, KekProvider] = {}
 
     def holds(self, kek_id: str) -> bool:
         """Whether some provider has this version."""
@@ -202,14 +203,16 @@ class Keks:
 
     def forget(self, kek_id: str) -> None:
         self._require(kek_id).forget(kek_id)
+        self._known.pop(kek_id, None)
 
     def _require(self, kek_id: str) -> KekProvider:
-        found = self._find(kek_id)
+        found = self._known.get(kek_id) or self._find(kek_id)
         if found is None:
             raise KeyringError(
                 f"This machine does not hold the key-encryption key '{kek_id}': copy the key file "
                 "from the machine that made it, or restore ('zhenjian keys restore')."
             )
+        self._known[kek_id] = found
         return found
 
     def _find(self, kek_id: str) -> KekProvider | None:

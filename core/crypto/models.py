@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBina
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from core.crypto.columns import EncryptedBytes
 from core.data_classes import INTERNAL, SENSITIVE
 from core.db import Base, id_column
 
@@ -87,6 +88,9 @@ class DataKey(Base):
     destroyed_at: Mapped[datetime | None]
     kek_id: Mapped[str] = mapped_column(ForeignKey("key_encryption_keys.id"))
     wrapped: Mapped[bytes | None] = mapped_column(LargeBinary, info=SENSITIVE)
+    #: The same secret sealed for the officers of the latest backup.
+    backup_id: Mapped[UUID | None] = mapped_column(ForeignKey("key_backups.id"))
+    escrow: Mapped[bytes | None] = mapped_column(LargeBinary, info=SENSITIVE)
 
 
 class KeyRun(Base):
@@ -126,7 +130,11 @@ class KeyRunPart(Base):
 
 
 class KeyBackup(Base):
-    """A backup of all data keys that was written for the officers to keep; `id` names the set."""
+    """A backup of all data keys that was written for the officers to keep; `id` names the set.
+
+    `public_key` seals every key that is made afterwards; `check_key` authenticates that, and
+    `stamp` the public key itself (`core.crypto.shares`).
+    """
 
     __tablename__ = "key_backups"
 
@@ -134,9 +142,9 @@ class KeyBackup(Base):
     at: Mapped[datetime]
     officers: Mapped[int] = mapped_column(info=INTERNAL)
     needed: Mapped[int] = mapped_column(info=INTERNAL)
-    #: The ids (`purpose:id`) of the keys that it holds.
-    key_ids: Mapped[list[str]] = mapped_column(JSONB, info=INTERNAL)
-    digest: Mapped[str] = mapped_column(Text, info=INTERNAL)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary, info=INTERNAL)
+    check_key: Mapped[bytes] = mapped_column(EncryptedBytes(), info=SENSITIVE)
+    stamp: Mapped[bytes] = mapped_column(LargeBinary, info=INTERNAL)
 
 
 class KeyDrill(Base):

@@ -20,8 +20,9 @@ from core.clock import Clock
 from core.crypto.kek import Keks
 from core.crypto.keyring import Keyring
 from core.crypto.keys import Key, KeyringError, Purpose, fresh_key_id, fresh_secret
-from core.crypto.models import DataKey, KekState, KeyEncryptionKey, KeyState
-from core.crypto.sm import DecryptionError
+from core.crypto.models import DataKey, KekState, KeyBackup, KeyEncryptionKey, KeyState
+from core.crypto.shares import Sealer
+from core.crypto.sm import DecryptionError, equal
 
 #: How long a new key is published before it writes: several polls of every process.
 ACTIVATION: Final = timedelta(minutes=5)
@@ -142,6 +143,7 @@ class Vault:
         """Make and wrap new keys in the caller's transaction, under the lock."""
         await lock(session)
         kek = await self.current_kek(session)
+        sealer = await sealer_of(session)
         made = []
         for each in wanted:
             row = DataKey(
@@ -154,7 +156,10 @@ class Vault:
                 active_from=each.active_from,
                 kek_id=kek.id,
             )
-            row.wrapped = self.keks.wrap(kek.id, fresh_secret(each.purpose), binding(row))
+            secret = fresh_secret(each.purpose)
+            row.wrapped = self.keks.wrap(kek.id, secret, binding(row))
+            if sealer is not None:
+                row.backup_id, row.escrow = sealer.set_id, sealer.seal(secret, binding(row))
             session.add(row)
             made.append(row)
         await session.flush()
@@ -175,6 +180,25 @@ class Vault:
         row.wrapped = self.keks.wrap(kek.id, key.secret, binding(row))
         session.add(row)
         return row
+
+
+async def sealer_of(session: AsyncSession) -> Sealer | None:
+    """What seals new keys for the officers of the latest backup; None before the first one.
+
+    Raises `KeyringError` when somebody has put another public key in its place.
+    """
+    found = await session.scalar(
+        select(KeyBackup).order_by(KeyBackup.at.desc(), KeyBackup.id.desc()).limit(1)
+    )
+    if found is None:
+        return None
+    sealer = Sealer(found.id, found.public_key, found.check_key)
+    if not equal(sealer.stamp(), found.stamp):
+        raise KeyringError(
+            f"The key backup '{found.id}' was changed in the database: find out by whom, and make "
+            "a new backup ('zhenjian keys backup')."
+        )
+    return sealer
 
 
 async def lock(session: AsyncSession) -> None:

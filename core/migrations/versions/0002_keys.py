@@ -42,8 +42,9 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("officers", sa.Integer(), nullable=False),
         sa.Column("needed", sa.Integer(), nullable=False),
-        sa.Column("key_ids", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("public_key", sa.LargeBinary(), nullable=False),
+        sa.Column("check_key", sa.LargeBinary(), nullable=False),
+        sa.Column("stamp", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_key_backups")),
     )
     op.create_table(
@@ -86,11 +87,16 @@ def upgrade() -> None:
         sa.Column("destroyed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("kek_id", sa.Text(), nullable=False),
         sa.Column("wrapped", sa.LargeBinary(), nullable=True),
+        sa.Column("backup_id", sa.Uuid(), nullable=True),
+        sa.Column("escrow", sa.LargeBinary(), nullable=True),
         sa.CheckConstraint(
             "(state = 'destroyed') = (wrapped IS NULL)", name=op.f("ck_data_keys_destroyed")
         ),
         sa.ForeignKeyConstraint(
             ["hospital_id"], ["hospitals.id"], name=op.f("fk_data_keys_hospital_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["backup_id"], ["key_backups.id"], name=op.f("fk_data_keys_backup_id")
         ),
         sa.ForeignKeyConstraint(
             ["kek_id"], ["key_encryption_keys.id"], name=op.f("fk_data_keys_kek_id")
@@ -141,6 +147,7 @@ def downgrade() -> None:
     op.drop_table("key_runs")
     op.drop_index(op.f("ix_data_keys_hospital_id"), table_name="data_keys")
     op.drop_table("data_keys")
+    op.drop_table("key_backups")
     op.drop_index(
         "uq_key_encryption_keys_current",
         table_name="key_encryption_keys",
@@ -148,4 +155,3 @@ def downgrade() -> None:
     )
     op.drop_table("key_encryption_keys")
     op.drop_table("key_drills")
-    op.drop_table("key_backups")
