@@ -1,7 +1,6 @@
 import { http } from "@/api/http";
 import type {
   Agreement,
-  AuditRow,
   Consultation,
   ConsultationCounts,
   Department,
@@ -150,8 +149,6 @@ export const administration = {
   resetSetting: (key: string, scope: SettingScope, scope_id?: string) =>
     http.delete<void>(`/settings/${key}`, { scope, scope_id }),
   settingHistory: (key: string) => http.get<SettingChange[]>(`/settings/${key}/history`),
-  audit: (filter: Record<string, string | null | undefined>) =>
-    http.get<Page<AuditRow>>("/audit", filter),
   parked: (cursor?: string | null) => http.get<Page<ParkedEvent>>("/outbox/parked", { cursor }),
   retry: (id: string) => http.post<void>(`/outbox/parked/${id}/retry`),
   staff: (filter: Record<string, string | null | undefined>) =>

@@ -225,20 +225,6 @@ export interface SettingChange {
   reason: string;
 }
 
-export interface AuditRow {
-  id: string;
-  at: string;
-  user: { id: string; name: string } | null;
-  role: Role | null;
-  action: string;
-  object_type: string;
-  object_id: string | null;
-  patient_id: string | null;
-  detail: Record<string, unknown> | null;
-  request_id: string | null;
-  address: string | null;
-}
-
 export interface ParkedEvent {
   id: string;
   event: string;

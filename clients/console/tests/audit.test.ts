@@ -1,0 +1,55 @@
+import { describe, expect, it } from "vitest";
+import { columnText, shortId, valueText } from "@/supervise/audit-labels";
+import { auditQuery, daysBetween, daysQuery, type AuditFilters } from "@/supervise/audit-query";
+
+const none: AuditFilters = {
+  person: "",
+  patient_id: "",
+  patient_name: "",
+  category: "",
+  action: "",
+  object_type: "",
+  object_id: "",
+  from: "",
+  to: "",
+};
+
+describe("the audit's filters", () => {
+  it("turn days into moments of the hospital's calendar, the last day included", () => {
+    const query = auditQuery({ ...none, from: "2026-02-27", to: "2026-02-28", person: " 陈 " });
+    expect(query.from).toBe("2026-02-27T00:00:00+08:00");
+    expect(query.to).toBe("2026-03-01T00:00:00+08:00");
+    expect(query.person).toBe("陈");
+    expect(auditQuery(none).to).toBe("");
+  });
+
+  it("never send the patient's name, which is for the screen alone", () => {
+    expect(auditQuery({ ...none, patient_name: "林*满" })).not.toHaveProperty("patient_name");
+  });
+
+  it("show two weeks where no days are chosen", () => {
+    const query = daysQuery(none, "2026-03-05");
+    expect(query.from).toBe("2026-02-20T00:00:00+08:00");
+    expect(daysBetween("2026-02-27", "2026-03-01")).toEqual([
+      "2026-02-27",
+      "2026-02-28",
+      "2026-03-01",
+    ]);
+  });
+});
+
+describe("the audit's words", () => {
+  it("shorten identifiers and leave words alone", () => {
+    expect(shortId("0199a1b2-0000-7000-8000-123456789abc")).toBe("123456789abc");
+    expect(shortId("list")).toBe("列表");
+    expect(shortId("payments.minutes")).toBe("payments.minutes");
+  });
+
+  it("say what a value is, and know columns", () => {
+    expect(valueText(null)).toBe("（空）");
+    expect(valueText(false)).toBe("否");
+    expect(valueText({ a: 1 })).toBe('{"a":1}');
+    expect(columnText("phone")).toBe("电话");
+    expect(columnText("unknown_column")).toBe("unknown_column");
+  });
+});
