@@ -17,7 +17,7 @@ REALTIME := clients/realtime
 SHARED := $(shell find clients/realtime/src clients/design -type f 2>/dev/null)
 
 .PHONY: run test setup clients check lint types contracts supply-chain unit client-tests browser services format \
-	requirements clean-data clean help migration lock
+	requirements clean-data clean help migration lock bench-crypto
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -104,6 +104,9 @@ format: setup ## Put the Python code in form
 	@$(VENV)/bin/ruff format -q .
 
 # --- Tools ----------------------------------------------------------------------------------------
+
+bench-crypto: setup ## How fast signing is, beside gmssl, and the signing service under load
+	@$(PYTHON) -m loadtests.bench_crypto
 
 requirements: setup ## Which requirement rows are shown by a passing test
 	@$(PYTHON) -m tests.support.requirements

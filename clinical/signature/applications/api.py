@@ -9,7 +9,7 @@ from pydantic import AwareDatetime
 from starlette.responses import Response
 
 from clinical.cursors import cut, read_moment
-from clinical.signature.applications import access, keys, licence, managing, service_api
+from clinical.signature.applications import access, keys, licence, managing, registry, service_api
 from clinical.signature.applications.admin_schemas import (
     ApplicationPolicy,
     ApplicationView,
@@ -111,6 +111,7 @@ async def switch_service(ctx: Context, body: ServiceSwitch) -> ServiceSwitch:
         Scope.HOSPITAL,
         ctx.caller.hospital_id,
     )
+    registry.announce_after(ctx.uow)
     return body
 
 

@@ -4,6 +4,7 @@ An entry is read from the database when it is asked for and believed for a few s
 reaches all processes at once through the bus, and a hint that got lost is healed by that time.
 """
 
+import asyncio
 import ipaddress
 import time
 from dataclasses import dataclass
@@ -16,16 +17,19 @@ from sqlalchemy import select
 
 from clinical.signature.applications.models import Application, ServerKey
 from clinical.signature.applications.providers import provider
+from clinical.signature.applications.settings import SERVICE_ENABLED
 from clinical.signature.applications.states import Format, KeyState, Operation, Proof
 from clinical.signature.certificates import validation
 from clinical.signature.certificates.models import StoredCertificate
 from clinical.signature.certificates.validation import Policy
 from clinical.signature.formats.verdicts import Usage
 from clinical.signature.formats.x509 import Certificate, read_certificate
+from core import settings
 from core.crypto import der
 from core.crypto.signing import KeyUnusable, SigningKey
 from core.defence.rates import Rate
 from core.identity.models import Hospital
+from core.settings.cache import CHANNEL as SETTINGS_CHANNEL
 from core.uow import UnitOfWork
 
 if TYPE_CHECKING:
@@ -63,6 +67,7 @@ class InForce:
     code: str
     name: str
     zone: ZoneInfo
+    service_on: bool
     enabled: bool
     proof: Proof
     secret: bytes
@@ -94,6 +99,7 @@ class Registry:
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
         self._held: dict[str, tuple[float, InForce]] = {}
+        self._readings: dict[str, asyncio.Task[InForce | None]] = {}
         self._generation = 0
 
     @classmethod
@@ -102,7 +108,8 @@ class Registry:
         found = runtime.ports.get(cls)
         if found is None:
             found = runtime.ports[cls] = cls(runtime)
-            runtime.bus.subscribe(CHANNEL, found.on_change)
+            for channel in (CHANNEL, SETTINGS_CHANNEL):
+                runtime.bus.subscribe(channel, found.on_change)
         return found
 
     async def on_change(self, payload: dict[str, Any]) -> None:
@@ -110,19 +117,32 @@ class Registry:
         self.drop()
 
     def drop(self) -> None:
-        """Forget everything; a load under way is not kept either."""
+        """Forget everything; what is being read now is read again."""
         self._generation += 1
         self._held.clear()
 
     async def find(self, code: str) -> InForce | None:
-        """The application with this code; unknown codes are not remembered."""
+        """The application with this code; unknown codes are not remembered.
+
+        Callers that come while an entry is read wait for that one reading, however many they are.
+        """
         held = self._held.get(code)
         if held is not None and time.monotonic() - held[0] < LIFE_SECONDS:
             return held[1]
+        reading = self._readings.get(code)
+        if reading is None:
+            reading = self._readings[code] = asyncio.create_task(self._read(code))
+            reading.add_done_callback(lambda _: self._readings.pop(code, None))
+        return await asyncio.shield(reading)
+
+    async def _read(self, code: str) -> InForce | None:
         generation, began = self._generation, time.monotonic()
         async with self._runtime.unit_of_work() as uow:
             found = await _load(uow, code)
-        if found is not None and generation == self._generation:
+        if generation != self._generation:
+            # It was changed while it was read.
+            return await self._read(code)
+        if found is not None:
             if len(self._held) >= MOST_HELD:
                 self._held.clear()
             self._held[code] = (began, found)
@@ -157,6 +177,7 @@ async def _load(uow: UnitOfWork, code: str) -> InForce | None:
         code=row.code,
         name=row.name,
         zone=ZoneInfo(hospital.time_zone),
+        service_on=await settings.get(uow, SERVICE_ENABLED, hospital_id=row.hospital_id),
         enabled=row.enabled,
         proof=row.proof,
         secret=(row.secret or "").encode(),

@@ -19,7 +19,6 @@ from clinical.signature.applications.errors import (
     TimestampUnavailable,
 )
 from clinical.signature.applications.registry import InForce, Registry, Server
-from clinical.signature.applications.settings import SERVICE_ENABLED
 from clinical.signature.applications.states import Format, Operation, Proof
 from clinical.signature.certificates import access as certificates
 from clinical.signature.certificates import validation
@@ -35,7 +34,6 @@ from clinical.signature.formats.verdicts import ChainResult, Usage
 from clinical.signature.formats.verification import CmsResult
 from clinical.signature.formats.x509 import Certificate, read_any
 from clinical.signature.gateway import TimestampAuthority
-from core import settings
 from core.crypto.signing import Algorithm
 from core.defence.counters import Counter
 from core.defence.limits import RequestLimits
@@ -75,7 +73,7 @@ async def admit(ctx: "Context", body: bytes, operation: Operation | None) -> Pro
     # An unknown code and a wrong proof look alike, so that codes cannot be found by trying.
     if found is None or not _proves(found, claim):
         raise NotProved()
-    if not await settings.current(ctx.runtime, SERVICE_ENABLED, hospital_id=found.hospital_id):
+    if not found.service_on:
         raise ServiceOff()
     if found.caller_problem:
         raise NotProved(found.caller_problem, details={"reason": "certificate"})
