@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 from admin.demo.launch import Account
-from core.identity.roles import Role
+from core.identity.roles import CLINICAL_ROLES, Role
 
 # Told to everybody who starts the demo; it opens nothing else.
 PASSWORD = "Renhe-2026"  # noqa: S105
+#: The signing PIN of the demo's doctors, pharmacist and nurse.
+SIGNING_PIN = "2580"
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,13 @@ FIGURES: tuple[Figure, ...] = (
     CUSTOMER_SERVICE,
 )
 
+
+def _told(figure: Figure) -> str:
+    """What is printed beside an account; who signs is told the PIN."""
+    signs = figure.role in CLINICAL_ROLES
+    return f"{figure.note}；签名密码 {SIGNING_PIN}" if signs else figure.note
+
+
 DEMO_ACCOUNTS: list[Account] = [
-    Account(figure.role.label, figure.phone, PASSWORD, figure.note) for figure in FIGURES
+    Account(figure.role.label, figure.phone, PASSWORD, _told(figure)) for figure in FIGURES
 ]

@@ -14,6 +14,7 @@ from admin.demo.past import History
 from admin.demo.people import HOSPITAL, Founder, Town, demo_password_hash
 from admin.demo.present import Today
 from admin.demo.profiles import write_profiles
+from admin.demo.signatures import enrol
 from admin.demo.texts import SPECIALITIES
 from core.identity.models import Hospital
 from core.identity.roles import Role
@@ -49,6 +50,7 @@ async def seed(runtime: Runtime, sandbox_url: str | None) -> None:
     await _change_settings(runtime, today, town)
     if sandbox_url is not None:
         await _join_single_sign_on(runtime, today, town, sandbox_url)
+        await enrol(runtime, dice, town, today, sandbox_url)
     await _welcome_staff(runtime, town)
     await today.play()
 
