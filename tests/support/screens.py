@@ -8,7 +8,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.async_api import Browser, BrowserContext, Locator, Page, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    async_playwright,
+)
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -73,6 +80,12 @@ class Screen:
     def listen(self) -> None:
         """Collect what the page complains about; a journey ends with none."""
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", self._heard)
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        """A refusal by the content policy is written to the console and breaks nothing aloud."""
+        if "Content Security Policy" in message.text:
+            self.complaints.append(message.text)
 
     def item(self, testid: str) -> Locator:
         """The newest visible element with this test id."""
