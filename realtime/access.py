@@ -6,17 +6,34 @@ exist.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from core import audit
+from core.access import (
+    READ,
+    Action,
+    Field,
+    Mask,
+    NotPermitted,
+    Scope,
+    allow,
+    declare,
+    find_grant,
+    grant,
+    look,
+    open_emergencies,
+    permitted,
+)
+from core.access.book import Opened
 from core.errors import NotFound
 from core.identity.caller import Caller
 from core.identity.models import RoleAssignment
 from core.identity.roles import Role
+from core.runtime import Runtime
 from core.uow import UnitOfWork
 from realtime import presence, room, rules
 from realtime.events import Person
@@ -33,6 +50,21 @@ from realtime.schemas import (
     SenderView,
     Subject,
 )
+from realtime.veil import Veil, shown, veil_of
+
+#: Whoever can be a member of a room, and supervisors, who listen silently. Other clinicians come
+#: in for what they opened in an emergency.
+IN_ROOMS = frozenset(
+    {
+        Role.PATIENT,
+        Role.DOCTOR,
+        Role.NURSE,
+        Role.PHARMACIST,
+        Role.CUSTOMER_SERVICE,
+        Role.SUPERVISOR,
+    }
+)
+MEMBERS = IN_ROOMS - {Role.SUPERVISOR}
 
 
 @dataclass(frozen=True)
@@ -43,42 +75,118 @@ class RoomAccess:
     row: RoomRow
     participants: Sequence[ParticipantRow]
     mine: ParticipantRow | None
+    veil: Veil | None = None
+    #: Reached by break-glass access: read page by page, never listened to.
+    emergency: bool = False
 
     @property
     def room(self) -> Room:
         return as_room(self.row, self.participants)
 
 
+def is_member(caller: Caller) -> ColumnElement[bool]:
+    """A condition on `RoomRow`: the caller is a member now, in the role of the token."""
+    return exists(
+        select(ParticipantRow.room_id).where(
+            ParticipantRow.room_id == RoomRow.id,
+            ParticipantRow.user_id == caller.user_id,
+            ParticipantRow.role == caller.role.value,
+            ParticipantRow.left_at.is_(None),
+        )
+    )
+
+
+ROOM = declare(
+    "room",
+    "诊间",
+    area="诊疗",
+    here=RoomRow.hospital_id,
+    actions={
+        READ: Action("查看聊天", tuple(sorted(IN_ROOMS))),
+        "speak": Action("发言", tuple(sorted(MEMBERS))),
+    },
+    scopes={Scope.ROOMS: is_member, Scope.HOSPITAL: None},
+    only={Scope.HOSPITAL: (Role.SUPERVISOR,)},
+    fields=[
+        Field("subject.title", "诊间标题", None, "patient:name"),
+        Field("patient_names", "患者姓名", Mask.NAME, "patient:name"),
+    ],
+    defaults=[
+        *(allow(role, Scope.ROOMS, READ, "speak") for role in sorted(MEMBERS)),
+        allow(Role.SUPERVISOR, Scope.HOSPITAL, READ),
+    ],
+    floors=[allow(Role.PATIENT, Scope.ROOMS, READ, "speak")],
+)
+
+
 async def room_for(uow: UnitOfWork, caller: Caller, room_id: UUID) -> RoomAccess:
     """The room, if the caller may see it. Raises `not_found` alike for unknown and foreign rooms.
 
-    A supervisor who is not a member gets the room as an observer, and the look is recorded.
+    A supervisor who is not a member gets the room as an observer, and so does a clinician with
+    break-glass access to its patient; the look is recorded. Raises NotPermitted.
     """
-    row = await uow.session.scalar(
-        select(RoomRow).where(RoomRow.id == room_id, RoomRow.hospital_id == caller.hospital_id)
-    )
+    allowed = await find_grant(uow, caller, ROOM)
+    opened = await open_emergencies(uow, caller)
+    if not allowed and not opened:
+        raise NotPermitted()
+    row = await uow.session.scalar(select(RoomRow).where(RoomRow.id == room_id, allowed.condition))
+    veil = veil_of(allowed)
     if row is None:
-        raise NotFound
+        return replace(await _in_emergency(uow, caller, room_id, opened), veil=veil)
     participants = await participants_of(uow, room_id)
     mine = next((each for each in participants if _is_mine(each, caller)), None)
     if mine is None:
-        if caller.role is not Role.SUPERVISOR:
-            raise NotFound
         patient_id = await audit.patient_of(uow, row.ref_type, row.ref_id)
         await audit.look(uow, caller, "room", row.id, patient_id)
-    return RoomAccess(caller, row, participants, mine)
+    return RoomAccess(caller, row, participants, mine, veil)
+
+
+async def _in_emergency(
+    uow: UnitOfWork, caller: Caller, room_id: UUID, opened: Sequence[Opened]
+) -> RoomAccess:
+    """The room of a patient whom the caller has opened. Raises NotFound."""
+    if not opened:
+        raise NotFound
+    row = await uow.session.scalar(
+        select(RoomRow).where(RoomRow.id == room_id, RoomRow.hospital_id == caller.hospital_id)
+    )
+    patient_id = await audit.patient_of(uow, row.ref_type, row.ref_id) if row else None
+    if row is None or patient_id not in {each.patient_id for each in opened}:
+        raise NotFound
+    await look(uow, caller, "room", row.id, patient_id)
+    participants = await participants_of(uow, room_id)
+    return RoomAccess(caller, row, participants, None, emergency=True)
 
 
 async def member_of(uow: UnitOfWork, caller: Caller, room_id: UUID) -> RoomAccess:
     """Like `room_for`, for what only members do: an observer gets `not_found` too."""
-    row = await uow.session.scalar(
-        select(RoomRow).where(RoomRow.id == room_id, RoomRow.hospital_id == caller.hospital_id)
-    )
+    allowed = await grant(uow, caller, ROOM)
+    row = await uow.session.scalar(select(RoomRow).where(RoomRow.id == room_id, allowed.condition))
     participants = await participants_of(uow, room_id) if row is not None else []
     mine = next((each for each in participants if _is_mine(each, caller)), None)
     if row is None or mine is None:
         raise NotFound
-    return RoomAccess(caller, row, participants, mine)
+    return RoomAccess(caller, row, participants, mine, veil_of(allowed))
+
+
+async def veil_for(uow: UnitOfWork, caller: Caller) -> Veil | None:
+    """What is taken out of everything of rooms that reaches the caller; None: nothing."""
+    return veil_of(await find_grant(uow, caller, ROOM))
+
+
+async def still_heard(uow: UnitOfWork, caller: Caller, room_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the rooms to which the caller may still listen."""
+    allowed = await find_grant(uow, caller, ROOM)
+    if not allowed:
+        return set()
+    found = select(RoomRow.id).where(RoomRow.id.in_(room_ids), allowed.condition)
+    return set(await uow.session.scalars(found))
+
+
+async def require_speech(runtime: Runtime, caller: Caller) -> None:
+    """The right to say something at all, asked before a message is queued. Raises NotPermitted."""
+    if not await permitted(runtime, caller, ROOM, "speak"):
+        raise NotPermitted()
 
 
 def my_rooms(caller: Caller) -> Select[RoomRow]:
@@ -93,6 +201,11 @@ def my_rooms(caller: Caller) -> Select[RoomRow]:
             ParticipantRow.left_at.is_(None),
         )
     )
+
+
+async def require_rooms(uow: UnitOfWork, caller: Caller) -> None:
+    """Raises NotPermitted for somebody whom the policies let see no room at all."""
+    await grant(uow, caller, ROOM)
 
 
 async def participants_of(uow: UnitOfWork, room_id: UUID) -> Sequence[ParticipantRow]:
@@ -182,7 +295,7 @@ def as_member(row: ParticipantRow) -> Member:
 async def room_view(uow: UnitOfWork, access: RoomAccess) -> RoomView:
     """The room as the caller sees it, with everybody's presence and marks."""
     states = await presence.states(uow, [each.user_id for each in access.participants])
-    return _view(access, states)
+    return shown(access.veil, _view(access, states))
 
 
 async def room_views(uow: UnitOfWork, caller: Caller, rows: Sequence[RoomRow]) -> list[RoomView]:
@@ -197,10 +310,11 @@ async def room_views(uow: UnitOfWork, caller: Caller, rows: Sequence[RoomRow]) -
         by_room[each.room_id].append(each)
     everybody = {each.user_id for group in by_room.values() for each in group}
     states = await presence.states(uow, list(everybody))
+    veil = await veil_for(uow, caller)
     views = []
     for row in rows:
         mine = next((each for each in by_room[row.id] if _is_mine(each, caller)), None)
-        views.append(_view(RoomAccess(caller, row, by_room[row.id], mine), states))
+        views.append(shown(veil, _view(RoomAccess(caller, row, by_room[row.id], mine), states)))
     return views
 
 

@@ -11,6 +11,7 @@ from realtime import access, commands, inbox, rules
 from realtime.commands import IN_ROOMS
 from realtime.models import RoomRow
 from realtime.schemas import InboxPage, MessagePage, MyRoom, ReadInbox, RoomView
+from realtime.veil import shown as veiled
 
 routes = Routes(tag="rooms", title="诊间")
 room_messages = commands.messages.handlers
@@ -23,14 +24,17 @@ async def mine(ctx: Context, cursor: str | None = None, limit: int = 20) -> Page
     position = _position(cursor)
     if position is not None:
         query = query.where(tuple_(RoomRow.last_at, RoomRow.id) < tuple_(*position))
+    await access.require_rooms(ctx.uow, ctx.caller)
     rows = (await ctx.uow.session.scalars(query.limit(limit + 1))).all()
     shown = rows[:limit]
     ids = [row.id for row in shown]
     views = await access.room_views(ctx.uow, ctx.caller, shown)
     last = await access.last_messages(ctx.uow, ids)
     unread = await access.unread_counts(ctx.uow, ctx.caller.user_id, ids)
+    veil = await access.veil_for(ctx.uow, ctx.caller)
     items = [
-        MyRoom(room=view, last_message=last.get(view.id), unread=unread[view.id]) for view in views
+        veiled(veil, MyRoom(room=view, last_message=last.get(view.id), unread=unread[view.id]))
+        for view in views
     ]
     more = len(rows) > limit
     return Page(items=items, next=encode_cursor(shown[-1].last_at, shown[-1].id) if more else None)
@@ -51,11 +55,13 @@ async def history(
     limit: int = rules.PAGE_DEFAULT,
 ) -> MessagePage:
     """`after`: the oldest entries above it; else the newest below `before`, or of all."""
-    await access.room_for(ctx.uow, ctx.caller, room_id)
+    found = await access.room_for(ctx.uow, ctx.caller, room_id)
     limit = min(max(limit, 1), rules.PAGE_MAX)
     if after is not None:
-        return await access.messages_after(ctx.uow, room_id, after, limit)
-    return await access.messages_before(ctx.uow, room_id, before, limit)
+        page = await access.messages_after(ctx.uow, room_id, after, limit)
+    else:
+        page = await access.messages_before(ctx.uow, room_id, before, limit)
+    return veiled(found.veil, page)
 
 
 @routes.get("/inbox", roles=ANY_ROLE, summary="What concerns the caller, above a cursor")

@@ -8,9 +8,10 @@ from pydantic import BaseModel
 
 from core.errors import NotFound
 from core.identity.errors import SessionIsRevoked
-from core.identity.roles import Role
 from core.identity.sessions import authenticate
 from realtime import access, presence, rules, service
+from realtime.access import IN_ROOMS as IN_ROOMS
+from realtime.access import MEMBERS
 from realtime.gateway import Gateway
 from realtime.schemas import (
     FetchMessages,
@@ -28,19 +29,6 @@ from realtime.table import ANY_ROLE, MessageContext, Messages, join_extras
 from realtime.tokens import token_expiry
 
 messages = Messages()
-
-#: Whoever can be a member of a room, and supervisors, who listen silently.
-IN_ROOMS = frozenset(
-    {
-        Role.PATIENT,
-        Role.DOCTOR,
-        Role.NURSE,
-        Role.PHARMACIST,
-        Role.CUSTOMER_SERVICE,
-        Role.SUPERVISOR,
-    }
-)
-MEMBERS = IN_ROOMS - {Role.SUPERVISOR}
 
 
 def _gateway(ctx: MessageContext) -> Gateway:
@@ -68,6 +56,9 @@ async def join(ctx: MessageContext, body: JoinRoom) -> Mapping[str, Any]:
 async def _read_room(ctx: MessageContext, body: JoinRoom) -> dict[str, Any]:
     async with ctx.runtime.unit_of_work() as uow:
         found = await access.room_for(uow, ctx.caller, body.room)
+        if found.emergency:
+            # It ends by itself: a socket would go on listening.
+            raise NotFound
         view = await access.room_view(uow, found)
         if body.after is None:
             page = await access.messages_before(uow, body.room, None, rules.PAGE_DEFAULT)
@@ -95,6 +86,7 @@ async def leave(ctx: MessageContext, body: RoomOnly) -> None:
 
 @messages.on("message:send", roles=MEMBERS, transaction=False)
 async def send(ctx: MessageContext, body: SendMessage) -> Mapping[str, Any]:
+    await access.require_speech(ctx.runtime, ctx.caller)
     sent = await _gateway(ctx).writer.send(
         Send(
             caller=ctx.caller,

@@ -14,6 +14,7 @@ from realtime.errors import Overloaded
 from realtime.metrics import RESYNCS
 from realtime.outgoing import Frame, event_frame
 from realtime.transport import RoomSocket
+from realtime.veil import Veil
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +68,7 @@ class Connection:
     watching: set[UUID] = field(default_factory=set)
     behind: set[UUID] = field(default_factory=set)
     lanes: dict[str, Lane] = field(default_factory=dict)
+    veil: Veil | None = None
 
     def __post_init__(self) -> None:
         self.socket.outgoing.drained = self._catch_up
@@ -76,6 +78,8 @@ class Connection:
 
     def send(self, frame: Frame) -> None:
         """Queue something that is not fetched again; a client too slow even for it is let go."""
+        if self.veil is not None:
+            frame = self.veil.over_frame(frame)
         if not self.socket.outgoing.put(frame) and not self.socket.outgoing.ended:
             log.info("slow_client_dropped", waiting=self.socket.outgoing.size)
             self.drop("overloaded")
@@ -84,6 +88,8 @@ class Connection:
         """Queue an entry of a room, or note that the client must fetch it."""
         if room_id in self.behind:
             return
+        if self.veil is not None:
+            frame = self.veil.over_frame(frame)
         if not self.socket.outgoing.put(frame):
             self.behind.add(room_id)
             RESYNCS.inc()

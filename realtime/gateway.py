@@ -21,6 +21,8 @@ from socketio.exceptions import ConnectionRefusedError as Refused
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp
 
+from core.access.book import CHANNEL as ACCESS_CHANNEL
+from core.access.book import BookCache
 from core.errors import (
     Forbidden,
     InvalidRequest,
@@ -31,12 +33,14 @@ from core.errors import (
     Unauthenticated,
 )
 from core.http.messages import field_problems
+from core.identity.caller import Caller
 from core.identity.errors import TokenExpired
 from core.identity.session_cache import REVOKED_CHANNEL, USER_CHANNEL
 from core.identity.sessions import authenticate
 from core.ids import new_id
 from core.origin import set_origin
 from core.runtime import Runtime
+from realtime import access
 from realtime.connections import Connection, Connections
 from realtime.delivery import Delivery
 from realtime.errors import Overloaded, PayloadTooLarge, UnknownEvent
@@ -49,6 +53,7 @@ from realtime.outgoing import ack_frame, event_frame
 from realtime.table import MessageContext, RoomMessage
 from realtime.tokens import token_expiry
 from realtime.transport import Listener, RoomServer
+from realtime.veil import Veil
 from realtime.watch import PresenceWatch
 
 log = structlog.get_logger(__name__)
@@ -141,6 +146,7 @@ class Gateway:
             bus.subscribe(PRESENCE_CHANNEL, self.watch.on_hint),
             bus.subscribe(REVOKED_CHANNEL, self._on_revoked),
             bus.subscribe(USER_CHANNEL, self._on_user_changed),
+            bus.subscribe(ACCESS_CHANNEL, self._on_access_changed),
         ]
         await self.watch.start()
         self.writer.start()
@@ -175,6 +181,7 @@ class Gateway:
             if socket is None or not isinstance(token, str):
                 raise Unauthenticated
             caller = await authenticate(self.runtime, token)
+            veil = await self._veil_for(caller)
             self.door.enter(caller.user_id)
         except ProblemError as problem:
             raise Refused(problem.title, refusal(problem)) from problem
@@ -189,6 +196,7 @@ class Gateway:
             expires_at=token_expiry(token),
             socket=socket,
             address=address,
+            veil=veil,
         )
 
     async def _on_ready(self, sid: str) -> None:
@@ -307,11 +315,43 @@ class Gateway:
 
     async def _on_user_changed(self, payload: dict[str, Any]) -> None:
         """Somebody's roles, name or standing changed: ask again who his sockets are."""
-        for connection in self.connections.of_user(UUID(payload["user_id"])):
+        BookCache.of(self.runtime).drop()
+        for connection in tuple(self.connections.of_user(UUID(payload["user_id"]))):
             try:
                 connection.caller = await authenticate(self.runtime, connection.token)
             except ProblemError as problem:
                 connection.drop(refusal(problem)["code"])
+            else:
+                await self._look_again(connection)
+
+    async def _on_access_changed(self, payload: dict[str, Any]) -> None:
+        """Policies changed: what sockets are shown, and which rooms they may still hear."""
+        # Whoever hears first: what is asked now must not be answered from before.
+        BookCache.of(self.runtime).drop()
+        for connection in tuple(self.connections.by_id.values()):
+            if connection.caller.is_staff:
+                await self._look_again(connection)
+
+    async def _veil_for(self, caller: Caller) -> Veil | None:
+        async with self.runtime.unit_of_work() as uow:
+            return await access.veil_for(uow, caller)
+
+    async def _look_again(self, connection: Connection) -> None:
+        """What the policies withhold from a socket now. It hears nothing when that is unknown."""
+        if not connection.caller.is_staff:
+            return
+        try:
+            async with self.runtime.unit_of_work() as uow:
+                connection.veil = await access.veil_for(uow, connection.caller)
+                rooms = tuple(connection.rooms)
+                heard = await access.still_heard(uow, connection.caller, rooms) if rooms else set()
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("access_not_read", error=repr(error))
+            connection.drop("unauthenticated")
+            return
+        for room_id in rooms:
+            if room_id not in heard:
+                self.delivery.unlisten(connection, room_id)
 
     # ---- upkeep ------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from core.access.engine import (
     held,
     look,
     open_emergencies,
+    permitted,
     require,
 )
 from core.access.errors import NotPermitted
@@ -59,5 +60,6 @@ __all__ = [
     "held",
     "look",
     "open_emergencies",
+    "permitted",
     "require",
 ]

@@ -116,12 +116,17 @@ class BookCache:
         self._generation += 1
         self._book = None
 
+    def held(self) -> Book | None:
+        """The book when it is read and fresh."""
+        fresh = time.monotonic() - self._read_at <= RELOAD_SECONDS
+        return self._book if fresh else None
+
     async def read(self, uow: "UnitOfWork") -> Book:
         """The book; kept for later unless the transaction has uncommitted changes of it."""
         changed = uow.session.info.get(_CHANGED)
-        fresh = time.monotonic() - self._read_at <= RELOAD_SECONDS
-        if self._book is not None and fresh and not changed:
-            return self._book
+        held = self.held()
+        if held is not None and not changed:
+            return held
         generation, started = self._generation, time.monotonic()
         book = await _read(uow)
         if generation == self._generation and not changed:

@@ -21,6 +21,7 @@ from core.identity.roles import CLINICAL_ROLES, Role
 
 if TYPE_CHECKING:
     from core.identity.caller import Caller
+    from core.runtime import Runtime
     from core.uow import UnitOfWork
 
 V = TypeVar("V", bound=BaseModel)
@@ -107,6 +108,17 @@ async def find_grant(
         masked=masked,
         emergency=bool(opened),
     )
+
+
+async def permitted(runtime: "Runtime", caller: "Caller", resource: Resource, action: str) -> bool:
+    """Whether the caller has any of it, where no unit of work is at hand; opens one only when
+    nothing is in memory.
+    """
+    book = BookCache.of(runtime).held()
+    if book is None:
+        async with runtime.unit_of_work() as uow:
+            book = await BookCache.of(runtime).read(uow)
+    return any(_sources(book, runtime.clock.now(), caller, resource, action))
 
 
 async def held(uow: "UnitOfWork", caller: "Caller") -> dict[str, Scope]:

@@ -6,15 +6,29 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
+from core.access import Action, Scope, allow, declare, require
 from core.errors import NotFound
 from core.identity.caller import Caller
 from core.identity.roles import Role
 from core.uow import UnitOfWork
 from media.calls.call import Call, Participant
 from media.calls.models import CallParticipantRow, CallRow
-from media.calls.rules import CallMedia, CallState, EndReason, Place
+from media.calls.rules import TALKERS, CallMedia, CallState, EndReason, Place
 from media.calls.schemas import CallView, ParticipantView
 from realtime import access as rooms
+from realtime.veil import shown
+
+CALL = declare(
+    "call",
+    "音视频通话",
+    area="诊疗",
+    here=CallRow.hospital_id,
+    # Seeing a call is seeing its room.
+    actions={"talk": Action("参加通话", tuple(sorted(TALKERS)))},
+    scopes={Scope.ROOMS: None},
+    defaults=[allow(role, Scope.ROOMS, "talk") for role in sorted(TALKERS)],
+    floors=[allow(Role.PATIENT, Scope.ROOMS, "talk")],
+)
 
 
 @dataclass(frozen=True)
@@ -107,6 +121,11 @@ async def stored(uow: UnitOfWork, call_id: UUID, *, lock: bool = False) -> Store
     return StoredCall(row, list(people))
 
 
+async def require_talk(uow: UnitOfWork, caller: Caller) -> None:
+    """Raises NotPermitted for somebody whom the policies let take part in no call."""
+    await require(uow, caller, CALL, "talk")
+
+
 async def room_of(uow: UnitOfWork, caller: Caller, call_id: UUID) -> UUID:
     """The room of a call that the caller takes part in. Raises NotFound alike for any other."""
     room_id = await uow.session.scalar(
@@ -135,8 +154,9 @@ async def current_call(uow: UnitOfWork, room_id: UUID) -> CallView | None:
 
 async def call_in_room(uow: UnitOfWork, caller: Caller, room_id: UUID) -> CallView | None:
     """The call under way, for somebody who may see the room. Raises NotFound."""
-    await rooms.room_for(uow, caller, room_id)
-    return await current_call(uow, room_id)
+    room = await rooms.room_for(uow, caller, room_id)
+    call = await current_call(uow, room_id)
+    return shown(room.veil, call) if call is not None else None
 
 
 async def live_calls(uow: UnitOfWork) -> list[CallRow]:

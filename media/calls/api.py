@@ -28,6 +28,7 @@ async def start(ctx: MessageContext, body: StartCall) -> CallAnswer:
     controller = await Controller.of(ctx.runtime)
     worker = await controller.choose()
     async with ctx.runtime.unit_of_work() as uow:
+        await access.require_talk(uow, ctx.caller)
         call = await service.start(uow, ctx.caller, body.room, body.media, ctx.device, worker)
     controller.connect(call.id, ctx.caller.user_id)
     return CallAnswer(call=call)
@@ -38,6 +39,7 @@ async def accept(ctx: MessageContext, body: AcceptCall) -> CallAnswer:
     """The first device wins; its offer follows."""
     controller = await Controller.of(ctx.runtime)
     async with ctx.runtime.unit_of_work() as uow:
+        await access.require_talk(uow, ctx.caller)
         call = await service.accept(uow, ctx.caller, body.call, ctx.device)
     controller.connect(call.id, ctx.caller.user_id)
     return CallAnswer(call=call)

@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from core import settings
+from core.access import READ, Action, Field, Mask, Scope, allow, declare, grant
 from core.errors import NotFound
 from core.identity.caller import Caller
 from core.identity.roles import Role
@@ -34,21 +35,32 @@ WATCHERS: frozenset[Role] = OVERSEERS | {
     Role.PATIENT,
 }
 
+RECORDING = declare(
+    "recording",
+    "录制",
+    area="诊疗",
+    here=RoomRow.hospital_id,
+    actions={READ: Action("查看与回放", tuple(sorted(WATCHERS)))},
+    scopes={Scope.ROOMS: rooms.is_member, Scope.HOSPITAL: None},
+    only={Scope.HOSPITAL: tuple(sorted(OVERSEERS))},
+    fields=[Field("files.name", "参与者姓名", Mask.NAME, "patient:name")],
+    defaults=[
+        *(allow(role, Scope.ROOMS, READ) for role in sorted(WATCHERS - OVERSEERS)),
+        *(allow(role, Scope.HOSPITAL, READ) for role in sorted(OVERSEERS)),
+    ],
+)
+
 
 async def require_room(uow: UnitOfWork, caller: Caller, room_id: UUID) -> None:
-    """Raises NotFound for a room whose recordings the caller may not see, RecordingNotShared for
-    a patient of the room where the hospital does not share them.
+    """Raises NotFound for a room whose recordings the caller may not see, NotPermitted where the
+    policies give none, RecordingNotShared for a patient where the hospital does not share them.
     """
-    if caller.role in OVERSEERS:
-        found = await uow.session.scalar(
-            select(RoomRow.id).where(
-                RoomRow.id == room_id, RoomRow.hospital_id == caller.hospital_id
-            )
-        )
-        if found is None:
-            raise NotFound
-        return
-    await rooms.member_of(uow, caller, room_id)
+    allowed = await grant(uow, caller, RECORDING)
+    found = await uow.session.scalar(
+        select(RoomRow.id).where(RoomRow.id == room_id, allowed.condition)
+    )
+    if found is None:
+        raise NotFound
     if caller.role is Role.PATIENT and not await settings.get(
         uow, PATIENT_MAY_WATCH, hospital_id=caller.hospital_id
     ):
@@ -63,7 +75,8 @@ async def recordings_of(uow: UnitOfWork, caller: Caller, room_id: UUID) -> list[
         .where(RecordingRow.room_id == room_id, RecordingRow.hospital_id == caller.hospital_id)
         .order_by(RecordingRow.started_at)
     )
-    return [_view(row, await files_of(uow, row.id)) for row in rows]
+    allowed = await grant(uow, caller, RECORDING)
+    return [allowed.shown(_view(row, await files_of(uow, row.id))) for row in rows]
 
 
 async def file_for(
