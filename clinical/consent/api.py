@@ -131,7 +131,7 @@ async def show_consent(ctx: Context, consent_id: UUID) -> ConsentDetail:
     """One entry with the very text that was shown."""
     row = await access.record_for(ctx.uow.session, ctx.caller, consent_id)
     await audit.look(ctx.uow, ctx.caller, "consent", row.id, row.patient_id)
-    return await views.consent_detail(ctx.uow, row)
+    return await views.consent_detail(ctx.uow, ctx.caller, row)
 
 
 @routes.post("/consents", roles=PATIENT, status=201, idempotent=True)

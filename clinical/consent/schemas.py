@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field, StringConstraints
 
 from clinical.consent.states import Act, Kind, Method, TextState
+from clinical.signature.schemas import SignatureMark
 
 Short = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
 Version = Annotated[
@@ -151,6 +152,7 @@ class ConsentDetail(BaseModel):
     text: TextView
     signature: str | None
     text_intact: bool
+    seal: SignatureMark | None
 
 
 # --- the editor ----------------------------------------------------------------------------------

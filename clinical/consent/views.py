@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from clinical.consent import access, rules
 from clinical.consent.access import Standing
+from clinical.consent.documents import CONSENT
 from clinical.consent.models import ConsentRecord, ConsentText
 from clinical.consent.schemas import (
     ConsentDetail,
@@ -30,6 +31,8 @@ from clinical.consent.states import (
 from clinical.consultation import access as consultations
 from clinical.people import access as people
 from clinical.people.states import Relation
+from clinical.signature import access as signatures
+from clinical.signature.schemas import SignatureMark
 from core.identity.caller import Caller
 from core.identity.models import User
 from core.uow import UnitOfWork
@@ -208,15 +211,19 @@ def _key(row: ConsentRecord) -> tuple[object, ...]:
             return (row.kind, row.ref_type, row.ref_id)
 
 
-async def consent_detail(uow: UnitOfWork, row: ConsentRecord) -> ConsentDetail:
-    """One entry with the very text that was shown, and whether that still has its digest."""
+async def consent_detail(uow: UnitOfWork, caller: Caller, row: ConsentRecord) -> ConsentDetail:
+    """One entry with the very text that was shown, whether that still has its digest, its seal."""
     text = await uow.session.get_one(ConsentText, row.text_id)
     signature = await uow.session.scalar(
         select(ConsentRecord.signature).where(ConsentRecord.id == row.id)
     )
+    marks = await signatures.marks(uow, caller, CONSENT, [row.id])
     return ConsentDetail(
         consent=(await consent_views(uow, [row]))[row.id],
         text=text_view(text),
         signature=signature,
         text_intact=text.digest == text.shown_digest(),
+        seal=SignatureMark.model_validate(marks[row.id], from_attributes=True)
+        if row.id in marks
+        else None,
     )

@@ -99,6 +99,7 @@ PUBLIC_ROUTES: list[str] = [
     "GET /rating-tags",
     "GET /recordings/files/{file_id}/content",
     "GET /signature/certificate",
+    "GET /rights/copies/{copy_id}/files/{kind}",
     "GET /texts/{kind}",
     "POST /auth/login/password",
     "POST /auth/login/sms",
@@ -120,6 +121,7 @@ PUBLIC_ROUTES: list[str] = [
     "POST /signature/sign",
     "POST /signature/verify",
 ]
+
 
 def test_routes_open_before_the_second_factor_are_few_and_known(modules: Modules) -> None:
     pending = sorted(f"{r.method} {r.path}" for r in modules.routes if r.while_pending)

@@ -1,4 +1,5 @@
 import { http } from './client'
+import type { SignatureMark } from './signing'
 import type { FileRef } from './types'
 
 export type ConsentKind =
@@ -84,6 +85,7 @@ export interface ConsentDetail {
   text: ConsentText
   signature: string | null
   text_intact: boolean
+  seal: SignatureMark | null
 }
 
 export type Right =

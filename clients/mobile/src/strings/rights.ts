@@ -40,6 +40,7 @@ export const rights = {
       intactYes: '与同意时一致',
       intactNo: '与同意时不一致',
       text: '同意时展示的原文',
+      seal: '医院电子签章',
     },
   },
   rights: {
