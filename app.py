@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 import structlog
@@ -72,6 +72,7 @@ CORE_MODULES = (
     "core.http",
     "core.defence",
 )
+Made = TypeVar("Made")
 Background = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 log = structlog.get_logger(__name__)
 
@@ -194,6 +195,7 @@ def provide_adapters(runtime: Runtime) -> None:
     )
     from core.files.scanning.clamd import Clamd
     from core.files.scanning.port import VirusScanner
+    from core.identity.certification.alipay import CertifyGateway, alipay_certify
     from core.identity.external.wechat import WechatAccounts, wechat_accounts
     from core.identity.gateway import IdentityCheck, SmsGateway
     from core.identity.realname_http import HttpIdentityCheck
@@ -222,6 +224,8 @@ def provide_adapters(runtime: Runtime) -> None:
         ),
     )
     runtime.provide(TimestampAuthority, HttpTimestampAuthority(config.tsa_url or "", now))
+    if (certify := _from_files("Alipay", lambda: alipay_certify(config, now))) is not None:
+        runtime.provide(CertifyGateway, certify)
     if (accounts := wechat_accounts(config, now)) is not None:
         runtime.provide(WechatAccounts, accounts)
     assert config.wechat_private_key is not None
@@ -236,6 +240,14 @@ def provide_adapters(runtime: Runtime) -> None:
     runtime.provide(
         PaymentGateway, WechatPay(config.wechat_url, merchant, now, platform_keys=known)
     )
+
+
+def _from_files(system: str, make: Callable[[], Made]) -> Made:
+    """An adapter that reads keys from files. Raises SetupProblem for one that cannot be used."""
+    try:
+        return make()
+    except (OSError, ValueError) as error:
+        raise SetupProblem(f"{system}: {error}") from error
 
 
 def missing_adapters(config: Config) -> list[str]:

@@ -157,6 +157,13 @@ class Config(BaseSettings):
     wechat_mini_secret: SecretStr | None = Field(None, description="Its secret.")
     wechat_web_appid: str | None = Field(None, description="Official account at WeChat.")
     wechat_web_secret: SecretStr | None = Field(None, description="Its secret.")
+    alipay_url: str = Field("https://openapi.alipay.com", description="Alipay's open gateway.")
+    alipay_page_url: str | None = Field(
+        None, description="Address of its pages for browsers; default: the gateway."
+    )
+    alipay_appid: str | None = Field(None, description="Application at Alipay.")
+    alipay_private_key: Path | None = Field(None, description="Our key there, PEM file.")
+    alipay_public_key: Path | None = Field(None, description="Alipay's public key, PEM file.")
     oidc_client_secrets: dict[str, SecretStr] = Field(
         default_factory=dict, description="Secrets at the hospitals' single sign-on, by code."
     )

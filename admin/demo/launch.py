@@ -131,6 +131,7 @@ class Demo:
             # The simulators call back over HTTPS that only the local authority vouches for.
             **({"SSL_CERT_FILE": str(config.tls_authority)} if config.tls_authority else {}),
             # A browser must reach the page of consent, so it goes by the outside address.
+            "ZHENJIAN_ALIPAY_PAGE_URL": config.sandbox_url or self.sandbox_url,
             "ZHENJIAN_WECHAT_AUTHORIZE_URL": config.sandbox_url or self.sandbox_url,
             "ZHENJIAN_LOG_FORMAT": config.log_format,
             "ZHENJIAN_LOG_LEVEL": config.log_level,

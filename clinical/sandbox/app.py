@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from clinical.sandbox import console, vendors
+from clinical.sandbox.alipay import certify as alipay
 from clinical.sandbox.ca import desk as ca
 from clinical.sandbox.config import SandboxConfig
 from clinical.sandbox.oidc import provider as oidc
@@ -39,5 +40,13 @@ def build_app(config: SandboxConfig) -> Starlette:
             await world.stop()
 
     own = [*console.routes, Route("/healthz", health)]
-    routes = [*vendors.routes, *wechat.routes, *accounts.routes, *oidc.routes, *ca.routes, *own]
+    routes = [
+        *vendors.routes,
+        *wechat.routes,
+        *accounts.routes,
+        *alipay.routes,
+        *oidc.routes,
+        *ca.routes,
+        *own,
+    ]
     return Starlette(routes=routes, lifespan=lifespan)

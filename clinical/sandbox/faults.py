@@ -77,6 +77,7 @@ SWITCHES: dict[str, Switch] = {
         {**_DOWN, "refused": "拒绝", "wrong_digest": "摘要错误", "wrong_signature": "签名错误"},
     ),
     "wechat_login": Switch("微信登录", {**_DOWN, "worn_out": "授权码失效"}),
+    "alipay": Switch("支付宝认证", {**_DOWN, "wrong_signature": "应答签名错误"}),
     "oidc": Switch(
         "单点登录",
         {

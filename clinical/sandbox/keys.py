@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 KEY_ID = "zhenjian"
+ALIPAY_APPID = "2021000000000001"
 CERTIFICATE_YEARS = 5
 
 
@@ -62,6 +63,7 @@ class Keys:
     secrets: Secrets
     platform: KeyPair
     merchant: KeyPair
+    alipay: KeyPair
 
 
 def load(folder: Path) -> Keys:
@@ -71,7 +73,21 @@ def load(folder: Path) -> Keys:
         _load_secrets(folder / "secrets.json"),
         _load_pair(folder, "platform", "Simulated WeChat Pay platform"),
         _load_pair(folder, "merchant", "Simulated merchant"),
+        _load_pair(folder, "alipay", "Simulated Alipay"),
     )
+
+
+def alipay_public_key(folder: Path, keys: Keys) -> Path:
+    """Alipay hands its bare public key out as a file."""
+    path = folder / "alipay.pub.pem"
+    public = keys.alipay.private_key.public_key()
+    write_private(
+        path,
+        public.public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        ),
+    )
+    return path
 
 
 def demo_settings(data_dir: Path, url: str = "http://127.0.0.1:8100") -> dict[str, str]:
@@ -105,6 +121,10 @@ def demo_settings(data_dir: Path, url: str = "http://127.0.0.1:8100") -> dict[st
         "ZHENJIAN_WECHAT_MINI_SECRET": values.wechat_secret,
         "ZHENJIAN_WECHAT_WEB_APPID": values.wechat_web_appid,
         "ZHENJIAN_WECHAT_WEB_SECRET": values.wechat_secret,
+        "ZHENJIAN_ALIPAY_URL": url,
+        "ZHENJIAN_ALIPAY_APPID": ALIPAY_APPID,
+        "ZHENJIAN_ALIPAY_PRIVATE_KEY": str(folder / "merchant.key.pem"),
+        "ZHENJIAN_ALIPAY_PUBLIC_KEY": str(alipay_public_key(folder, keys)),
         "ZHENJIAN_OIDC_CLIENT_SECRETS": json.dumps({"renhe": values.oidc_secret}),
         "ZHENJIAN_WECHAT_API_V3_KEY": values.api_v3_key,
         "ZHENJIAN_WECHAT_PLATFORM_KEY": str(folder / "platform.cert.pem"),

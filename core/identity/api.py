@@ -23,6 +23,8 @@ from core.identity import (
     views,
 )
 from core.identity.caller import Caller
+from core.identity.certification import api as certifying
+from core.identity.certification import service as certification
 from core.identity.external import api as external
 from core.identity.factors import api as factors
 from core.identity.login import Device
@@ -60,6 +62,7 @@ routes.routes += [
     *factors.routes.routes,
     *security_api.routes.routes,
     *external.routes.routes,
+    *certifying.routes.routes,
 ]
 _STAFF_CURSOR: TypeAdapter[tuple[str, UUID]] = TypeAdapter(tuple[str, UUID])
 
@@ -156,6 +159,12 @@ async def update_me(ctx: Context, body: UpdateMe) -> Me:
 async def verify_real_name(ctx: Context, body: RealNameInput) -> UserView:
     """Prove the account holder's name and identity number."""
     user = await real_name.verify_account(ctx.runtime, ctx.caller, body.name, body.id_number)
+    if body.front_file_id is not None and body.back_file_id is not None:
+        number = await real_name.parsed(ctx.runtime, ctx.caller, body.id_number)
+        async with ctx.unit_of_work() as uow:
+            await certification.keep_card(
+                uow, ctx.caller, user, number, body.front_file_id, body.back_file_id
+            )
     return views.user_view(user)
 
 

@@ -43,33 +43,48 @@ async def verify_account(runtime: "Runtime", caller: "Caller", name: str, id_num
     RealNameAlreadyVerified, TooManyAttempts or what a gate raises: every question to the registry
     is counted.
     """
-    async with runtime.unit_of_work() as uow:
-        user = await access.own_account(uow, caller)
-        if user.real_name_verified_at is not None:
-            raise RealNameAlreadyVerified()
-        for gate in _gates.values():
-            await gate(uow, caller)
-        hospital = await uow.session.get(Hospital, caller.hospital_id)
-        zone = ZoneInfo(hospital.time_zone if hospital else "Asia/Shanghai")
-        today = uow.now.astimezone(zone).date()
-    try:
-        number = parse_id_number(id_number, today)
-    except IdNumberError as error:
-        raise IdNumberInvalid(fields=[FieldProblem("id_number", error.message)]) from error
-    await throttle.claim_attempt(runtime, f"real-name:{caller.user_id}")
+    number = await claim(runtime, caller, id_number)
     try:
         result = await runtime.port(IdentityCheck).check(name, number.number)
     except IdentityCheckUnavailable as error:
         await throttle.forgive_now(runtime, f"real-name:{caller.user_id}")
         raise RealNameUnavailable() from error
     matches = result.verdict is IdentityVerdict.MATCH
-    user = await _keep(runtime, caller, name, number, result.reference, matches)
+    user = await keep(runtime, caller, name, number, result.reference, matches)
     if not matches:
         raise RealNameMismatch()
     return user
 
 
-async def _keep(
+async def claim(runtime: "Runtime", caller: "Caller", id_number: str) -> IdNumber:
+    """The number, if it can be one and this account may ask about it now; counts the question.
+
+    Raises IdNumberInvalid, RealNameAlreadyVerified, TooManyAttempts or what a gate raises.
+    """
+    async with runtime.unit_of_work() as uow:
+        user = await access.own_account(uow, caller)
+        if user.real_name_verified_at is not None:
+            raise RealNameAlreadyVerified()
+        for gate in _gates.values():
+            await gate(uow, caller)
+    number = await parsed(runtime, caller, id_number)
+    await throttle.claim_attempt(runtime, f"real-name:{caller.user_id}", user_id=caller.user_id)
+    return number
+
+
+async def parsed(runtime: "Runtime", caller: "Caller", id_number: str) -> IdNumber:
+    """The number in its parts. Raises IdNumberInvalid."""
+    async with runtime.unit_of_work() as uow:
+        hospital = await uow.session.get(Hospital, caller.hospital_id)
+        zone = ZoneInfo(hospital.time_zone if hospital else "Asia/Shanghai")
+        today = uow.now.astimezone(zone).date()
+    try:
+        return parse_id_number(id_number, today)
+    except IdNumberError as error:
+        raise IdNumberInvalid(fields=[FieldProblem("id_number", error.message)]) from error
+
+
+async def keep(
     runtime: "Runtime",
     caller: "Caller",
     name: str,
@@ -77,6 +92,7 @@ async def _keep(
     reference: str,
     matches: bool,
 ) -> User:
+    """Keep what was confirmed, or only the audit when it was not."""
     async with runtime.unit_of_work() as uow:
         user = await access.own_account(uow, caller, lock=True)
         detail = {"result": "match" if matches else "mismatch", "reference": reference}

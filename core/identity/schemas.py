@@ -152,8 +152,12 @@ class ChangePassword(BaseModel):
 
 
 class RealNameInput(BaseModel):
+    """The pictures of both sides of the card are uploaded before, and kept as evidence."""
+
     name: Name
     id_number: Annotated[str, StringConstraints(strip_whitespace=True, max_length=30)]
+    front_file_id: UUID | None = None
+    back_file_id: UUID | None = None
 
 
 class HospitalView(BaseModel):

@@ -46,11 +46,16 @@ def registry(runtime: Runtime) -> Registry:
     return registry
 
 
-async def verify(client: Client, person: Person, name: str, number: str) -> Any:
+async def agree_to_sensitive(client: Client, person: Person) -> None:
+    """Give the consent without which no identity number is asked for."""
     [needed] = (await client.get("/consents/needed", token=person.token)).expect(200)
     ticks = {each["code"]: True for each in needed["text"]["purposes"]}
     agreed = {"kind": "sensitive", "version": needed["text"]["version"], "purposes": ticks}
     (await client.post("/consents", token=person.token, json=agreed)).expect(201)
+
+
+async def verify(client: Client, person: Person, name: str, number: str) -> Any:
+    await agree_to_sensitive(client, person)
     body = {"name": name, "id_number": number}
     return await client.post("/me/real-name", token=person.token, json=body)
 

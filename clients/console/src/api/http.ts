@@ -135,7 +135,7 @@ async function call(method: string, path: string, given: Options): Promise<Respo
     }
     response = await send(method, path, options, await refresh());
   }
-  if (response.status === 403 && !path.startsWith("/auth/second-factor")) {
+  if (response.status === 403 && path !== "/auth/second-factor") {
     const problem = await problemOf(response.clone());
     if (OWED.has(problem.code)) {
       if (!(await onOwed(problem.code))) throw problem;

@@ -98,7 +98,7 @@ export function createHttp(base: string, transport: Transport, tokens: TokenSour
       }
       answer = await send(tokens.access())
     }
-    if (answer.status === 403 && tokens.settle && !path.startsWith('/auth/second-factor')) {
+    if (answer.status === 403 && tokens.settle && path !== '/auth/second-factor') {
       const problem = problemFrom(403, answer.body)
       if (OWED.has(problem.code)) {
         if (!(await tokens.settle(problem.code))) throw problem

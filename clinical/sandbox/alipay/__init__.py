@@ -1,0 +1,1 @@
+"""Alipay's open gateway as its documentation describes it, seen from the platform's side."""
