@@ -1,3 +1,3 @@
 """The administration modules, in dependency order; ``app.py`` reads this list."""
 
-MODULES: tuple[str, ...] = ("admin.operations", "admin.access", "admin.accounts")
+MODULES: tuple[str, ...] = ("admin.operations", "admin.access", "admin.accounts", "admin.keys")

@@ -28,12 +28,13 @@ class Batch:
         """What was collected for a table and not written yet."""
         return list(self._rows[model])
 
-    async def write(self, session: AsyncSession) -> None:
-        """Write everything that was collected and forget it."""
+    async def write(self, session: AsyncSession, *models: type[Base]) -> None:
+        """Write everything that was collected (or only these tables) and forget it."""
         order = {table: place for place, table in enumerate(Base.metadata.sorted_tables)}
-        for model in sorted(self._rows, key=lambda each: order[each.__table__]):  # type: ignore[index]
+        chosen = [model for model in self._rows if not models or model in models]
+        for model in sorted(chosen, key=lambda each: order[each.__table__]):  # type: ignore[index]
             if issubclass(model, Protected | WrittenOnce):
                 await insert_many(session, model, self._rows[model])
             else:
                 await session.execute(insert(model), for_hospitals(model, self._rows[model]))
-        self._rows.clear()
+            del self._rows[model]

@@ -16,11 +16,14 @@ from admin.demo.present import Today
 from admin.demo.profiles import write_profiles
 from admin.demo.signatures import enrol
 from admin.demo.texts import SPECIALITIES
+from core.crypto.rotation import make_due_keys
+from core.crypto.vault import Vault
 from core.identity.models import Hospital
 from core.identity.roles import Role
 from core.runtime import Runtime
 from core.settings.registry import Scope
 from core.settings.service import set_value
+from core.uow import UnitOfWork
 from realtime.inbox import notify
 
 
@@ -45,6 +48,8 @@ async def seed(runtime: Runtime, sandbox_url: str | None) -> None:
     if sandbox_url is not None:
         await _tell_simulators(sandbox_url, his_people(dice, town))
     async with runtime.unit_of_work() as uow:
+        await batch.write(uow.session, Hospital)
+        await _give_keys(uow)
         await batch.write(uow.session)
     today = Today(runtime, dice, town)
     await _change_settings(runtime, today, town)
@@ -53,6 +58,14 @@ async def seed(runtime: Runtime, sandbox_url: str | None) -> None:
         await enrol(runtime, dice, town, today, sandbox_url)
     await _welcome_staff(runtime, town)
     await today.play()
+
+
+async def _give_keys(uow: UnitOfWork) -> None:
+    """Both hospitals have keys of their own from the first row on: nobody else is running yet."""
+    vault = uow.runtime.ports.get(Vault)
+    if vault is not None:
+        await make_due_keys(uow, vault, at_once=True)
+        await vault.refresh(uow.runtime.keyring, uow.session)
 
 
 async def _change_settings(runtime: Runtime, today: Today, town: Town) -> None:

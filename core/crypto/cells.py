@@ -64,7 +64,7 @@ class EncryptedTable:
         """Rows in the order of their keys: the key, the hospital (or NULL), the cells as bytes."""
         hospital, joined = self._hospital()
         cells = [type_coerce(each, LargeBinary).label(f"cell_{each.name}") for each in self.columns]
-        query = select(*self.key, hospital.label("owner"), *cells).select_from(joined)
+        query = select(*self.key, hospital.label("owning_hospital"), *cells).select_from(joined)
         if after is not None:
             query = query.where(tuple_(*self.key) > tuple_(*self._bound(after)))
         return query.order_by(*self.key).limit(limit)

@@ -65,7 +65,7 @@ async def reseal_batch(
     outcome.cursor = [plain(value) for value in rows[-1][: len(place.key)]]
     changes = []
     for row in rows:
-        if hospital_id is None or row.owner == hospital_id:
+        if hospital_id is None or row.owning_hospital == hospital_id:
             change = _change(keyring, place, row, outcome)
             if change is not None:
                 changes.append(change)
@@ -85,7 +85,7 @@ def _change(keyring: Keyring, place: EncryptedTable, row: Any, outcome: Outcome)
         if cell is None:
             continue
         try:
-            fresh = reseal(keyring, column, bytes(cell), row.owner)
+            fresh = reseal(keyring, column, bytes(cell), row.owning_hospital)
         except DecryptionError as error:
             # It stays as it is, and its key stays with it: the checker of rows reports it.
             log.error("cell_does_not_open", table=place.name, column=column.name, error=str(error))
