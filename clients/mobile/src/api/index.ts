@@ -30,8 +30,23 @@ export const me = {
   get: () => http.call<T.Me>('GET', '/me'),
   update: (body: { name?: string; avatar_file_id?: string }) =>
     http.call<T.Me>('PATCH', '/me', { body }),
-  realName: (name: string, id_number: string) =>
-    http.call<T.User>('POST', '/me/real-name', { body: { name, id_number } }),
+  /** The pictures of the card (portrait side first) are kept as evidence; both or none. */
+  realName: (name: string, id_number: string, card: string[] = []) =>
+    http.call<T.User>('POST', '/me/real-name', {
+      body: {
+        name,
+        id_number,
+        ...(card.length === 2 ? { front_file_id: card[0], back_file_id: card[1] } : {}),
+      },
+    }),
+  certificationMethods: () => http.call<{ alipay: boolean }>('GET', '/me/certifications/methods'),
+  certifyAtAlipay: (name: string, id_number: string, idempotencyKey: string) =>
+    http.call<{ id: string; url: string }>('POST', '/me/certifications/alipay', {
+      body: { name, id_number },
+      idempotencyKey,
+    }),
+  finishCertification: (id: string) =>
+    http.call<{ outcome: 'match' | 'mismatch' | '' }>('POST', `/me/certifications/${id}/finish`),
   password: (body: { old?: string; new: string; end_others?: boolean }) =>
     http.call<void>('PUT', '/me/password', { body }),
   agreements: () => http.call<T.Agreement[]>('GET', '/me/agreements'),
