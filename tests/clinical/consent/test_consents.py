@@ -286,12 +286,3 @@ async def test_a_published_text_is_compared_counted_and_never_edited(story: Stor
     group = await story.ask(officer, "PUT", f"/consent-texts/{old['id']}", form)
     assert group.code == "text_published"
     assert (await story.ask(story.cast.supervisor, "PUT", path, form)).code == "forbidden"
-
-
-async def test_a_consent_shows_the_seal_of_the_hospital_when_it_has_one(story: Story) -> None:
-    given = (await story.add_patient())["id"]
-    await story.agree(given)
-    [first, *_] = await records(story)
-    shown = await story.get(story.cast.patient, f"/consents/{first.id}")
-    # Sealing follows after the commit; until then the consent says that it has none.
-    assert shown["seal"] is None
