@@ -142,7 +142,7 @@ class IdentityData:
         devices = await uow.session.execute(
             update(DeviceSession)
             .where(DeviceSession.user_id == user.id)
-            .values(device_name="", address="")
+            .values(device_name="", label="", address="")
             .returning(DeviceSession.id)
         )
         await uow.session.execute(delete(RoleAssignment).where(RoleAssignment.user_id == user.id))
