@@ -8,8 +8,10 @@ from pathlib import Path
 import av
 import pytest
 
+from admin.demo.accounts import SIGNING_PIN
 from tests.journeys.story import (
     DOCTOR,
+    DOCTOR_LOGIN,
     SUPERVISOR_LOGIN,
     Family,
     meet,
@@ -26,6 +28,7 @@ TALK_SECONDS = 12
 
 
 @pytest.mark.requirement("S0-P-012", "S0-N-049", "S0-N-050", "S1-039", "S1-042", "S2-039", "S4-077")
+@pytest.mark.requirement("S1-106", "S4-032")
 async def test_a_revisit_from_payment_to_playback(
     demo: Demo, screens: Browsers, tmp_path: Path
 ) -> None:
@@ -69,6 +72,11 @@ async def test_a_revisit_from_payment_to_playback(
     await desk.end()
     await phone.screen.item("room-closed").wait_for()
     await phone.screen.picture("walk-closed-phone")
+
+    # The doctor signs the note in the same flow; anybody who may read it can check the signature.
+    await desk.screen.picture("walk-sign-desk")
+    await desk.sign_note(SIGNING_PIN, DOCTOR_LOGIN)
+    await desk.screen.picture("walk-signed-desk")
     await phone.screen.press("评价")
     await phone.rate(5, "医生很耐心，讲得清楚。")
     await phone.screen.sees("感谢")
@@ -86,6 +94,15 @@ async def test_a_revisit_from_payment_to_playback(
     assert sought["time"] == pytest.approx(state["duration"] * 0.7, abs=1)
     await watch.screen.picture("walk-playback-desk")
     await decode_recording(watch, state["duration"])
+
+    # The signature holds, for the supervisor and for the patient.
+    assert await watch.verify_signature() == "valid"
+    await watch.screen.sees("由证书对应的私钥签署")
+    await watch.screen.picture("walk-verify-desk")
+    await phone.open(f"/pages/consultation/index?id={desk.consultation}")
+    await phone.screen.tap("signature-mark")
+    assert await phone.screen.item("verification").get_attribute("data-verdict") == "valid"
+    await phone.screen.picture("walk-verify-phone")
 
     # Every such look is in the audit log.
     await watch.open("audit")

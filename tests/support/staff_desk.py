@@ -57,6 +57,11 @@ class StaffDesk:
         await self.waiting(name).click()
         await self.screen.item("conversation").wait_for()
 
+    @property
+    def consultation(self) -> str:
+        """The consultation that is open at the reception, by the address."""
+        return self.screen.page.url.rsplit("/", 1)[1]
+
     async def confirm_proof(self) -> None:
         await self.screen.tap("proof-accept")
 
@@ -98,6 +103,23 @@ class StaffDesk:
     async def end(self) -> None:
         await self.screen.tap("end")
         await self.screen.tap("end-confirm")
+
+    async def sign_note(self, pin: str, phone: str) -> None:
+        """Sign the closing note in the dialog that the end leads to; proves a second factor."""
+        await self.screen.item("shown-digest").wait_for()
+        await self.screen.item("sign-pin").locator("input").fill(pin)
+        await self.screen.tap("sign-confirm")
+        await self.prove_by_sms(phone)
+        await self.screen.page.locator(
+            '[data-testid="signature-mark"][data-state="signed"]'
+        ).first.wait_for()
+
+    async def verify_signature(self) -> str:
+        """Open the verification of the signature on screen; returns its verdict."""
+        await self.screen.tap("verify-link")
+        page = self.screen.item("verification")
+        await page.wait_for()
+        return str(await page.get_attribute("data-verdict"))
 
     async def look_up(self, name: str) -> None:
         """Open the newest consultation of a patient from the list of consultations."""
