@@ -15,6 +15,7 @@ from admin.demo.people import HOSPITAL, Founder, Town, demo_password_hash
 from admin.demo.present import Today
 from admin.demo.profiles import write_profiles
 from admin.demo.signatures import enrol
+from admin.demo.signing_service import offer_signing
 from admin.demo.texts import SPECIALITIES
 from core.crypto.rotation import make_due_keys
 from core.crypto.vault import Vault
@@ -56,6 +57,7 @@ async def seed(runtime: Runtime, sandbox_url: str | None) -> None:
     if sandbox_url is not None:
         await _join_single_sign_on(runtime, today, town, sandbox_url)
         await enrol(runtime, dice, town, today, sandbox_url)
+        await offer_signing(runtime, dice, town, today)
     await _welcome_staff(runtime, town)
     await today.play()
 

@@ -44,9 +44,10 @@ RULES: tuple[tuple[Category, tuple[str, ...]], ...] = (
         (
             "access.*", "access_*", "alarm.*", "break_glass.*", "delegation.*", "device.*",
             "emergency.*", "integrity.find", "integrity.explain", "login.*", "permit.*", "policy.*",
-            "role.*", "second_factor.*", "signature.pin_*", "signature.suspend",
-            "signature.resume", "signature.revoke", "upload.*", "user.change_password",
-            "user.disable", "user.enable", "user.reset_password",
+            "role.*", "second_factor.*", "server_key.*", "signature.pin_*", "signature.suspend",
+            "signature.resume", "signature.revoke", "signature_application.*",
+            "stored_certificate.*", "upload.*", "user.change_password", "user.disable",
+            "user.enable", "user.reset_password",
         ),
     ),
     (

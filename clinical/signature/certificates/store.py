@@ -117,8 +117,8 @@ async def import_file(
         await audit.record(
             uow,
             caller,
-            "certificate.import",
-            "certificate",
+            "stored_certificate.import",
+            "stored_certificate",
             row.id,
             detail={"serial": row.serial, "subject": row.subject, "trusted": row.trusted},
         )
@@ -134,13 +134,17 @@ async def change(
     if (row.trusted, row.note) != (trusted, note):
         row.trusted, row.note = trusted, note
         detail = {"serial": row.serial, "trusted": trusted}
-        await audit.record(uow, caller, "certificate.change", "certificate", row.id, detail=detail)
+        await audit.record(
+            uow, caller, "stored_certificate.change", "stored_certificate", row.id, detail=detail
+        )
 
 
 async def remove(uow: UnitOfWork, caller: Caller, row: StoredCertificate) -> None:
     """Take a certificate out of the store."""
     detail = {"serial": row.serial, "subject": row.subject, "trusted": row.trusted}
-    await audit.record(uow, caller, "certificate.remove", "certificate", row.id, detail=detail)
+    await audit.record(
+        uow, caller, "stored_certificate.remove", "stored_certificate", row.id, detail=detail
+    )
     await uow.session.delete(row)
 
 

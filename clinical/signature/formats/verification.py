@@ -141,7 +141,7 @@ def _signer(
             problems.append(Problem("certificate_mismatch"))
     if info.attributes is not None and info.content_type != read.content_type:
         problems.append(Problem("content_type_mismatch"))
-    stamp = _stamp(info, extra_token, trust)
+    stamp = _stamp(info, extra_token, trust, read.certificates)
     if stamp is not None:
         problems += stamp.problems
     then = now = None
@@ -173,7 +173,12 @@ def _key_leaked(result: ChainResult) -> bool:
     return found.state is RevocationState.REVOKED and found.reason == "key_compromise"
 
 
-def _stamp(info: SignerInfo, extra_token: bytes | None, trust: Trust) -> StampResult | None:
+def _stamp(
+    info: SignerInfo,
+    extra_token: bytes | None,
+    trust: Trust,
+    others: tuple[Certificate, ...],
+) -> StampResult | None:
     token = info.timestamp if info.timestamp is not None else extra_token
     if token is None:
         return None
@@ -185,6 +190,8 @@ def _stamp(info: SignerInfo, extra_token: bytes | None, trust: Trust) -> StampRe
     name = stamp.certificate.common_name if stamp.certificate else ""
     if stamp.certificate is None or not stamp.signature_ok or not equal(stamp.digest, digest):
         return StampResult(stamp.at, name, (Problem("timestamp_wrong"),))
-    chain = trust.assess(stamp.certificate, stamp.message.certificates, stamp.at, Usage.TIMESTAMP)
+    # A token often holds the authority's certificate alone; its issuer may be the signer's too.
+    helpers = (*stamp.message.certificates, *others)
+    chain = trust.assess(stamp.certificate, helpers, stamp.at, Usage.TIMESTAMP)
     wrong = () if chain.ok else (Problem("timestamp_untrusted", chain.problems[0].text),)
     return StampResult(stamp.at, name, wrong)
