@@ -85,6 +85,7 @@ def test_public_routes_are_few_and_known(modules: Modules) -> None:
 
 
 PUBLIC_ROUTES: list[str] = [
+    # Applications have no login: each request is signed by them and good once.
     "GET /auth/methods",
     "GET /auth/sso/callback",
     "GET /auth/wechat/callback/{purpose}",
@@ -98,8 +99,9 @@ PUBLIC_ROUTES: list[str] = [
     "GET /hospitals",
     "GET /rating-tags",
     "GET /recordings/files/{file_id}/content",
-    "GET /signature/certificate",
     "GET /rights/copies/{copy_id}/files/{kind}",
+    "GET /signature/certificate",
+    "GET /signing/signatures/{signature_id}/image",
     "GET /texts/{kind}",
     "POST /auth/login/password",
     "POST /auth/login/sms",
@@ -115,7 +117,6 @@ PUBLIC_ROUTES: list[str] = [
     "POST /payments/wechat/notify",
     "POST /payments/wechat/refund-notify",
     "POST /policy-reports",
-    # Applications have no login: each request is signed by them and good once.
     "POST /signature/certificates/find",
     "POST /signature/certificates/verify",
     "POST /signature/sign",
