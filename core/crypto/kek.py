@@ -270,15 +270,19 @@ def replace_key_file(path: Path, *, in_module: bool) -> None:
 
 def open_keks(config: Config) -> Keks:
     """The providers that the configuration names; raises `KeyringError` for what is wrong."""
-    from core.crypto import hsm
-
     file = _file_provider(config.keys)
     if config.kek == PKCS11:
-        return Keks(hsm.open_hsm(config), [file] if file is not None else [])
+        return Keks(_module(config), [file] if file is not None else [])
     if file is None:
         file = FileKek.load(config.keys)
-    others = [hsm.open_hsm(config)] if config.pkcs11_module is not None else []
-    return Keks(file, others)
+    return Keks(file, [_module(config)] if config.pkcs11_module is not None else [])
+
+
+def _module(config: Config) -> KekProvider:
+    # Most installations have no module, and loading its library takes time at every start.
+    from core.crypto.hsm import open_hsm
+
+    return open_hsm(config)
 
 
 def _file_provider(path: Path) -> FileKek | None:

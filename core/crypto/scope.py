@@ -93,6 +93,8 @@ def for_hospitals(model: type[Any], rows: Iterable[Mapping[str, Any]]) -> list[d
             name: ForHospital(_hospital_in(row), value) if name in columns else value
             for name, value in row.items()
         }
+        if HOSPITAL in row
+        else dict(row)
         for row in rows
     ]
 
