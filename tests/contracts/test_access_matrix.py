@@ -85,7 +85,6 @@ def test_public_routes_are_few_and_known(modules: Modules) -> None:
 
 
 PUBLIC_ROUTES: list[str] = [
-    # Applications have no login: each request is signed by them and good once.
     "GET /auth/methods",
     "GET /auth/sso/callback",
     "GET /auth/wechat/callback/{purpose}",
