@@ -32,7 +32,9 @@ def test_numbers_and_tokens_inside_a_text_are_masked() -> None:
 def test_what_the_database_quotes_of_a_row_is_masked() -> None:
     told = "null value in column\\nDETAIL:  Failing row contains (1, 张小三)."
     assert "张小三" not in mask_text(told)
-    assert mask_text("query argument $1: '张小三' (an integer is required)\nnext").endswith("\nnext")
+    assert mask_text("query argument $1: '张小三' (an integer is required)\nnext").endswith(
+        "\nnext"
+    )
 
 
 def test_ids_and_timestamps_are_left_alone() -> None:

@@ -63,8 +63,8 @@ def _extend() -> None:
         (sessions, "login_method", 16, "password"),
         ("sms_codes", "purpose", 16, "login"),
     ):
-        text = {"nullable": False, "server_default": value}
-        op.add_column(table, sa.Column(name, sa.String(length), **text))
+        text = sa.Column(name, sa.String(length), nullable=False, server_default=value)
+        op.add_column(table, text)
         op.alter_column(table, name, server_default=None)
     op.add_column(sessions, sa.Column("second_factor_at", MOMENT))
     op.add_column(sessions, sa.Column("second_factor_method", sa.String(16)))
@@ -76,8 +76,8 @@ def _extend() -> None:
         "fk_login_throttles_user_id", "login_throttles", "users", ["user_id"], ["id"]
     )
     op.create_index("ix_login_throttles_user_id", "login_throttles", ["user_id"])
-    none = {"nullable": False, "server_default": "0"}
-    op.add_column("login_throttles", sa.Column("lockouts", sa.Integer(), **none))
+    none = sa.Column("lockouts", sa.Integer(), nullable=False, server_default="0")
+    op.add_column("login_throttles", none)
     op.alter_column("login_throttles", "lockouts", server_default=None)
 
 
