@@ -278,7 +278,7 @@ async def set_enabled(
 
 
 async def reset_password(uow: UnitOfWork, caller: Caller, hospital_id: UUID, user_id: UUID) -> None:
-    """Forget the password and end every session: the next login takes a code by SMS.
+    """Forget the password and end every session: the next login takes a code by SMS and a new one.
 
     The own password is changed with the old one instead: raises OwnAccount.
     """
@@ -288,6 +288,7 @@ async def reset_password(uow: UnitOfWork, caller: Caller, hospital_id: UUID, use
     _grantable(caller, [Duty(row.role) for row, _ in found.assignments])
     found.user.password_hash = None
     found.user.password_changed_at = None
+    found.user.password_reset_required = True
     await sessions.revoke_all(uow, user_id, "password_reset")
     await audit.record(uow, caller, "user.reset_password", "user", user_id, hospital_id=hospital_id)
     sessions.announce_user_change(uow, user_id)

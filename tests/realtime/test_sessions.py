@@ -10,7 +10,11 @@ import pytest
 
 from core.clock import FakeClock
 from core.identity import tokens
+from core.identity.jobs import end_idle_sessions
+from core.identity.models import DeviceSession, RefreshToken
+from core.identity.roles import Role
 from core.identity.tokens import ACCESS_TOKEN_LIFE
+from core.ids import new_id
 from core.runtime import Runtime
 from tests.realtime.conftest import Connect, StartNode
 from tests.support.cast import Cast, Person
@@ -113,3 +117,41 @@ async def wait_for_failure(client: RoomClient) -> None:
             await asyncio.sleep(0.01)
     with pytest.raises(Refused, match="session_revoked"):
         await client.call("presence:watch", {"users": []})
+
+
+async def test_who_owes_a_second_factor_gets_no_socket(
+    node: Node, cast: Cast, runtime: Runtime
+) -> None:
+    async with runtime.unit_of_work() as uow:
+        session = await uow.session.get_one(DeviceSession, cast.administrator.caller.session_id)
+        session.second_factor_at = None
+    with pytest.raises(Refused) as refused:
+        await Socket(node.url, {"token": cast.administrator.token}).connect()
+    assert refused.value.code == "second_factor_required"
+
+
+async def test_an_idle_login_loses_its_sockets(
+    node: Node, connect: Connect, cast: Cast, runtime: Runtime, clock: FakeClock
+) -> None:
+    async with runtime.unit_of_work() as uow:
+        session = await uow.session.get_one(DeviceSession, cast.doctor.caller.session_id)
+        session.platform = "pc"
+        uow.session.add(
+            RefreshToken(
+                id=new_id(),
+                session_id=session.id,
+                family_id=new_id(),
+                hospital_id=cast.hospital_id,
+                role=Role.DOCTOR,
+                issued_at=uow.now,
+                expires_at=uow.now + timedelta(hours=12),
+            )
+        )
+    doctor = await connect(cast.doctor)
+    clock.advance(timedelta(minutes=32))
+    # A token that renews itself is no sign of a person.
+    with pytest.raises(RequestFailed) as refused:
+        await doctor.renew(fresh_token(runtime, cast.doctor))
+    assert refused.value.code == "session_idle"
+    await end_idle_sessions(runtime)
+    assert (await doctor.wait_event("session:revoked")) == {"code": "session_idle"}

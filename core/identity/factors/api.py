@@ -6,6 +6,7 @@ answers. Each may be repeated: proving again, showing the same secret again, a f
 
 from typing import TYPE_CHECKING
 
+from core.defence.kinds import Kind
 from core.http import ANY_ROLE, Context, Routes
 from core.identity import access, limits, second_factor, throttle
 from core.identity.factors import enrolment
@@ -51,7 +52,7 @@ async def show_second_factor(ctx: Context) -> SecondFactorView:
     return await _view(ctx.uow, ctx.caller)
 
 
-@routes.post(PATH, roles=ANY_ROLE, while_pending=True, transaction=False)
+@routes.post(PATH, roles=ANY_ROLE, while_pending=True, transaction=False, limit=Kind.LOGIN)
 async def prove_second_factor(ctx: Context, body: ProveInput) -> SecondFactorView:
     """Prove a second factor for this session."""
     await second_factor.prove(ctx.runtime, ctx.caller, body.method, body.code)
@@ -59,7 +60,14 @@ async def prove_second_factor(ctx: Context, body: ProveInput) -> SecondFactorVie
         return await _view(uow, ctx.caller)
 
 
-@routes.post(f"{PATH}/sms-codes", roles=ANY_ROLE, while_pending=True, status=202, transaction=False)
+@routes.post(
+    f"{PATH}/sms-codes",
+    roles=ANY_ROLE,
+    while_pending=True,
+    status=202,
+    transaction=False,
+    limit=Kind.LOGIN,
+)
 async def send_second_factor_code(ctx: Context) -> CodeSent:
     """Send a code to the account's own phone."""
     wait = await second_factor.send_code(ctx.runtime, ctx.caller, ctx.address)
@@ -73,7 +81,9 @@ async def begin_totp(ctx: Context) -> EnrolmentView:
     return EnrolmentView(manual_key=shown.manual_key, uri=shown.uri, qr_svg=shown.qr_svg)
 
 
-@routes.post(f"{PATH}/totp/confirm", roles=ANY_ROLE, while_pending=True, transaction=False)
+@routes.post(
+    f"{PATH}/totp/confirm", roles=ANY_ROLE, while_pending=True, transaction=False, limit=Kind.LOGIN
+)
 async def confirm_totp(ctx: Context, body: ConfirmInput) -> RecoveryCodes:
     """Take the authenticator into use with its first code; answers recovery codes."""
     # Guesses are slowed down, and a wrong one must stay counted: hence two transactions.

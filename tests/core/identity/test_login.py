@@ -341,3 +341,17 @@ async def test_a_password_is_changed_with_the_old_one_and_ends_other_sessions(
     assert (await client.get("/me", token=second["access_token"])).code == "session_revoked"
     assert (await try_password(client, PASSWORD)).code == "password_wrong"
     (await try_password(client, new)).expect(200)
+
+
+async def test_the_code_is_sent_alike_to_known_and_unknown_numbers(
+    client: Client, inbox: Inbox, doctor: UUID
+) -> None:
+    known = await client.post("/auth/sms-codes", json={"phone": "13900000009"})
+    unknown = await client.post("/auth/sms-codes", json={"phone": "13800000077"})
+    assert (known.status, known.json) == (unknown.status, unknown.json)
+    body = {"code": "000000", "device": DEVICE}
+    answers = [
+        await client.post("/auth/login/sms", json={**body, "phone": phone})
+        for phone in ("13900000009", "13800000077")
+    ]
+    assert len({(each.status, each.code) for each in answers}) == 1

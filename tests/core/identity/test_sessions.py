@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from joserfc import jwt
@@ -222,8 +222,10 @@ async def test_a_token_does_not_gain_a_role_that_the_user_does_not_hold(
 
     start = await log_in(runtime, hospital, "a")
     bold = replace(start.caller, role=Role.ADMINISTRATOR)
-    token = issue_access_token(bold, runtime.clock.now(), runtime.keyring)
-    assert (await client.get("/me", token=token)).code == "unauthenticated"
+    elsewhere = replace(start.caller, hospital_id=uuid4())
+    for claimed in (bold, elsewhere, replace(start.caller, device_id="another")):
+        token = issue_access_token(claimed, runtime.clock.now(), runtime.keyring)
+        assert (await client.get("/me", token=token)).code == "unauthenticated"
 
 
 async def test_a_revocation_reaches_another_process_through_the_bus(
