@@ -51,8 +51,10 @@ def upgrade() -> None:
 
 def _extend() -> None:
     """New columns of tables that are filled already."""
-    off = {"nullable": False, "server_default": sa.false()}
-    op.add_column("users", sa.Column("password_reset_required", sa.Boolean(), **off))
+    required = sa.Column(
+        "password_reset_required", sa.Boolean(), nullable=False, server_default=sa.false()
+    )
+    op.add_column("users", required)
     op.alter_column("users", "password_reset_required", server_default=None)
     sessions = "device_sessions"
     op.add_column(sessions, sa.Column("active_at", MOMENT))
