@@ -201,6 +201,7 @@ async def test_a_material_change_asks_again_after_its_grace_and_a_small_one_neve
     await story.do(story.cast.patient, draft["id"], "submit")
 
 
+@pytest.mark.requirement("S4-066")
 async def test_a_text_may_ask_for_handwriting(story: Story) -> None:
     draft = await story.draft()
     await story.complete(draft)
@@ -256,7 +257,6 @@ async def test_a_notice_is_not_taken_back_and_a_foreign_consent_is_unknown(story
     assert foreign.code == "nothing_to_withdraw"
 
 
-@pytest.mark.requirement("S0-A-147", "S4-066")
 async def test_a_published_text_is_compared_counted_and_never_edited(story: Story) -> None:
     officer = story.cast.administrator
     await story.complete(await story.draft())
