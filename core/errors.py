@@ -149,6 +149,12 @@ class ServiceUnavailable(ProblemError):
     code, status, title = "service_unavailable", 503, "服务暂时不可用，请稍后再试"
 
 
+class NotConfigured(ProblemError):
+    """The installation lacks an outside system that this needs."""
+
+    code, status, title = "not_configured", 503, "此功能尚未开通，请联系医院"
+
+
 class IdempotencyKeyRequired(ProblemError):
     code, status, title = "idempotency_key_required", 400, "缺少 Idempotency-Key 请求头"
 

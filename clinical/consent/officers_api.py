@@ -20,6 +20,7 @@ from clinical.consent.rights_schemas import (
 from clinical.consent.states import Right
 from clinical.cursors import cut, read_moment
 from core import audit
+from core.defence.kinds import Kind
 from core.http import Context, Page, Routes
 from core.identity.roles import Role
 
@@ -58,7 +59,7 @@ async def numbers(ctx: Context) -> QueueNumbers:
     return await queue.numbers(ctx.uow, ctx.caller)
 
 
-@routes.get("/rights/queue/export.csv", roles=OFFICERS)
+@routes.get("/rights/queue/export.csv", roles=OFFICERS, limit=Kind.EXPORT)
 async def exported(
     ctx: Context, which: str = "all", right: Right | None = None, overdue: bool = False
 ) -> Response:

@@ -16,6 +16,7 @@ from core.audit.categories import Category, category_of
 from core.audit.models import AuditEntry
 from core.audit.schemas import AuditView, DayView, audit_view
 from core.data_classes import DataClass
+from core.defence.kinds import Kind
 from core.errors import FieldProblem, InvalidRequest
 from core.http import Context, Page, Routes, decode_cursor, encode_cursor
 
@@ -98,7 +99,12 @@ async def days(
     return sorted(found.values(), key=lambda view: view.day)
 
 
-@routes.get("/audit/export", roles=OFFICERS, summary="The list as CSV; personal values are masked")
+@routes.get(
+    "/audit/export",
+    roles=OFFICERS,
+    limit=Kind.EXPORT,
+    summary="The list as CSV; personal values are masked",
+)
 async def export(
     ctx: Context,
     person: Words = None,

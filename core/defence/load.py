@@ -9,10 +9,9 @@ the room for everybody.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
-from uuid import UUID
 
 from core.defence.kinds import Priority
 from core.defence.metrics import IN_HAND, LOAD_SHED
@@ -42,7 +41,7 @@ class LoadGate:
         self._low_at_once = low_at_once
         self._in_hand = 0
         self._low_in_hand = 0
-        self._uploads: Counter[UUID | None] = Counter()
+        self._uploads: Counter[Hashable] = Counter()
 
     @classmethod
     def of(cls, runtime: Runtime) -> Self:
@@ -76,15 +75,15 @@ class LoadGate:
             IN_HAND.set(self._in_hand)
 
     @contextmanager
-    def enter_upload(self, user_id: UUID | None) -> Iterator[None]:
-        """Hold a place while an upload is received and converted. Raises Overburdened."""
-        if self._uploads.total() >= UPLOADS_AT_ONCE or self._uploads[user_id] >= UPLOADS_PER_PERSON:
+    def enter_upload(self, owner: Hashable) -> Iterator[None]:
+        """Hold a place while something large is received. Raises Overburdened."""
+        if self._uploads.total() >= UPLOADS_AT_ONCE or self._uploads[owner] >= UPLOADS_PER_PERSON:
             LOAD_SHED.labels("upload").inc()
             raise Overburdened(retry_after=RETRY_SECONDS[Priority.NORMAL])
-        self._uploads[user_id] += 1
+        self._uploads[owner] += 1
         try:
             yield
         finally:
-            self._uploads[user_id] -= 1
-            if not self._uploads[user_id]:
-                del self._uploads[user_id]
+            self._uploads[owner] -= 1
+            if not self._uploads[owner]:
+                del self._uploads[owner]

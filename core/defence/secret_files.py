@@ -6,9 +6,10 @@ managers hand out files instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
@@ -19,11 +20,14 @@ LONGEST_SECRET = 16 * 1024
 
 def secret_names(fields: Mapping[str, FieldInfo]) -> list[str]:
     """The settings that hold a secret."""
-    return [name for name, field in fields.items() if SecretStr in _types(field.annotation)]
+    return [name for name, field in fields.items() if _is_secret(field.annotation)]
 
 
-def _types(annotation: Any) -> Iterable[Any]:
-    return getattr(annotation, "__args__", (annotation,))
+def _is_secret(annotation: Any) -> bool:
+    """`SecretStr`, or that or nothing; a table of secrets has no file."""
+    if get_origin(annotation) in (Union, UnionType):
+        return SecretStr in get_args(annotation)
+    return annotation is SecretStr
 
 
 def files_named(fields: Mapping[str, FieldInfo], environment: Mapping[str, str]) -> dict[str, Path]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
 from typing import Any
-from uuid import UUID
 
 import orjson
 import structlog
@@ -28,6 +27,7 @@ from core.errors import (
     InvalidRequest,
     MalformedRequest,
     MethodNotAllowed,
+    NotConfigured,
     NotFound,
     ProblemError,
     RequestTimedOut,
@@ -38,10 +38,10 @@ from core.http import idempotency
 from core.http.body import read_body
 from core.http.context import Context
 from core.http.messages import field_problems
-from core.http.routes import Route
+from core.http.routes import LARGE_BODY, Route
 from core.identity.caller import Caller
 from core.identity.sessions import authenticate
-from core.runtime import Runtime
+from core.runtime import PortMissing, Runtime
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +73,9 @@ def _starlette_route(runtime: Runtime, path: str, methods: Mapping[str, Route]) 
             return await _handle(runtime, route, request)
         except ProblemError as error:
             return problem_response(error, request)
+        except PortMissing as error:
+            log.error("port_missing", path=path, error=str(error))
+            return problem_response(NotConfigured(), request)
         except PoolTimeout:
             log.error("database_pool_exhausted", path=path)
             return problem_response(Overburdened(retry_after=5), request)
@@ -130,21 +133,28 @@ async def _handle(runtime: Runtime, route: Route, request: Request) -> Response:
     arguments = _path_arguments(route, request) | _query_arguments(route, request)
     if "room_id" in arguments:
         structlog.contextvars.bind_contextvars(room=str(arguments["room_id"]))
-    raw = await read_body(request, route.max_body) if route.max_body else b""
-    if route.body is not None:
-        arguments["body"] = _parse_body(route, request, raw)
-    if route.wants_raw_body:
-        arguments["raw_body"] = raw
-    context = Context(request, runtime, request.state.request_id, caller)
-    with _place(runtime, route, user_id):
+    gate, uploads = LoadGate.of(runtime), route.limits.kind is Kind.UPLOAD
+    with ExitStack() as places:
+        if uploads or _is_large(route, request):
+            # What is large is counted while it comes; what is small, while it is worked on.
+            places.enter_context(gate.enter_upload(user_id or address))
+        raw = await read_body(request, route.max_body) if route.max_body else b""
+        if route.body is not None:
+            arguments["body"] = _parse_body(route, request, raw)
+        if route.wants_raw_body:
+            arguments["raw_body"] = raw
+        context = Context(request, runtime, request.state.request_id, caller)
+        if not uploads:
+            places.enter_context(gate.enter(route.gives_way))
         return await _in_time(route, _carry_out(runtime, route, context, arguments, raw))
 
 
-def _place(runtime: Runtime, route: Route, user_id: UUID | None) -> AbstractContextManager[None]:
-    gate = LoadGate.of(runtime)
-    if route.limits.kind is Kind.UPLOAD:
-        return gate.enter_upload(user_id)
-    return gate.enter(route.gives_way)
+def _is_large(route: Route, request: Request) -> bool:
+    """Whether a body may be coming that few can be held of at once."""
+    if route.max_body <= LARGE_BODY:
+        return False
+    declared = request.headers.get("content-length", "")
+    return not declared.isdigit() or int(declared) > LARGE_BODY
 
 
 async def _in_time(route: Route, work: Coroutine[Any, Any, Response]) -> Response:

@@ -16,6 +16,8 @@ from core.identity.roles import Role
 
 Endpoint = Callable[..., Awaitable[Any]]
 PREFIX = "/api/v1"
+#: What is larger is an upload: few at a time, because it lies in memory or on the disk meanwhile.
+LARGE_BODY = 1024 * 1024
 
 
 class _Public:
@@ -84,7 +86,7 @@ class Route:
     def _kind(self) -> Kind:
         if self.method == "GET":
             return Kind.READ
-        return Kind.WRITE if self.max_body else Kind.UPLOAD
+        return Kind.WRITE if 0 < self.max_body <= LARGE_BODY else Kind.UPLOAD
 
     @property
     def gives_way(self) -> Priority:
@@ -106,9 +108,9 @@ class Routes:
     opens its own units of work, because it calls an outside system between them. A route with
     ``while_pending`` is open to somebody who still owes a second factor or a new password.
     ``max_body`` is in bytes; 0 leaves the body to the function (uploads). ``limit`` is a
-    :class:`Kind` or a :class:`Limit` (by default ``READ`` for GET, ``UPLOAD`` without a body limit,
-    else ``WRITE``), ``priority`` says who gives way under load, ``time_limit`` is the handler's
-    seconds, after which its transaction is rolled back.
+    :class:`Kind` or a :class:`Limit` (by default ``READ`` for GET, ``UPLOAD`` with a large body or
+    one left to the function, else ``WRITE``), ``priority`` says who gives way under load,
+    ``time_limit`` is the handler's seconds, after which its transaction is rolled back.
     """
 
     def __init__(self, tag: str, title: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -19,6 +20,7 @@ from core.defence.load import LoadGate, Overburdened
 from core.http import ANY_ROLE, PUBLIC, Context, Routes, body, dispatch
 from core.http.middleware import RequestMiddleware
 from core.http.protocol import GuardedProtocol
+from core.http.routes import LARGE_BODY
 from core.modules import Modules
 from core.runtime import Runtime
 from tests.support.cast import Cast
@@ -37,6 +39,11 @@ GATES: dict[str, asyncio.Event] = {}
 
 @routes.post("/trees", roles=PUBLIC, transaction=False, max_body=2000)
 async def plant(ctx: Context, body: Tree) -> dict[str, int]:
+    return {"bytes": len(str(body.node))}
+
+
+@routes.post("/forests", roles=PUBLIC, transaction=False, max_body=8_000_000, limit=Kind.WRITE)
+async def plant_many(ctx: Context, body: Tree) -> dict[str, int]:
     return {"bytes": len(str(body.node))}
 
 
@@ -78,9 +85,25 @@ async def test_bodies_are_cut_at_the_limit_of_their_route(slow: ASGIApp) -> None
 
 def test_every_route_bounds_its_body(modules: Modules) -> None:
     for route in modules.routes:
-        assert route.max_body <= 1024 * 1024, route.path
-        if route.max_body == 0:
+        assert route.max_body <= 32 * 1024 * 1024, route.path
+        if route.method != "GET" and not route.max_body:
             assert route.limits.kind is Kind.UPLOAD, f"{route.path} reads its body by itself"
+
+
+async def test_large_bodies_are_few_at_a_time_whoever_sends_them(
+    slow: ASGIApp, runtime: Runtime
+) -> None:
+    runtime.ports[LoadGate] = gate = LoadGate(8)
+    headers = {"content-type": "application/json"}
+    large = b'{"node":"' + b"x" * LARGE_BODY + b'"}'
+    with contextlib.ExitStack() as places:
+        for _ in range(6):
+            places.enter_context(gate.enter_upload("127.0.0.1"))
+        answer = await Client(slow).post("/forests", body=large, headers=headers)
+        assert answer.code == "overloaded"
+        assert (await Client(slow).post("/forests", json={"node": 1})).status == 200
+        elsewhere = Client(slow, "198.51.100.3")
+        assert (await elsewhere.post("/forests", body=large, headers=headers)).status == 200
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "gzip, gzip", "GZIP"])
