@@ -203,7 +203,7 @@ async def key_lines(uow: UnitOfWork, only: UUID | None = None) -> list[KeyLine]:
         await uow.session.scalars(
             select(DataKey)
             .where(_mine(DataKey.hospital_id, only))
-            .order_by(DataKey.purpose, DataKey.hospital_id, DataKey.created_at.desc(), DataKey.id)
+            .order_by(DataKey.hospital_id, DataKey.purpose, DataKey.created_at.desc(), DataKey.id)
         )
     )
     backup = await latest_backup(uow.session)

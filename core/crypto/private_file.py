@@ -35,10 +35,10 @@ def write_private_json(path: Path, document: Any, *, exclusive: bool) -> None:
     """
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(document, file, indent=1)
+            json.dump(document, file, indent=1, ensure_ascii=False)
             file.flush()
             os.fsync(file.fileno())
         if exclusive:
