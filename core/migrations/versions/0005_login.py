@@ -51,7 +51,7 @@ def upgrade() -> None:
 
 def _extend() -> None:
     """New columns of tables that are filled already."""
-    required = sa.Column(
+    required: sa.Column[bool] = sa.Column(
         "password_reset_required", sa.Boolean(), nullable=False, server_default=sa.false()
     )
     op.add_column("users", required)
