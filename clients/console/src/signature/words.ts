@@ -45,6 +45,13 @@ export const REVOKING: Record<Revoking, string> = {
   ocsp: "在线查询（OCSP）",
   ocsp_then_crl: "先在线查询，再查吊销列表",
 };
+/** For columns. */
+export const REVOKING_SHORT: Record<Revoking, string> = {
+  none: "不检查",
+  crl: "CRL",
+  ocsp: "OCSP",
+  ocsp_then_crl: "OCSP、CRL",
+};
 export const ALGORITHMS: Record<string, string> = {
   SM3withSM2: "SM2（SM3）",
   SHA256withRSA: "RSA（SHA-256）",
