@@ -9,7 +9,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from clinical.cursors import Moment
 from clinical.payments.models import Order, Payment, Refund
 from clinical.payments.rules import OrderState, RefundState
-from core.access import READ, Action, Scope, allow, condition, declare, require
+from core.access import (
+    READ,
+    Action,
+    NotPermitted,
+    Scope,
+    allow,
+    condition,
+    declare,
+    find_grant,
+    require,
+)
 from core.errors import NotFound
 from core.identity.caller import Caller
 from core.identity.roles import Role
@@ -56,7 +66,8 @@ async def require_refund(session: AsyncSession, caller: Caller) -> None:
 
     Raises NotPermitted.
     """
-    await require(unit_of(session), caller, ORDER, "refund")
+    if not await find_grant(unit_of(session), caller, ORDER, "refund"):
+        raise NotPermitted("没有退款权限，请先在“权限申请”中申请")
 
 
 async def open_refunds(session: AsyncSession, user_id: UUID) -> int:

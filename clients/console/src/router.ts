@@ -23,6 +23,13 @@ const VIEWS: Record<string, () => Promise<unknown>> = {
   signing: () => import("@/signing/SigningPage.vue"),
   messages: () => import("@/personal/MessagesPage.vue"),
   profile: () => import("@/personal/ProfilePage.vue"),
+  alarms: () => import("@/access/AlarmsPage.vue"),
+  access: () => import("@/access/MatrixPage.vue"),
+  "access-roles": () => import("@/access/RolesPage.vue"),
+  permissions: () => import("@/access/PermissionsPage.vue"),
+  delegations: () => import("@/access/DelegationsPage.vue"),
+  emergency: () => import("@/access/EmergencyPage.vue"),
+  "emergency-review": () => import("@/access/EmergencyReviewPage.vue"),
   rights: () => import("@/rights/RightsPage.vue"),
   texts: () => import("@/rights/TextsPage.vue"),
 };
@@ -53,7 +60,10 @@ export const router = createRouter({
           name: "consultation",
           path: "/consultations/:id",
           component: () => import("@/supervise/ConsultationPage.vue"),
-          meta: { title: "问诊详情", roles: ["supervisor", "administrator", "doctor"] },
+          meta: {
+            title: "问诊详情",
+            roles: ["supervisor", "administrator", "doctor", "nurse", "pharmacist"],
+          },
         },
         {
           name: "signature",

@@ -150,6 +150,10 @@ export interface Consultation {
   rating: Rating | null;
   unread: number;
   last_message: { text: string; at: string } | null;
+  /** The reader's open break-glass access to this patient. */
+  emergency?: { id: string; ends_at: string } | null;
+  /** What the policies took out or masked. */
+  withheld?: string[];
 }
 
 export interface Rating {

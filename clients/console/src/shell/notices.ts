@@ -8,6 +8,14 @@ import { router } from "@/router";
 import { session } from "@/session";
 import { chimeNotice, chimeWaiting } from "@/support/sound";
 
+const ACCESS_PAGES: Record<string, string> = {
+  alarm: "alarms",
+  access_change: "access",
+  delegation: "delegations",
+  permit: "permissions",
+  emergency: "emergency",
+};
+
 /** Where a notice leads to, if anywhere for this role. */
 export function targetOf(item: InboxItem): RouteLocationRaw | null {
   if (item.ref?.type === "consultation") {
@@ -17,6 +25,8 @@ export function targetOf(item: InboxItem): RouteLocationRaw | null {
     }
   }
   if (item.ref?.type === "signing") return { name: "signing" };
+  const access = ACCESS_PAGES[item.ref?.type ?? ""];
+  if (access) return { name: access };
   if (item.type === "login") return { name: "profile", query: { tab: "devices" } };
   return null;
 }

@@ -1,23 +1,29 @@
 import {
   Avatar,
   Bell,
+  BellFilled,
   ChatDotRound,
   ChatLineSquare,
   Connection,
   Document,
   EditPen,
   Files,
+  FirstAidKit,
+  Grid,
   HomeFilled,
   Key,
   Lock,
   List,
+  Medal,
   Monitor,
   Notebook,
   Postcard,
   Setting,
+  Share,
   Stamp,
   Star,
   Tickets,
+  Unlock,
   User,
   UserFilled,
 } from "@element-plus/icons-vue";
@@ -32,6 +38,8 @@ export interface PageEntry {
   /** Absent: every role of staff. */
   roles?: Role[];
   group: "" | "医生工作站" | "监管" | "管理" | "我";
+  /** The permission without which the policies close it. */
+  needs?: string;
   /** For the command palette. */
   keywords: string;
 }
@@ -81,6 +89,72 @@ export const PAGES: PageEntry[] = [
     roles: ["supervisor", "administrator", "doctor"],
     group: "监管",
     keywords: "接诊记录 监管 wenzhen jilu",
+  },
+  {
+    name: "emergency",
+    path: "/emergency",
+    title: "紧急调阅",
+    icon: FirstAidKit,
+    roles: ["doctor", "nurse", "pharmacist"],
+    group: "医生工作站",
+    needs: "emergency.open",
+    keywords: "破窗 抢救 jinji diaoyue",
+  },
+  {
+    name: "alarms",
+    path: "/alarms",
+    title: "安全告警",
+    icon: BellFilled,
+    roles: ["administrator", "supervisor"],
+    group: "监管",
+    needs: "alarm.read",
+    keywords: "告警 gaojing anquan",
+  },
+  {
+    name: "emergency-review",
+    path: "/emergency-review",
+    title: "紧急调阅复核",
+    icon: FirstAidKit,
+    roles: ["administrator", "supervisor"],
+    group: "监管",
+    needs: "emergency.read",
+    keywords: "破窗 复核 jinji fuhe",
+  },
+  {
+    name: "access",
+    path: "/access",
+    title: "权限矩阵",
+    icon: Grid,
+    roles: ["administrator", "operator", "supervisor"],
+    group: "管理",
+    needs: "access.read",
+    keywords: "授权 变更 确认 quanxian juzhen",
+  },
+  {
+    name: "access-roles",
+    path: "/access-roles",
+    title: "岗位角色",
+    icon: Medal,
+    roles: ["administrator", "operator"],
+    group: "管理",
+    needs: "access.roles",
+    keywords: "角色 菜单 护士长 gangwei juese caidan",
+  },
+  {
+    name: "permissions",
+    path: "/permissions",
+    title: "权限申请",
+    icon: Unlock,
+    group: "我",
+    keywords: "退款权限 审批 quanxian shenqing",
+  },
+  {
+    name: "delegations",
+    path: "/delegations",
+    title: "权限委托",
+    icon: Share,
+    group: "我",
+    keywords: "代理 交接 quanxian weituo",
   },
   {
     name: "audit",
@@ -232,5 +306,7 @@ export function pagesOf(role: Role | null): PageEntry[] {
 
 /** A doctor finds own records under the work station. */
 export function groupOf(page: PageEntry, role: Role | null): string {
-  return page.name === "consultations" && role === "doctor" ? "医生工作站" : page.group;
+  if (page.name === "consultations" && role === "doctor") return "医生工作站";
+  if (page.name === "emergency" && role !== "doctor") return "我";
+  return page.group;
 }
