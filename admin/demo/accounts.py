@@ -47,6 +47,9 @@ OPERATOR = Figure(
 CUSTOMER_SERVICE = Figure(
     Role.CUSTOMER_SERVICE, "service", "13800000009", "客小暖", "患者用户查询、消息"
 )
+SECOND_ADMINISTRATOR = Figure(
+    Role.ADMINISTRATOR, "admin2", "13800000010", "管二成", "确认管一成提交的权限变更（两人原则）"
+)
 
 FIGURES: tuple[Figure, ...] = (
     PATIENT,
@@ -58,6 +61,7 @@ FIGURES: tuple[Figure, ...] = (
     SUPERVISOR,
     OPERATOR,
     CUSTOMER_SERVICE,
+    SECOND_ADMINISTRATOR,
 )
 
 

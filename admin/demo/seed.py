@@ -14,6 +14,7 @@ from admin.demo.past import History
 from admin.demo.people import HOSPITAL, Founder, Town, demo_password_hash
 from admin.demo.present import Today
 from admin.demo.profiles import write_profiles
+from admin.demo.sharing import leave_to_decide
 from admin.demo.signatures import enrol
 from admin.demo.signing_service import offer_signing
 from admin.demo.texts import SPECIALITIES
@@ -59,6 +60,7 @@ async def seed(runtime: Runtime, sandbox_url: str | None) -> None:
         await enrol(runtime, dice, town, today, sandbox_url)
         await offer_signing(runtime, dice, town, today)
     await _welcome_staff(runtime, town)
+    await leave_to_decide(runtime, today, town)
     await today.play()
 
 
