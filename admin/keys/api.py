@@ -61,7 +61,7 @@ async def data_keys(ctx: Context, retired: bool = False) -> list[DataKeyView]:
         for line in await key_lines(ctx.uow, limit)
         if retired or line.stage in (KeyStage.CURRENT, KeyStage.PUBLISHED)
     ]
-    names = await _names(ctx.uow, lines)
+    names = await _names(ctx.uow, [line.hospital_id for line in lines])
     return [_line(line, names) for line in lines]
 
 
@@ -129,11 +129,12 @@ async def _runs(uow: UnitOfWork, lines: Sequence[RunLine]) -> list[RunView]:
     wanted = {line.run.started_by for line in lines} - {None}
     rows = await uow.session.execute(select(User.id, User.name).where(User.id.in_(wanted)))
     names = {user_id: name for user_id, name in rows}
+    hospitals = await _names(uow, [line.run.hospital_id for line in lines])
     return [
         RunView(
             id=line.run.id,
             kind=line.run.kind,
-            whole=line.run.hospital_id is None,
+            hospital=hospitals.get(line.run.hospital_id) if line.run.hospital_id else None,
             state=line.run.state,
             started_at=line.run.started_at,
             begin_at=line.run.begin_at,
@@ -158,10 +159,9 @@ async def _runs(uow: UnitOfWork, lines: Sequence[RunLine]) -> list[RunView]:
     ]
 
 
-async def _names(uow: UnitOfWork, lines: Sequence[KeyLine]) -> dict[UUID, str]:
-    wanted = {line.hospital_id for line in lines} - {None}
+async def _names(uow: UnitOfWork, hospitals: Sequence[UUID | None]) -> dict[UUID, str]:
     rows = await uow.session.execute(
-        select(Hospital.id, Hospital.name).where(Hospital.id.in_(wanted))
+        select(Hospital.id, Hospital.name).where(Hospital.id.in_(set(hospitals) - {None}))
     )
     return {hospital_id: name for hospital_id, name in rows}
 

@@ -34,11 +34,14 @@ class RunPartView(BaseModel):
 
 
 class RunView(BaseModel):
-    """A re-encryption; `done` goes from 0 to 1, work begins at `begin_at`."""
+    """A re-encryption; `done` goes from 0 to 1, work begins at `begin_at`.
+
+    `hospital` is null for one that is about everything.
+    """
 
     id: UUID
     kind: RunKind
-    whole: bool
+    hospital: str | None
     state: RunState
     started_at: datetime
     begin_at: datetime

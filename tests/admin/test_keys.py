@@ -105,7 +105,7 @@ async def test_a_rotation_is_started_followed_and_audited(
         "/keys/rotations", json={"scope": "own"}, token=staff.administrator.token, key="r1"
     )
     assert answer.status == 201, answer.json
-    assert (answer.json["state"], answer.json["whole"]) == ("running", False)
+    assert (answer.json["state"], answer.json["hospital"]) == ("running", "仁和示范医院")
     again = await desk.post(
         "/keys/rotations", json={"scope": "own"}, token=staff.administrator.token, key="r2"
     )
@@ -130,7 +130,7 @@ async def test_only_an_operator_changes_the_keys_of_everybody(desk: Client, staf
     answer = await desk.post(
         "/keys/rotations", json={"scope": "all"}, token=staff.operator.token, key="r2"
     )
-    assert (answer.status, answer.json["whole"]) == (201, True)
+    assert (answer.status, answer.json["hospital"]) == (201, None)
 
 
 async def test_without_keys_in_the_database_there_is_nothing_to_change(

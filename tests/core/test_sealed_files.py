@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -204,3 +205,15 @@ async def test_the_key_of_a_folder_opens_that_folder_alone(storage: Storage) -> 
         await apart.get(PATH)
     with pytest.raises(DecryptionError):
         await apart.put(PATH, b"elsewhere")
+
+
+async def test_a_source_that_fails_leaves_nothing_behind_and_is_told_as_it_is(
+    storage: Storage,
+) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield BYTES
+        raise ObjectMissing("the source is gone")
+
+    with pytest.raises(ObjectMissing, match="source is gone"):
+        await storage.put_stream(PATH, pieces())
+    assert await storage.list("files") == []

@@ -28,7 +28,8 @@ export interface KeyRunPart {
 export interface KeyRun {
   id: string;
   kind: "rotate" | "convert";
-  whole: boolean;
+  /** Null for one that is about everything. */
+  hospital: string | null;
   state: "running" | "done" | "cancelled";
   started_at: string;
   begin_at: string;

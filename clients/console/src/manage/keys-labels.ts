@@ -119,7 +119,7 @@ export const targetText = (target: string): string => TABLES[target] ?? target;
 
 export function runTitle(run: KeyRun): string {
   if (run.kind === "convert") return "加密早期文件";
-  return run.whole ? "更换数据密钥" : "更换本院数据密钥";
+  return run.hospital ? `更换${run.hospital}的数据密钥` : "更换数据密钥";
 }
 
 /** What is happening now, for the line under the bar. */
