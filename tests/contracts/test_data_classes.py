@@ -56,7 +56,7 @@ IN_THE_CLEAR = {
         "sms_codes.code_digest",
         "users.password_hash",
     ),
-    "a key, wrapped by the key-encryption key": ("data_keys.wrapped",),
+    "a key, wrapped by the key-encryption key": ("data_keys.wrapped", "data_keys.escrow"),
     "a public certificate, a request for one, or a signature: shown to whoever verifies": (
         "certificates.common_name",
         "certificates.der",
