@@ -6,9 +6,10 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select
 
-from clinical.consultation.models import Consultation
+from clinical.consultation.models import Consultation, NoteVersion
 from clinical.consultation.states import CLOSE_TEXT, MODE_TEXT, STATE_TEXT, State
 from core.files.models import File
+from core.integrity import remove
 from core.personal_data import (
     Erased,
     Holding,
@@ -130,6 +131,7 @@ class ConsultationData:
                 until = max(until, end) if until and end else until or end
             elif row.description or row.diagnosis:
                 _blank(row)
+                await remove(uow.session, NoteVersion, NoteVersion.consultation_id == row.id)
                 blanked += 1
         await uow.session.flush()
         why = "法律保全" if subject.held else "病历保存不少于15年" if kept else ""

@@ -179,6 +179,7 @@ async def store(
         version=task.version,
         signer_id=signer.id,
         user_id=signer.user_id,
+        patient_id=draft.content.patient_id,
         signer_name=signer_name,
         key_id=key.id,
         image_id=signer.image_id,

@@ -238,6 +238,7 @@ class DocumentSignature(Protected, Base):
             name="uq_document_signatures_version_signer",
         ),
         Index("ix_document_signatures_counted", "hospital_id", "signed_at"),
+        Index("ix_document_signatures_patient", "patient_id"),
         Index(
             "ix_document_signatures_untimed",
             "timestamp_not_before",
@@ -252,6 +253,7 @@ class DocumentSignature(Protected, Base):
     version: Mapped[int] = mapped_column(info=INTERNAL)
     signer_id: Mapped[UUID] = mapped_column(ForeignKey("signers.id"))
     user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    patient_id: Mapped[UUID | None]
     signer_name: Mapped[str] = mapped_column(Text, info=PERSONAL)
     key_id: Mapped[UUID] = mapped_column(ForeignKey("signing_keys.id"))
     image_id: Mapped[UUID | None] = mapped_column(ForeignKey("signature_images.id"))

@@ -90,7 +90,9 @@ async def _view(
         rules.changes(row.content["fields"], draft.taken["fields"]) if draft is not None else []
     )
     findings = [
-        _content_finding(signer, digest(row.content) == row.digest),
+        _erased_finding()
+        if row.content.get("erased")
+        else _content_finding(signer, digest(row.content) == row.digest),
         _signature_finding(signer),
         _then_finding(signer),
         _now_finding(signer, key),
@@ -168,6 +170,11 @@ def _content_finding(signer: SignerResult, same: bool) -> Finding:
     return _finding("content", "签名原文", good, "就是签名时的原文", "原文与签名不符")
 
 
+def _erased_finding() -> Finding:
+    text = "保存期限届满，原文已删除"
+    return Finding(name="content", label="签名原文", answer=UNKNOWN, text=text)
+
+
 def _signature_finding(signer: SignerResult) -> Finding:
     wrong = {"signature_wrong", "certificate_mismatch", "certificate_missing"}
     good = signer.signature_ok and not wrong & {each.code for each in signer.problems}
@@ -231,7 +238,7 @@ def _verdict(findings: Sequence[Finding], *, changed: bool) -> str:
     weighs = ("content", "signature", "then", "record", "timestamp")
     if NO in (answers.get(name) for name in weighs):
         return "invalid"
-    if answers["then"] == UNKNOWN:
+    if UNKNOWN in (answers["then"], answers["content"]):
         return "doubtful"
     return "changed" if changed else "valid"
 

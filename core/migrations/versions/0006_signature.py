@@ -439,6 +439,7 @@ def _signatures() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("signer_id", sa.Uuid(), nullable=False),
         sa.Column("user_id", sa.Uuid()),
+        sa.Column("patient_id", sa.Uuid()),
         sa.Column("signer_name", sa.Text(), nullable=False),
         sa.Column("key_id", sa.Uuid(), nullable=False),
         sa.Column("image_id", sa.Uuid()),
@@ -475,6 +476,7 @@ def _signatures() -> None:
             name="uq_document_signatures_version_signer",
         ),
     )
+    op.create_index("ix_document_signatures_patient", "document_signatures", ["patient_id"])
     op.create_index(
         "ix_document_signatures_counted", "document_signatures", ["hospital_id", "signed_at"]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from sqlalchemy import select, update
 
 from clinical.consultation.models import Consultation
 from clinical.signature.models import DocumentSignature, SigningConfirmation
+from clinical.signature.personal_data import SignatureData
 from core.clock import FakeClock
 from core.identity import sessions
 from core.identity.models import DeviceSession
 from core.jobs import JobRunner
 from core.outbox import Relay
+from core.personal_data import Subject
 from core.settings.registry import Scope
 from core.settings.service import set_value
 from realtime.inbox import newest
@@ -292,3 +295,31 @@ async def _fresh(story: Story, doctor: Desk) -> list[str]:
     """The inbox, read with a token that the moved clock accepts."""
     async with story.runtime.unit_of_work() as uow:
         return [item.type for item in (await newest(uow, doctor.person.caller, 50)).items]
+
+
+async def test_after_its_time_the_text_is_erased_and_the_signature_says_so(
+    story: Story, doctor: Desk, relay: Relay, clock: FakeClock, cast: Cast
+) -> None:
+    await doctor.enrol()
+    consultation = await story.ended()
+    mark = await doctor.sign(consultation["id"])
+    await relay.drain()
+    part = SignatureData()
+    async with doctor.runtime.unit_of_work() as uow:
+        row = await story.row(uow, consultation["id"])
+        subject = Subject(
+            hospital_id=cast.hospital_id,
+            user_id=cast.patient.user_id,
+            patient_ids=frozenset({row.patient_id}),
+            today=clock.now().date(),
+        )
+        [holding] = await part.holdings(uow, subject)
+        [section] = await part.export(uow, subject)
+        [now] = await part.erase(uow, subject)
+        assert (holding.count, len(section.records), now.kept) == (1, 1, 1)
+        later = replace(subject, today=clock.now().date() + timedelta(days=366 * 15))
+        [then] = await part.erase(uow, later)
+        assert (then.erased, then.kept) == (1, 0)
+    found = await doctor.verify(mark["signature_id"])
+    assert (found["verdict"], found["fields"]) == ("doubtful", [])
+    assert (answers(found)["content"], answers(found)["signature"]) == ("unknown", "yes")
