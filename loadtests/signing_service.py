@@ -124,6 +124,9 @@ class Figures:
             },
             "failures": self.failures,
             "cpu_seconds": {name: round(value, 2) for name, value in self.cpu_seconds.items()},
+            "web_ms_per_signature": round(
+                1000 * self.cpu_seconds.get("web", 0.0) / max(1, self.signatures), 3
+            ),
         }
 
 

@@ -9,8 +9,9 @@ from asn1crypto import core, tsp
 
 from clinical.signature.formats import oids
 from clinical.signature.formats.errors import MalformedCms
-from clinical.signature.formats.reading import reading
+from clinical.signature.formats.reading import absent, reading
 from clinical.signature.formats.x509 import Certificate, read_certificate
+from core.crypto import der
 
 MOST_SIGNERS = 64
 MOST_CERTIFICATES = 256
@@ -98,7 +99,7 @@ def _plain(signed: Any) -> SignedMessage:
 
 def _certificates(signed: Any) -> tuple[Certificate, ...]:
     found = signed["certificates"]
-    if found.native is None:
+    if absent(found):
         return ()
     if len(found) > MOST_CERTIFICATES:
         raise MalformedCms("too many certificates")
@@ -107,7 +108,7 @@ def _certificates(signed: Any) -> tuple[Certificate, ...]:
 
 def _data(content: Any) -> bytes | None:
     inner = content["content"]
-    if isinstance(inner, core.Void) or inner.contents is None:
+    if absent(inner) or inner.contents is None:
         return None
     if isinstance(inner, core.Any):
         # PKCS#7 and GM/T 0010 allow any type here; what is signed are its content octets.
@@ -126,9 +127,9 @@ def _signer(info: Any) -> SignerInfo:
     attributes = info["signed_attrs"]
     fields = _attributes(attributes)
     raw = None
-    if len(fields) or attributes.contents:
-        # The signature covers a plain SET, whatever tag stands in the message.
-        raw = attributes.untag().dump(force=True)
+    if not absent(attributes):
+        # The signature covers the same octets under the tag of a plain SET.
+        raw = bytes([der.SET]) + bytes(attributes.dump())[1:]
     time = fields.get(oids.SIGNING_TIME)
     digest = fields.get(oids.MESSAGE_DIGEST)
     stamp = _attributes(info["unsigned_attrs"]).get(oids.TIMESTAMP_TOKEN)
@@ -151,7 +152,7 @@ def _signer(info: Any) -> SignerInfo:
 
 def _attributes(attributes: Any) -> dict[str, bytes]:
     """The single value of each attribute in DER. An attribute given twice is malformed."""
-    if isinstance(attributes, core.Void) or attributes.native is None:
+    if absent(attributes):
         return {}
     found: dict[str, bytes] = {}
     for attribute in attributes:

@@ -9,7 +9,7 @@ from typing import Any
 from asn1crypto import crl as asn1
 
 from clinical.signature.formats.errors import MalformedRevocationList
-from clinical.signature.formats.reading import reading
+from clinical.signature.formats.reading import absent, reading
 from clinical.signature.formats.x509 import Certificate, signed_by
 
 LARGEST = 64 * 1024 * 1024
@@ -95,7 +95,7 @@ def _require_whole(point: Any) -> None:
 
 
 def _entries(revoked: Any) -> dict[int, Entry]:
-    if revoked.native is None:
+    if absent(revoked):
         return {}
     found = {}
     for entry in revoked:

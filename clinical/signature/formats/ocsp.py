@@ -10,7 +10,7 @@ from asn1crypto import ocsp as asn1
 
 from clinical.signature.formats import oids
 from clinical.signature.formats.errors import MalformedOcsp
-from clinical.signature.formats.reading import reading
+from clinical.signature.formats.reading import absent, reading
 from clinical.signature.formats.verdicts import RevocationState
 from clinical.signature.formats.x509 import OCSP_SIGNING, Certificate, read_certificate, signed_by
 from core.crypto import der
@@ -119,7 +119,7 @@ def _plain(basic: Any, body: Any, single: Any) -> OcspAnswer:
         if extension["extn_id"].native == "nonce":
             nonce = bytes(extension["extn_value"].parsed.native)
     certificates = basic["certs"]
-    found = () if certificates.native is None else [each.dump() for each in certificates]
+    found = () if absent(certificates) else [each.dump() for each in certificates]
     return OcspAnswer(
         serial=single["cert_id"]["serial_number"].native,
         state=state,

@@ -2,11 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+from asn1crypto import core
 
 from clinical.signature.formats.errors import FormatError
 
 #: No certificate, message or answer that we read is larger; revocation lists have their own bound.
 LARGEST = 16 * 1024 * 1024
+
+
+def absent(value: Any) -> bool:
+    """Whether an optional field is not there; asking for its Python value would build it whole."""
+    return isinstance(value, core.Void)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from clinical.signature.formats.errors import (
     MalformedCertificate,
     UnsupportedAlgorithm,
 )
-from clinical.signature.formats.reading import reading
+from clinical.signature.formats.reading import absent, reading
 from core.crypto.signing import Algorithm, KeyUnusable, VerifyingKey, load_public
 from core.crypto.sm2 import to_pem
 
@@ -185,7 +185,7 @@ def _certificates_of_pkcs7(data: bytes) -> list[Certificate]:
         inner = content["content"]
         signed = inner if kind == oids.SIGNED_DATA else inner.parse(asn1_cms.SignedData)
         certificates = signed["certificates"]
-        choices = certificates if certificates.native else []
+        choices = [] if absent(certificates) else certificates
         return [read_certificate(c.chosen.dump()) for c in choices if c.name == "certificate"]
     raise MalformedCertificate()
 
@@ -239,7 +239,7 @@ def _crl_urls(parsed: Any) -> tuple[str, ...]:
     found = []
     for point in parsed.crl_distribution_points:
         name = point["distribution_point"]
-        if name.native is None or name.name != "full_name":
+        if absent(name) or name.name != "full_name":
             continue
         found += [
             str(general.native)
