@@ -68,6 +68,16 @@ describe("requests", () => {
     expect(calls).toEqual([{ path: "/a", token: "theirs", key: null }]);
   });
 
+  it("leave a desk locked that was locked while its token was renewed", async () => {
+    session.begin(tokens("short", 10));
+    reply = (path) => {
+      if (path === "/auth/refresh") session.lock();
+      return answer(200, path === "/auth/refresh" ? tokens("new") : {});
+    };
+    await expect(http.get("/a")).rejects.toMatchObject({ code: "unauthenticated" });
+    expect(session.locked).toBe(true);
+  });
+
   it("end the session when it was revoked", async () => {
     reply = () => problem(401, "session_revoked");
     const logout = vi.fn();

@@ -115,6 +115,8 @@ async function renew(): Promise<string> {
     throw problem;
   }
   const fresh = (await response.json()) as Tokens;
+  // The desk was locked meanwhile: only its owner opens it again.
+  if (session.locked) throw new Problem("unauthenticated", 401, "请先登录");
   session.begin(fresh);
   onRenewed(fresh.access_token);
   return fresh.access_token;
