@@ -39,6 +39,7 @@ from core.identity.caller import Caller
 from core.identity.roles import Role
 from core.uow import UnitOfWork
 
+_AREAS = ("诊疗", "费用", "监管", "安全", "管理")
 CellPlace = tuple[str, str | None, str, str]
 
 
@@ -65,11 +66,17 @@ async def matrix(uow: UnitOfWork, caller: Caller) -> Matrix:
     return Matrix(
         scopes=[Choice(value=scope.value, label=scope.label) for scope in Scope],
         roles=_roles(own),
-        resources=[_resource(each) for each in declared()],
+        resources=[_resource(each) for each in sorted(declared(), key=_area)],
         cells=list(_cells(book, place_of(caller), own, pending)),
         may_propose=bool(await find_grant(uow, caller, ACCESS, "propose")),
         may_confirm=bool(await find_grant(uow, caller, ACCESS, "confirm")),
     )
+
+
+def _area(resource: Resource) -> tuple[int, str]:
+    """Care first, administration last; an area that is not named here comes at the end."""
+    known = resource.area in _AREAS
+    return (_AREAS.index(resource.area) if known else len(_AREAS), resource.key)
 
 
 def _roles(own: Sequence[AccessRole]) -> list[RoleRef]:

@@ -77,12 +77,13 @@ async def open_patient(
     )
     uow.session.add(row)
     await _audit(uow, caller, row, "open", {"category": category, "reason": reason})
+    who = (await access.names(uow, [caller.user_id])).get(caller.user_id, "")
     await raise_alarm(
         uow,
         caller.hospital_id,
         "break_glass",
         "紧急调阅",
-        f"{caller.name}（{caller.role.label}）紧急调阅了患者 {patient_label}："
+        f"{who}（{caller.role.label}）紧急调阅了患者 {patient_label}："
         f"{CATEGORIES[category]}。{reason}",
         ("break_glass", row.id),
     )
