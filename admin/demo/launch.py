@@ -213,7 +213,7 @@ def remove_data(data_dir: Path) -> None:
     import shutil
 
     EmbeddedPostgres(data_dir / "postgres").remove()
-    for name in ("storage", "journal", "sandbox", "postgres", "tls"):
+    for name in ("storage", "journal", "sandbox", "postgres", "tls", "anchors"):
         shutil.rmtree(data_dir / name, ignore_errors=True)
     for name in ("keys.json", "keys.json.kek", "keys.json.old"):
         (data_dir / name).unlink(missing_ok=True)
