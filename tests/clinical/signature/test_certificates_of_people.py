@@ -67,6 +67,7 @@ def test_the_first_thing_that_is_missing_is_named(
         assert ability.standing(ends) is Standing.EXPIRED
 
 
+@pytest.mark.requirement("S2-059")
 async def test_a_ca_that_is_down_is_asked_again_until_it_answers(
     doctor: Desk, payer: Payer, jobs: JobRunner, relay: Relay, clock: FakeClock
 ) -> None:
