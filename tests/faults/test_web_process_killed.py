@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from core.clock import FakeClock
 from core.crypto.keyring import Keyring
 from core.identity import tokens
 from core.runtime import Runtime
@@ -24,6 +25,12 @@ from zhenjian_client import JoinedRoom, RoomClient, Sent
 
 EACH = 40
 KILLS = 2
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Now: the process under test would end a login of long ago as idle."""
+    return FakeClock(datetime.now(UTC))
 
 
 @pytest.fixture
