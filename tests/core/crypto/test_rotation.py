@@ -155,7 +155,7 @@ async def test_a_crash_between_the_new_version_and_the_commit_leaves_everything_
 # --- Data keys ---------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("S1-217", "S0-N-041")
+@pytest.mark.requirement("S1-217")
 async def test_after_a_rotation_everything_is_sealed_with_the_new_keys_and_reads_the_same(
     keyed: Runtime, staff: Cast, clock: FakeClock
 ) -> None:
