@@ -15,6 +15,7 @@ from core.identity.gateway import (
     IdentityCheckUnavailable,
     IdentityVerdict,
 )
+from core.identity.roles import Role
 from core.identity.tokens import issue_access_token
 from core.outside import OutsideUnavailable
 from core.runtime import Runtime
@@ -22,6 +23,7 @@ from core.uow import UnitOfWork
 from tests.support.cast import Cast, Person
 from tests.support.http import Client, Response
 from tests.support.people import id_number
+from tests.support.policies import put_policy
 
 __all__ = ["His", "Registry", "Story", "agreement", "id_number"]
 
@@ -123,6 +125,12 @@ class Story:
         body = {"value": value, "scope": "hospital"}
         answer = await self.ask(self.cast.administrator, "PUT", f"/settings/{key}", body)
         assert answer.status < 300, answer.body
+
+    async def permit_refunds(self) -> None:
+        """The hospital lets its doctors give money back by their own decision (退款权限)."""
+        await put_policy(
+            self.runtime, self.cast.hospital_id, Role.DOCTOR, "order.refund", "patients"
+        )
 
     async def get(self, who: Person, path: str) -> Any:
         return (await self.ask(who, "GET", path)).expect(200)

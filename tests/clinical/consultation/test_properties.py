@@ -160,6 +160,7 @@ async def test_any_order_through_the_api_settles_the_money(
 ) -> None:
     chance = random.Random(seed)
     await story.set("consultation.accept_minutes", 30)
+    await story.permit_refunds()
     key = (await story.submitted("video"))["id"]
     cast, note = story.cast, {"diagnosis": "感冒恢复期", "advice": "休息"}
     paid = False

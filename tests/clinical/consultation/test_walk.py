@@ -96,6 +96,7 @@ async def test_after_the_patient_ended_the_doctor_can_finish_the_note(story: Sto
 async def test_a_doctor_who_does_not_take_the_patient_gives_everything_back(
     story: Story, verb: str, body: dict[str, Any], reason: str
 ) -> None:
+    await story.permit_refunds()
     key = (await story.waiting())["id"]
     gone = await story.do(story.cast.doctor, key, verb, body)
     assert body["reason"] in gone["close_text"]
@@ -104,6 +105,7 @@ async def test_a_doctor_who_does_not_take_the_patient_gives_everything_back(
 
 
 async def test_the_doctor_ends_an_active_consultation_with_a_refund(story: Story) -> None:
+    await story.permit_refunds()
     key = (await story.active())["id"]
     await story.do(story.cast.doctor, key, "refund", {"reason": "病情需要到院检查"})
     assert await story.state(key) == ("ended", "refunded_by_doctor", True)

@@ -101,6 +101,7 @@ async def test_a_consultation_not_accepted_in_time_is_paid_back_by_itself(
 
 @pytest.mark.requirement("S2-011")
 async def test_the_doctor_gives_the_fee_back(till: Till, story: Story) -> None:
+    await story.permit_refunds()
     key, order_id = await submitted(story)
     await till.press_pay(await till.cashier(order_id))
     await story.do(till.cast.doctor, key, "accept")
