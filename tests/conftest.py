@@ -89,6 +89,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def config(database_url: str, tmp_path: Path) -> Config:
+    """Rate limits are off: tests ask as fast as they can; tests/security turns them on."""
     return Config(
         _env_file=None,
         demo=True,
@@ -96,6 +97,7 @@ def config(database_url: str, tmp_path: Path) -> Config:
         data_dir=tmp_path,
         media_secret="test-media-secret",
         relay=False,
+        rate_limits=False,
     )
 
 

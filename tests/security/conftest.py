@@ -49,9 +49,3 @@ async def adapters(runtime: Runtime, tmp_path: Path) -> AsyncIterator[None]:
     zhenjian.provide_adapters(runtime)
     yield
     await zhenjian.close_adapters(runtime)
-
-
-@pytest.fixture
-def unlimited(runtime: Runtime) -> None:
-    """Rate limits off: this test asks thousands of things on purpose."""
-    runtime.config = runtime.config.model_copy(update={"rate_limits": False})

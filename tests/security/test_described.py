@@ -51,7 +51,7 @@ def requests_of(operation: Any, mode: GenerationMode) -> list[Request]:
 @pytest.mark.slow
 @pytest.mark.requirement("S4-074")
 async def test_no_request_that_the_description_suggests_fails_without_a_name(
-    adapters: None, story: Story, modules: Modules, unlimited: None
+    adapters: None, story: Story, modules: Modules
 ) -> None:
     routes = {(route.method, route.full_path): route for route in modules.routes}
     schema = schemathesis.openapi.from_dict(

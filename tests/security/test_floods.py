@@ -159,6 +159,12 @@ RUBBISH: list[str | bytes] = [
 
 
 @pytest.fixture
+def config(config: Config) -> Config:
+    """Rate limits on, as in production."""
+    return config.model_copy(update={"rate_limits": True})
+
+
+@pytest.fixture
 async def process(
     database_url: str, runtime: Runtime, keyring: Keyring, tmp_path: Path
 ) -> AsyncIterator[WebProcess]:

@@ -119,7 +119,7 @@ def attacks(
 
 @pytest.mark.requirement("S4-074")
 async def test_every_string_of_every_route_takes_the_corpus(
-    adapters: None, story: Story, modules: Modules, unlimited: None
+    adapters: None, story: Story, modules: Modules
 ) -> None:
     words, oddities = itertools.cycle(CORPUS), itertools.cycle(CONFUSED)
     asked, found = 0, []
@@ -223,7 +223,7 @@ async def test_static_files_end_at_their_folder(client: Client, client_of: str) 
 
 
 async def test_no_route_sets_or_reads_a_cookie_and_other_origins_stay_outside(
-    client: Client, cast: Cast, modules: Modules, adapters: None, unlimited: None
+    client: Client, cast: Cast, modules: Modules, adapters: None
 ) -> None:
     """Bearer tokens in a header alone: a foreign page can make no browser send what counts."""
     foreign = {
@@ -253,7 +253,7 @@ async def test_no_route_sets_or_reads_a_cookie_and_other_origins_stay_outside(
 
 
 async def test_every_answer_carries_what_browsers_enforce(
-    client: Client, cast: Cast, modules: Modules, adapters: None, unlimited: None
+    client: Client, cast: Cast, modules: Modules, adapters: None
 ) -> None:
     for path in ("/", "/console/", "/m/", "/api/docs"):
         answer = await client.get("/" + path)

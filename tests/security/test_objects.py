@@ -121,7 +121,7 @@ def strangers(cast: Cast, route: Route) -> list[Person]:
 
 @pytest.mark.requirement("S1-250")
 async def test_foreign_objects_are_like_objects_that_do_not_exist(
-    story: Story, modules: Modules, unlimited: None
+    story: Story, modules: Modules
 ) -> None:
     ids = await lived_in(story)
     asked, tellers = 0, []
@@ -149,7 +149,7 @@ async def test_foreign_objects_are_like_objects_that_do_not_exist(
 
 
 async def test_lists_and_answers_of_one_hospital_name_nothing_of_another(
-    story: Story, modules: Modules, unlimited: None
+    story: Story, modules: Modules
 ) -> None:
     """Every list without parameters is read by the foreign hospital's people."""
     ids = await lived_in(story)

@@ -83,7 +83,7 @@ def forgeries(token: str, other: str) -> dict[str, str]:
 
 @pytest.mark.requirement("S1-233")
 async def test_nothing_that_can_be_made_without_the_key_is_a_token(
-    client: Client, cast: Cast, unlimited: None
+    client: Client, cast: Cast
 ) -> None:
     for what, token in forgeries(cast.patient.token, cast.administrator.token).items():
         answer = await client.get("/me", token=token)

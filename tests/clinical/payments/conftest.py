@@ -52,6 +52,7 @@ def config(database_url: str, tmp_path: Path, listening: socket.socket) -> Confi
         public_url=f"http://127.0.0.1:{listening.getsockname()[1]}",
         media_secret="test-media-secret",
         relay=False,
+        rate_limits=False,
     )
 
 

@@ -31,6 +31,7 @@ from core.clock import FakeClock
 from core.crypto import sm2
 from core.crypto.signing import Algorithm, SigningKey, generate
 from core.crypto.sm import sm3
+from core.defence.limits import RequestLimits
 from core.runtime import Runtime
 from tests.clinical.signature.caller import Caller, encoded
 from tests.support.cast import Cast
@@ -252,6 +253,7 @@ async def test_a_policy_says_what_an_application_may_do(service: Service) -> Non
 
 
 async def test_an_application_has_a_rate_of_its_own(service: Service) -> None:
+    RequestLimits.of(service.runtime).enabled = True
     caller = await service.register(per_minute=4)
     body = {"format": "raw", "data": encoded(DATA)}
     first = await caller.post("/signature/sign", body)

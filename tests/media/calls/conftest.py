@@ -62,6 +62,7 @@ def config(database_url: str, tmp_path: Path, workers: list[WorkerProcess]) -> C
         media_secret=SECRET,
         media_workers=",".join(worker.url for worker in workers),
         relay=False,
+        rate_limits=False,
     )
 
 
