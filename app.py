@@ -29,7 +29,7 @@ from starlette.types import ASGIApp
 
 from core import data_report, logs, masking, migrate, outbox
 from core.audit import command as integrity_command
-from core.bus import Bus, LocalBus, PostgresBus
+from core.bus import Bus, LocalBus, open_bus
 from core.channels import open_channels
 from core.clock import Clock, SystemClock
 from core.config import Config
@@ -111,7 +111,7 @@ def build_runtime(
         engine=engine or create_engine(url, pool_size=config.database_pool),
         keyring=keyring,
         storage=Storage.open(config.storage),
-        bus=bus or PostgresBus(url),
+        bus=bus or open_bus(config),
         handlers=modules.handlers,
     )
     runtime.provide(Anchors, open_anchors(config, runtime.storage))

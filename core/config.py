@@ -77,7 +77,8 @@ class Config(BaseSettings):
     trusted_proxies: str = Field("127.0.0.1", description="Addresses whose X-Forwarded-For counts.")
 
     redis_url: SecretStr | None = Field(
-        None, description="redis://…: rate limits counted for all processes together."
+        None,
+        description="redis://…, rediss://… or unix://…: bus of the processes, limits they share.",
     )
     rate_limits: bool = Field(True, description="Count and refuse floods; off for load tests.")
     requests_at_once: int = Field(

@@ -1,0 +1,210 @@
+"""The bus over Redis: sharded channels, two connections, everything bounded.
+
+One channel for what concerns every process, one for each shard of topics, one of the process's own
+for its watchdog. A frame is `node channel topic payload`: whoever hears it decides by the first
+three whether the payload is worth decoding. Own frames were delivered before they were sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import structlog
+
+from core.bus.base import LocalBus, shard_of, shard_topic
+from core.bus.hearing import Hearing
+from core.bus.metrics import LOST, RECONNECTS
+from core.bus.resp import RedisConnection, RedisRefused, pack
+
+log = structlog.get_logger(__name__)
+
+PREFIX = "zhenjian:bus:"
+COMMON = PREFIX + "all"
+#: Frames that may wait for Redis; the oldest are given up first, for they are hints of the past.
+MAX_QUEUED = 10_000
+#: Frames written together before their replies are read.
+MAX_PIPELINE = 256
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
+REPLY_SECONDS = 3.0
+START_SECONDS = 2.0
+
+
+class RedisBus(LocalBus):
+    """Hints between the processes of one or many machines.
+
+    Starts without Redis too: hints are lost until it is there. Redis Cluster is not spoken.
+    """
+
+    def __init__(
+        self, url: str, *, hearing: Callable[..., Hearing] = Hearing, max_queued: int = MAX_QUEUED
+    ) -> None:
+        super().__init__()
+        self._url = url
+        self._node = uuid.uuid4().hex[:12]
+        self._own_channel = f"{PREFIX}node:{self._node}"
+        self._own_mark = self._node.encode()
+        self._queue: deque[tuple[str, bytes]] = deque()
+        self._max_queued = max_queued
+        self._filled = asyncio.Event()
+        self._ready = asyncio.Event()
+        self._sharded = True
+        self._ears: RedisConnection | None = None
+        self._mouth: RedisConnection | None = None
+        self._work: list[asyncio.Task[None]] = []
+        self._connects = 0
+        self._hearing = hearing(self._ping, self._heal, self._hears_again)
+
+    async def start(self) -> None:
+        """Listen and speak; returns when it hears, or after a moment when Redis is not there."""
+        self._work = [
+            asyncio.create_task(self._keep(self._listen), name="bus-ears"),
+            asyncio.create_task(self._keep(self._speak), name="bus-mouth"),
+            asyncio.create_task(self._hearing.run(), name="bus-watchdog"),
+        ]
+        try:
+            await asyncio.wait_for(self._ready.wait(), START_SECONDS)
+        except TimeoutError:
+            log.warning("bus_not_there", text="Redis does not answer; it is tried again.")
+
+    async def stop(self) -> None:
+        for task in self._work:
+            task.cancel()
+        await asyncio.gather(*self._work, return_exceptions=True)
+        await super().stop()
+        self._heal()
+
+    @property
+    def deaf(self) -> bool:
+        return self._hearing.deaf
+
+    async def publish(
+        self, channel: str, payload: dict[str, Any], topic: str | None = None
+    ) -> None:
+        """Deliver here, then queue for the others. A full queue or a lost Redis loses the hint."""
+        await self.dispatch(channel, payload)
+        head = f"{self._node} {channel} {topic or ''} ".encode()
+        where = COMMON if topic is None else _channel_of(topic)
+        self._enqueue(where, head + orjson.dumps(payload))
+
+    def _enqueue(self, channel: str, frame: bytes) -> None:
+        if len(self._queue) >= self._max_queued:
+            self._queue.popleft()
+            LOST.inc()
+        self._queue.append((channel, frame))
+        self._filled.set()
+
+    # ---- both connections --------------------------------------------------------------------
+
+    async def _keep(self, work: Callable[[RedisConnection], Any]) -> None:
+        """Run one connection, and the next when it breaks, with growing pauses."""
+        pause = FIRST_PAUSE
+        while True:
+            began = asyncio.get_running_loop().time()
+            try:
+                connection = await RedisConnection.open(self._url)
+                self._connects += 1
+                if self._connects > 2:
+                    RECONNECTS.inc()
+                try:
+                    await work(connection)
+                finally:
+                    connection.abort()
+            except OSError as error:
+                log.warning("bus_lost", error=repr(error))
+            self._hearing.lost()
+            if asyncio.get_running_loop().time() - began > 2 * LONGEST_PAUSE:
+                pause = FIRST_PAUSE
+            await asyncio.sleep(pause * random.uniform(0.7, 1.3))
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _heal(self) -> None:
+        for connection in (self._ears, self._mouth):
+            if connection is not None:
+                connection.abort()
+
+    def _ping(self) -> None:
+        self._enqueue(self._own_channel, self._own_mark + b" ping  {}")
+
+    def _hears_again(self) -> None:
+        self._ready.set()
+        log.info("bus_hears")
+        self._tell_gap()
+
+    # ---- hearing -----------------------------------------------------------------------------
+
+    async def _listen(self, connection: RedisConnection) -> None:
+        self._sharded = await connection.knows_shards()
+        shards = [topic for topic in self._followed if topic.startswith("shard:")]
+        wanted = [COMMON, self._own_channel, *(PREFIX + shard for shard in shards)]
+        self._ears = connection
+        try:
+            connection.write(pack(self._verb("SUBSCRIBE"), *wanted))
+            # It hears from here on; the first ping proves it.
+            self._ping()
+            while True:
+                for reply in await connection.read():
+                    self._take(reply)
+        finally:
+            self._ears = None
+
+    def _topic_changed(self, topic: str, *, followed: bool) -> None:
+        if self._ears is not None and topic.startswith("shard:"):
+            verb = self._verb("SUBSCRIBE" if followed else "UNSUBSCRIBE")
+            self._ears.write(pack(verb, PREFIX + topic))
+
+    def _take(self, reply: Any) -> None:
+        if isinstance(reply, RedisRefused):
+            raise reply
+        if reply[0] not in (b"smessage", b"message"):
+            return
+        node, channel, topic, payload = reply[2].split(b" ", 3)
+        if node == self._own_mark:
+            self._hearing.heard()
+            return
+        name = channel.decode()
+        if self._wanted(name, topic.decode()):
+            self._spawn(self.dispatch(name, orjson.loads(payload)))
+
+    # ---- speaking ----------------------------------------------------------------------------
+
+    async def _speak(self, connection: RedisConnection) -> None:
+        self._mouth = connection
+        try:
+            while True:
+                await self._filled.wait()
+                self._filled.clear()
+                while self._queue:
+                    await self._send_some(connection)
+        finally:
+            self._mouth = None
+
+    async def _send_some(self, connection: RedisConnection) -> None:
+        verb = self._verb("PUBLISH")
+        count = min(len(self._queue), MAX_PIPELINE)
+        frames = [self._queue.popleft() for _ in range(count)]
+        try:
+            async with asyncio.timeout(REPLY_SECONDS):
+                connection.write(b"".join(pack(verb, *frame) for frame in frames))
+                await connection.drain()
+                for _ in frames:
+                    reply = await connection.reply()
+                    if isinstance(reply, RedisRefused):
+                        raise reply
+        except (OSError, TimeoutError) as error:
+            # Some may have arrived; hints are not sent twice.
+            LOST.inc(count)
+            raise ConnectionError(f"Hints were lost: {error!r}") from error
+
+    def _verb(self, verb: str) -> str:
+        """The command for sharded channels where the server has them."""
+        return f"S{verb}" if self._sharded else verb
+
+
+def _channel_of(topic: str) -> str:
+    return PREFIX + (topic if topic.startswith("shard:") else shard_topic(shard_of(topic)))
