@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select
-
-from admin.accounts import access
+from admin.accounts.open_work import require_no_open_work
 from admin.accounts.schemas import (
     AccountView,
     DutiesInput,
@@ -18,8 +16,13 @@ from admin.accounts.schemas import (
 )
 from core.http import Context, Routes
 from core.identity import staff
-from core.identity.access import departments, hospital_for, password_hash
-from core.identity.models import Hospital
+from core.identity.access import (
+    StaffPlace,
+    departments,
+    hospitals_of_group,
+    password_hash,
+    staff_place,
+)
 from core.identity.roles import Role
 from core.identity.schemas import DepartmentRef, HospitalView
 from core.masking import mask_phone
@@ -30,14 +33,14 @@ KEEPERS = [Role.ADMINISTRATOR, Role.OPERATOR]
 
 @routes.get("/accounts/hospitals", roles=[Role.OPERATOR], summary="Hospitals of the group")
 async def hospitals(ctx: Context) -> list[HospitalView]:
-    rows = await ctx.uow.session.scalars(select(Hospital).order_by(Hospital.position, Hospital.id))
+    rows = await hospitals_of_group(ctx.uow, ctx.caller)
     return [HospitalView(id=row.id, name=row.name, city=row.city, intro=row.intro) for row in rows]
 
 
 @routes.get("/accounts/departments", roles=KEEPERS, summary="Departments for new accounts")
 async def list_departments(ctx: Context, hospital_id: UUID | None = None) -> list[DepartmentRef]:
-    here = await hospital_for(ctx.uow, ctx.caller, hospital_id)
-    found = await departments(ctx.uow, here)
+    place = await staff_place(ctx.uow, ctx.caller, hospital_id)
+    found = await departments(ctx.uow, place.hospital_id)
     return [DepartmentRef(id=department.id, name=department.name) for department, _ in found]
 
 
@@ -45,52 +48,60 @@ async def list_departments(ctx: Context, hospital_id: UUID | None = None) -> lis
     "/accounts/staff", roles=KEEPERS, status=201, idempotent=True, summary="Open an account"
 )
 async def hire(ctx: Context, body: HireInput, hospital_id: UUID | None = None) -> AccountView:
-    here = await hospital_for(ctx.uow, ctx.caller, hospital_id)
+    place = await staff_place(ctx.uow, ctx.caller, hospital_id, "manage")
+    place.require_departments([each.department_id for each in body.duties], ctx.caller)
     user = await staff.hire(
-        ctx.uow, ctx.caller, here,
+        ctx.uow, ctx.caller, place.hospital_id,
         name=body.name, phone=body.phone, login=body.login, duties=_duties(body.duties),
     )  # fmt: skip
-    return await _view(ctx, here, user.id)
+    return await _view(ctx, place, user.id)
 
 
 @routes.get("/accounts/staff/{user_id}", roles=KEEPERS, summary="One account")
 async def show(ctx: Context, user_id: UUID, hospital_id: UUID | None = None) -> AccountView:
-    here = await hospital_for(ctx.uow, ctx.caller, hospital_id)
-    return await _view(ctx, here, user_id)
+    place = await staff_place(ctx.uow, ctx.caller, hospital_id, user_id=user_id)
+    return await _view(ctx, place, user_id)
 
 
 @routes.patch("/accounts/staff/{user_id}", roles=KEEPERS, summary="Change name, phone or login")
 async def edit(
     ctx: Context, user_id: UUID, body: EditInput, hospital_id: UUID | None = None
 ) -> AccountView:
-    here = await hospital_for(ctx.uow, ctx.caller, hospital_id)
+    place = await staff_place(ctx.uow, ctx.caller, hospital_id, "manage", user_id=user_id)
     await staff.edit(
-        ctx.uow, ctx.caller, here, user_id, name=body.name, phone=body.phone, login=body.login
+        ctx.uow,
+        ctx.caller,
+        place.hospital_id,
+        user_id,
+        name=body.name,
+        phone=body.phone,
+        login=body.login,
     )
-    return await _view(ctx, here, user_id)
+    return await _view(ctx, place, user_id)
 
 
 @routes.put("/accounts/staff/{user_id}/duties", roles=KEEPERS, summary="Set roles and departments")
 async def change_duties(
     ctx: Context, user_id: UUID, body: DutiesInput, hospital_id: UUID | None = None
 ) -> AccountView:
-    here = await hospital_for(ctx.uow, ctx.caller, hospital_id)
+    place = await staff_place(ctx.uow, ctx.caller, hospital_id, "manage", user_id=user_id)
+    place.require_departments([each.department_id for each in body.duties], ctx.caller)
     duties = _duties(body.duties)
     if not any(duty.role is Role.DOCTOR for duty in duties):
-        await access.require_no_open_work(ctx.uow, here, user_id)
-    await staff.change_duties(ctx.uow, ctx.caller, here, user_id, duties)
-    return await _view(ctx, here, user_id)
+        await require_no_open_work(ctx.uow, place.hospital_id, user_id)
+    await staff.change_duties(ctx.uow, ctx.caller, place.hospital_id, user_id, duties)
+    return await _view(ctx, place, user_id)
 
 
 @routes.put("/accounts/staff/{user_id}/enabled", roles=KEEPERS, summary="Lock or unlock")
 async def enable(
     ctx: Context, user_id: UUID, body: EnableInput, hospital_id: UUID | None = None
 ) -> AccountView:
-    here = await hospital_for(ctx.uow, ctx.caller, hospital_id)
+    place = await staff_place(ctx.uow, ctx.caller, hospital_id, "manage", user_id=user_id)
     await staff.set_enabled(
-        ctx.uow, ctx.caller, here, user_id, enabled=body.enabled, reason=body.reason
+        ctx.uow, ctx.caller, place.hospital_id, user_id, enabled=body.enabled, reason=body.reason
     )
-    return await _view(ctx, here, user_id)
+    return await _view(ctx, place, user_id)
 
 
 @routes.post(
@@ -101,9 +112,9 @@ async def enable(
 async def reset_password(
     ctx: Context, user_id: UUID, hospital_id: UUID | None = None
 ) -> AccountView:
-    here = await hospital_for(ctx.uow, ctx.caller, hospital_id)
-    await staff.reset_password(ctx.uow, ctx.caller, here, user_id)
-    return await _view(ctx, here, user_id)
+    place = await staff_place(ctx.uow, ctx.caller, hospital_id, "manage", user_id=user_id)
+    await staff.reset_password(ctx.uow, ctx.caller, place.hospital_id, user_id)
+    return await _view(ctx, place, user_id)
 
 
 @routes.post(
@@ -112,19 +123,19 @@ async def reset_password(
 async def dismiss(
     ctx: Context, user_id: UUID, body: ReasonInput, hospital_id: UUID | None = None
 ) -> None:
-    here = await hospital_for(ctx.uow, ctx.caller, hospital_id)
-    await access.require_no_open_work(ctx.uow, here, user_id)
-    await staff.dismiss(ctx.uow, ctx.caller, here, user_id, body.reason)
+    place = await staff_place(ctx.uow, ctx.caller, hospital_id, "manage", user_id=user_id)
+    await require_no_open_work(ctx.uow, place.hospital_id, user_id)
+    await staff.dismiss(ctx.uow, ctx.caller, place.hospital_id, user_id, body.reason)
 
 
 def _duties(inputs: Sequence[DutyInput]) -> list[staff.Duty]:
     return [staff.Duty(each.role, each.department_id, each.title) for each in inputs]
 
 
-async def _view(ctx: Context, hospital_id: UUID, user_id: UUID) -> AccountView:
-    found = await staff.account(ctx.uow, hospital_id, user_id)
+async def _view(ctx: Context, place: StaffPlace, user_id: UUID) -> AccountView:
+    found = await staff.account(ctx.uow, place.hospital_id, user_id)
     user = found.user
-    return AccountView(
+    view = AccountView(
         user_id=user.id,
         name=user.name,
         login=user.login,
@@ -144,3 +155,4 @@ async def _view(ctx: Context, hospital_id: UUID, user_id: UUID) -> AccountView:
             for assignment, department in found.assignments
         ],
     )
+    return place.allowed.shown(view)

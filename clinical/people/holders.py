@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, tuple_, update
 from sqlalchemy.orm import contains_eager
 
 from clinical.people import access
 from clinical.people.models import Patient, PatientRelation, card_number_index
+from clinical.people.policies import HOLDER
 from core import audit
+from core.access import READ, Grant, Scope, grant
 from core.errors import NotFound
 from core.identity.access import id_number_key, phone_key
 from core.identity.caller import Caller
@@ -24,7 +26,32 @@ from core.identity.models import Hospital, RoleAssignment, User
 from core.identity.roles import Role
 from core.uow import UnitOfWork
 
-READERS = (Role.ADMINISTRATOR, Role.OPERATOR, Role.CUSTOMER_SERVICE)
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Which bindings and which accounts the caller sees, and what of them is withheld."""
+
+    caller: Caller
+    allowed: Grant
+    hospital_id: UUID | None = None
+
+    @property
+    def bindings(self) -> ColumnElement[bool]:
+        """The condition on `PatientRelation`."""
+        if self.hospital_id is None:
+            return self.allowed.condition
+        return and_(self.allowed.condition, PatientRelation.hospital_id == self.hospital_id)
+
+    @property
+    def accounts(self) -> Select[UUID]:
+        """Accounts that are patients where the caller may look."""
+        roles = RoleAssignment
+        here = roles.hospital_id == self.caller.hospital_id
+        if Scope.GROUP in self.allowed.scopes:
+            here = true()
+        if self.hospital_id is not None:
+            here = and_(here, roles.hospital_id == self.hospital_id)
+        return select(roles.user_id).where(roles.role == Role.PATIENT, here)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,48 +62,34 @@ class Holder:
     persons: int
 
 
-def _here(caller: Caller, hospital_id: UUID | None) -> ColumnElement[bool]:
-    """Which hospital's bindings the caller sees."""
-    match caller.role:
-        case Role.OPERATOR:
-            if hospital_id is None:
-                return PatientRelation.hospital_id.is_not(None)
-            return PatientRelation.hospital_id == hospital_id
-        case Role.ADMINISTRATOR | Role.CUSTOMER_SERVICE:
-            return PatientRelation.hospital_id == caller.hospital_id
-        case _:
-            return false()
+async def reach(
+    uow: UnitOfWork, caller: Caller, action: str = READ, hospital_id: UUID | None = None
+) -> Reach:
+    """Where the caller may look after account holders; a hospital of the group narrows it.
 
-
-def _patients_of(caller: Caller, hospital_id: UUID | None) -> Select[UUID]:
-    """Accounts that are patients where the caller may look."""
-    query = select(RoleAssignment.user_id).where(RoleAssignment.role == Role.PATIENT)
-    if caller.role is Role.OPERATOR:
-        if hospital_id is not None:
-            query = query.where(RoleAssignment.hospital_id == hospital_id)
-        return query
-    return query.where(RoleAssignment.hospital_id == caller.hospital_id)
+    Raises NotPermitted.
+    """
+    return Reach(caller, await grant(uow, caller, HOLDER, action), hospital_id)
 
 
 async def search(
     uow: UnitOfWork,
-    caller: Caller,
+    where: Reach,
     *,
     text: str,
-    hospital_id: UUID | None,
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> Sequence[Holder]:
     """Accounts by nickname (any part), telephone, card or identity number (whole), newest first."""
-    here = _here(caller, hospital_id)
+    here = where.bindings
     count = (
         select(func.count())
         .where(PatientRelation.user_id == User.id, here, PatientRelation.unbound_at.is_(None))
         .scalar_subquery()
     )
-    query = select(User, count).where(User.id.in_(_patients_of(caller, hospital_id)))
+    query = select(User, count).where(User.id.in_(where.accounts))
     if text:
-        query = query.where(_matches(uow, text, here))
+        query = query.where(_matches(uow, text, where))
     if after is not None:
         query = query.where(tuple_(User.created_at, User.id) < after)
     rows = await uow.session.execute(
@@ -85,13 +98,13 @@ async def search(
     return [Holder(user, persons) for user, persons in rows]
 
 
-def _matches(uow: UnitOfWork, text: str, here: ColumnElement[bool]) -> ColumnElement[bool]:
+def _matches(uow: UnitOfWork, text: str, where: Reach) -> ColumnElement[bool]:
     keyring = uow.runtime.keyring
     bound = (
         select(PatientRelation.user_id)
         .join(Patient, Patient.id == PatientRelation.patient_id)
         .where(
-            here,
+            where.bindings,
             or_(
                 Patient.card_number_index == card_number_index(text),
                 Patient.id_number_index == access.id_number_index(keyring, text),
@@ -99,23 +112,24 @@ def _matches(uow: UnitOfWork, text: str, here: ColumnElement[bool]) -> ColumnEle
             ),
         )
     )
-    return or_(
-        User.name.icontains(text, autoescape=True),
-        User.phone_index == phone_key(keyring, text),
-        User.id_number_index == id_number_key(keyring, text),
-        User.id.in_(bound),
-    )
+    found = [User.id_number_index == id_number_key(keyring, text), User.id.in_(bound)]
+    # What is withheld is not found out by searching for it either.
+    if not where.allowed.withholds("name"):
+        found.append(User.name.icontains(text, autoescape=True))
+    if not where.allowed.withholds("phone_masked"):
+        found.append(User.phone_index == phone_key(keyring, text))
+    return or_(*found)
 
 
 async def find(
-    uow: UnitOfWork, caller: Caller, user_id: UUID
+    uow: UnitOfWork, where: Reach, user_id: UUID
 ) -> tuple[User, Sequence[tuple[PatientRelation, Hospital]]]:
     """One account with every person it was ever bound to where the caller may look.
 
     Raises NotFound. The look is in the audit.
     """
     user = await uow.session.scalar(
-        select(User).where(User.id == user_id, User.id.in_(_patients_of(caller, None)))
+        select(User).where(User.id == user_id, User.id.in_(where.accounts))
     )
     if user is None:
         raise NotFound()
@@ -124,10 +138,10 @@ async def find(
         .join(PatientRelation.patient)
         .join(Hospital, Hospital.id == PatientRelation.hospital_id)
         .options(contains_eager(PatientRelation.patient))
-        .where(PatientRelation.user_id == user_id, _here(caller, None))
+        .where(PatientRelation.user_id == user_id, where.bindings)
         .order_by(PatientRelation.unbound_at.nulls_first(), PatientRelation.created_at)
     )
-    await audit.look(uow, caller, "account_holder", user_id)
+    await audit.look(uow, where.caller, "account_holder", user_id)
     return user, [(relation, hospital) for relation, hospital in rows]
 
 
@@ -136,15 +150,16 @@ async def unbind(
 ) -> None:
     """Take a person off an account's list by hand; records stay. Unbinding twice is once.
 
-    Raises NotFound for what the caller may not see.
+    Raises NotPermitted, and NotFound for what the caller may not see.
     """
+    allowed = await grant(uow, caller, HOLDER, "unbind")
     relation = await uow.session.scalar(
         select(PatientRelation)
         .where(
             and_(
                 PatientRelation.id == relation_id,
                 PatientRelation.user_id == user_id,
-                _here(caller, None),
+                allowed.condition,
             )
         )
         .with_for_update()

@@ -8,15 +8,14 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from clinical.cursors import cut, read_moment
 from clinical.people import holders
+from clinical.people.policies import HOLDER_KEEPERS, HOLDER_READERS
 from clinical.people.states import Relation
 from core import audit
 from core.http import Context, Page, Routes
 from core.identity.models import User
-from core.identity.roles import Role
 from core.masking import mask_id_number, mask_name, mask_phone
 
 routes = Routes(tag="account-holders", title="患者用户")
-KEEPERS = [Role.ADMINISTRATOR, Role.OPERATOR]
 LIMIT = 100
 
 
@@ -58,7 +57,7 @@ class UnbindInput(BaseModel):
     ] = Field(description="Why; kept in the audit.")
 
 
-@routes.get("/account-holders", roles=[*holders.READERS], summary="Find bound users")
+@routes.get("/account-holders", roles=HOLDER_READERS, summary="Find bound users")
 async def search(
     ctx: Context,
     q: Annotated[str, StringConstraints(strip_whitespace=True, max_length=40)] = "",
@@ -67,18 +66,18 @@ async def search(
     limit: int = 20,
 ) -> Page[HolderView]:
     size = max(1, min(limit, LIMIT))
-    rows = await holders.search(
-        ctx.uow, ctx.caller, text=q, hospital_id=hospital_id, after=read_moment(cursor),
-        limit=size + 1,
-    )  # fmt: skip
+    where = await holders.reach(ctx.uow, ctx.caller, hospital_id=hospital_id)
+    rows = await holders.search(ctx.uow, where, text=q, after=read_moment(cursor), limit=size + 1)
     page, following = cut(rows, size, lambda row: (row.user.created_at, row.user.id))
     await audit.look(ctx.uow, ctx.caller, "account_holder", "list", detail={"rows": len(page)})
-    return Page(items=[HolderView(**_facts(row.user, row.persons)) for row in page], next=following)
+    views = [HolderView(**_facts(row.user, row.persons)) for row in page]
+    return Page(items=[where.allowed.shown(view) for view in views], next=following)
 
 
-@routes.get("/account-holders/{user_id}", roles=[*holders.READERS], summary="One bound user")
+@routes.get("/account-holders/{user_id}", roles=HOLDER_READERS, summary="One bound user")
 async def show(ctx: Context, user_id: UUID) -> HolderDetail:
-    user, relations = await holders.find(ctx.uow, ctx.caller, user_id)
+    where = await holders.reach(ctx.uow, ctx.caller)
+    user, relations = await holders.find(ctx.uow, where, user_id)
     bound = [
         BoundPerson(
             relation_id=relation.id,
@@ -94,12 +93,12 @@ async def show(ctx: Context, user_id: UUID) -> HolderDetail:
         for relation, hospital in relations
     ]
     present = sum(1 for each in bound if each.unbound_at is None)
-    return HolderDetail(**_facts(user, present), bound=bound)
+    return where.allowed.shown(HolderDetail(**_facts(user, present), bound=bound))
 
 
 @routes.post(
     "/account-holders/{user_id}/relations/{relation_id}/unbind",
-    roles=KEEPERS,
+    roles=HOLDER_KEEPERS,
     status=204,
     summary="Unbind a person by hand; records stay",
 )

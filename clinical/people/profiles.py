@@ -16,6 +16,7 @@ from sqlalchemy import Select, select, tuple_
 
 from clinical.cursors import Moment
 from clinical.people.models import Clinician
+from clinical.people.policies import CERTIFICATE, PROFILE
 from clinical.people.profile_models import (
     CertificateKind,
     ProfileSubmission,
@@ -24,13 +25,14 @@ from clinical.people.profile_models import (
     StaffProfile,
 )
 from core import audit
+from core.access import READ, condition, find_grant, require
 from core.errors import Conflict, FieldProblem, NotFound
 from core.files import service as files
 from core.files.access import register_viewer
 from core.files.models import File, Purpose
 from core.identity.caller import Caller
 from core.identity.models import RoleAssignment, User
-from core.identity.roles import CLINICAL_ROLES, Role
+from core.identity.roles import Role
 from core.ids import new_id
 from core.uow import UnitOfWork
 from realtime import inbox
@@ -147,7 +149,8 @@ async def newest_submission(uow: UnitOfWork, caller: Caller) -> ProfileSubmissio
 
 
 async def hand_in(uow: UnitOfWork, caller: Caller, content: ProfileContent) -> ProfileSubmission:
-    """Hand a profile in; an earlier one that is still open is withdrawn."""
+    """Hand a profile in; an earlier one that is still open is withdrawn. Raises NotPermitted."""
+    await require(uow, caller, PROFILE, "submit")
     if content.practice_start > uow.now.date():
         raise Conflict(fields=[FieldProblem("practice_start", "从业时间不能晚于今天")])
     await _lock(uow, caller.user_id)
@@ -173,7 +176,11 @@ async def hand_in(uow: UnitOfWork, caller: Caller, content: ProfileContent) -> P
 async def add_certificate(
     uow: UnitOfWork, caller: Caller, form: CertificateForm
 ) -> StaffCertificate:
-    """Hand a certificate in with its picture. Raises FileNotAttachable, FileTypeNotAllowed."""
+    """Hand a certificate in with its picture.
+
+    Raises NotPermitted, FileNotAttachable, FileTypeNotAllowed.
+    """
+    await require(uow, caller, CERTIFICATE, "submit")
     if form.issued_on > uow.now.date():
         raise Conflict(fields=[FieldProblem("issued_on", "发证日期不能晚于今天")])
     certificate = StaffCertificate(
@@ -195,9 +202,15 @@ async def add_certificate(
 
 
 async def withdraw_certificate(uow: UnitOfWork, caller: Caller, certificate_id: UUID) -> None:
-    """Take a certificate back that nobody has reviewed. Raises NotFound, AlreadyDecided."""
+    """Take a certificate back that nobody has reviewed.
+
+    Raises NotPermitted, NotFound, AlreadyDecided.
+    """
+    mine = await condition(uow, caller, CERTIFICATE, "submit")
     certificate = await uow.session.scalar(
-        _certificates(caller).where(StaffCertificate.id == certificate_id).with_for_update()
+        select(StaffCertificate)
+        .where(mine, StaffCertificate.id == certificate_id)
+        .with_for_update()
     )
     if certificate is None:
         raise NotFound()
@@ -234,13 +247,11 @@ async def _lock(uow: UnitOfWork, user_id: UUID) -> None:
 async def submissions(
     uow: UnitOfWork, caller: Caller, state: ReviewState, after: Moment | None, limit: int
 ) -> list[tuple[ProfileSubmission, User]]:
-    """Profiles of the hospital in one state, the newest first."""
+    """Profiles of the hospital in one state, the newest first. Raises NotPermitted."""
     query = (
         select(ProfileSubmission, User)
         .join(User, User.id == ProfileSubmission.user_id)
-        .where(
-            ProfileSubmission.hospital_id == caller.hospital_id, ProfileSubmission.state == state
-        )
+        .where(await condition(uow, caller, PROFILE), ProfileSubmission.state == state)
     )
     if after is not None:
         query = query.where(tuple_(ProfileSubmission.submitted_at, ProfileSubmission.id) < after)
@@ -252,14 +263,14 @@ async def submissions(
     return [(handed, user) for handed, user in rows]
 
 
-async def submission(uow: UnitOfWork, caller: Caller, submission_id: UUID) -> ProfileSubmission:
-    """One profile that was handed in at the hospital. Raises NotFound."""
+async def submission(
+    uow: UnitOfWork, caller: Caller, submission_id: UUID, action: str = READ
+) -> ProfileSubmission:
+    """One profile that was handed in at the hospital. Raises NotPermitted, NotFound."""
+    allowed = await condition(uow, caller, PROFILE, action)
     row = await uow.session.scalar(
         select(ProfileSubmission)
-        .where(
-            ProfileSubmission.id == submission_id,
-            ProfileSubmission.hospital_id == caller.hospital_id,
-        )
+        .where(ProfileSubmission.id == submission_id, allowed)
         .with_for_update()
     )
     if row is None:
@@ -277,9 +288,9 @@ async def decide_profile(
 ) -> ProfileSubmission:
     """Put a profile in force or send it back; the first one activates the account.
 
-    Raises NotFound, AlreadyDecided, OwnReview, ReasonMissing.
+    Raises NotPermitted, NotFound, AlreadyDecided, OwnReview, ReasonMissing.
     """
-    handed = await submission(uow, caller, submission_id)
+    handed = await submission(uow, caller, submission_id, "review")
     _decide(uow, caller, handed, approved=approved, reason=reason)
     if approved:
         await _put_in_force(uow, handed)
@@ -294,11 +305,11 @@ async def decide_profile(
 async def certificates(
     uow: UnitOfWork, caller: Caller, state: ReviewState, after: Moment | None, limit: int
 ) -> list[tuple[StaffCertificate, User]]:
-    """Certificates of the hospital in one state, the newest first."""
+    """Certificates of the hospital in one state, the newest first. Raises NotPermitted."""
     query = (
         select(StaffCertificate, User)
         .join(User, User.id == StaffCertificate.user_id)
-        .where(StaffCertificate.hospital_id == caller.hospital_id, StaffCertificate.state == state)
+        .where(await condition(uow, caller, CERTIFICATE), StaffCertificate.state == state)
     )
     if after is not None:
         query = query.where(tuple_(StaffCertificate.submitted_at, StaffCertificate.id) < after)
@@ -315,14 +326,12 @@ async def decide_certificate(
 ) -> StaffCertificate:
     """Accept a certificate or send it back.
 
-    Raises NotFound, AlreadyDecided, OwnReview, ReasonMissing.
+    Raises NotPermitted, NotFound, AlreadyDecided, OwnReview, ReasonMissing.
     """
+    allowed = await condition(uow, caller, CERTIFICATE, "review")
     certificate = await uow.session.scalar(
         select(StaffCertificate)
-        .where(
-            StaffCertificate.id == certificate_id,
-            StaffCertificate.hospital_id == caller.hospital_id,
-        )
+        .where(StaffCertificate.id == certificate_id, allowed)
         .with_for_update()
     )
     if certificate is None:
@@ -407,16 +416,15 @@ async def _tell_reviewers(uow: UnitOfWork, caller: Caller, text: str, handed: UU
 
 
 async def _may_see_certificate(uow: UnitOfWork, caller: Caller, file: File) -> bool:
-    """A certificate's picture shows to its owner and to the hospital's administrators."""
-    owner = await uow.session.scalar(
-        select(StaffCertificate.user_id).where(
-            StaffCertificate.id == file.scope_id,
-            StaffCertificate.hospital_id == caller.hospital_id,
+    """A certificate's picture shows to its owner and to whoever may read what was handed in."""
+    for action in (READ, "submit"):
+        allowed = await find_grant(uow, caller, CERTIFICATE, action)
+        mine = select(StaffCertificate.id).where(
+            StaffCertificate.id == file.scope_id, allowed.condition
         )
-    )
-    if owner == caller.user_id:
-        return caller.role in CLINICAL_ROLES
-    return owner is not None and caller.role is Role.ADMINISTRATOR
+        if allowed and await uow.session.scalar(mine) is not None:
+            return True
+    return False
 
 
 register_viewer(SCOPE, _may_see_certificate)

@@ -8,17 +8,15 @@ from pydantic import BaseModel, StringConstraints
 
 from clinical.cursors import cut, read_moment
 from clinical.people import profiles
+from clinical.people.policies import CLINICIANS, REVIEWERS
 from clinical.people.profile_models import CertificateKind, ReviewState, StaffCertificate
 from clinical.people.profiles import CertificateForm, ProfileContent
 from core.files import service as files
 from core.files.schemas import FileRef
 from core.http import Context, Page, Routes
-from core.identity.roles import CLINICAL_ROLES, Role
 from core.masking import mask_id_number
 
 routes = Routes(tag="profiles", title="执业资料")
-CLINICIANS = sorted(CLINICAL_ROLES)
-REVIEWERS = [Role.ADMINISTRATOR]
 LIMIT = 100
 
 

@@ -1,13 +1,13 @@
 """Queries of identity made for a person, and the keys under which accounts are found."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sqlalchemy import Select, func, select
 
-from core.access import READ, Action, Field, Grant, Scope, allow, declare, grant
+from core.access import READ, Action, Field, Grant, NotPermitted, Scope, allow, declare, grant
 from core.crypto.blind_index import blind_index
 from core.crypto.keyring import Keyring
 from core.errors import NotFound
@@ -100,18 +100,6 @@ async def public_hospital(
     raise NotFound()
 
 
-async def hospital_for(uow: "UnitOfWork", caller: "Caller", wanted: UUID | None) -> UUID:
-    """The hospital whose staff a keeper looks after: the token's; an operator may name another.
-
-    Raises NotFound.
-    """
-    if wanted is None or wanted == caller.hospital_id:
-        return caller.hospital_id
-    if caller.role is not Role.OPERATOR or await uow.session.get(Hospital, wanted) is None:
-        raise NotFound()
-    return wanted
-
-
 async def departments(uow: "UnitOfWork", hospital_id: UUID) -> list[tuple[Department, int]]:
     """The enabled departments of a hospital with the number of clinicians in each. Public."""
     counts = (
@@ -137,16 +125,16 @@ async def departments(uow: "UnitOfWork", hospital_id: UUID) -> list[tuple[Depart
     return [(department, count) for department, count in rows]
 
 
-#: Who may look up the staff of a hospital at most, and who may change them.
-STAFF_READERS = (Role.ADMINISTRATOR, Role.OPERATOR)
+#: Who may look after the staff of a hospital at most.
+STAFF_KEEPERS = (Role.ADMINISTRATOR, Role.OPERATOR)
 
 STAFF = declare(
     "staff",
-    "人员",
+    "人员账号",
     area="管理",
     actions={
-        READ: Action("查看", STAFF_READERS, delegable=True),
-        "manage": Action("停用与启用", (Role.ADMINISTRATOR,)),
+        READ: Action("查看", STAFF_KEEPERS, delegable=True),
+        "manage": Action("开通、修改与停用", STAFF_KEEPERS),
     },
     scopes={
         Scope.DEPARTMENT: lambda caller: User.id.in_(
@@ -156,31 +144,93 @@ STAFF = declare(
             )
         ),
         Scope.HOSPITAL: None,
+        Scope.GROUP: None,
     },
+    only={Scope.GROUP: (Role.OPERATOR,)},
     fields=[Field("phone_masked", "手机号")],
     defaults=[
-        *(allow(role, Scope.HOSPITAL, READ) for role in STAFF_READERS),
-        allow(Role.ADMINISTRATOR, Scope.HOSPITAL, "manage"),
+        allow(Role.ADMINISTRATOR, Scope.HOSPITAL, READ, "manage"),
+        allow(Role.OPERATOR, Scope.GROUP, READ, "manage"),
+    ],
+)
+
+#: Who cannot log in for now: shown to officers, let in again by administrators.
+LOGIN_LOCK = declare(
+    "login_lock",
+    "登录锁定",
+    area="安全",
+    actions={
+        READ: Action("查看被锁定的账号", (Role.ADMINISTRATOR, Role.SUPERVISOR)),
+        "lift": Action("解除锁定", (Role.ADMINISTRATOR,)),
+    },
+    scopes={Scope.HOSPITAL: None},
+    defaults=[
+        allow(Role.ADMINISTRATOR, Scope.HOSPITAL, READ, "lift"),
+        allow(Role.SUPERVISOR, Scope.HOSPITAL, READ),
     ],
 )
 
 
 @dataclass(frozen=True, slots=True)
 class StaffMember:
-    """One person who works at the caller's hospital."""
+    """One person who works at a hospital."""
 
     user: User
     assignments: list[tuple[RoleAssignment, Department | None]]
 
 
-async def staff_grant(uow: "UnitOfWork", caller: "Caller") -> Grant:
-    """What the caller may see of the staff. Raises NotPermitted."""
-    return await grant(uow, caller, STAFF)
+@dataclass(frozen=True, slots=True)
+class StaffPlace:
+    """A hospital, and what the caller was given of its staff."""
+
+    hospital_id: UUID
+    allowed: Grant
+
+    def require_departments(self, departments: Collection[UUID | None], caller: "Caller") -> None:
+        """Whoever keeps a department gives duties in it alone. Raises NotPermitted."""
+        whole = not self.allowed.scopes.isdisjoint({Scope.HOSPITAL, Scope.GROUP})
+        if not whole and not caller.department_ids.issuperset(departments):
+            raise NotPermitted()
+
+
+async def staff_place(
+    uow: "UnitOfWork",
+    caller: "Caller",
+    wanted: UUID | None,
+    action: str = READ,
+    *,
+    user_id: UUID | None = None,
+) -> StaffPlace:
+    """The hospital whose staff the caller looks after: the token's, or where the policy says
+    the whole group, another that is named.
+
+    With `user_id` that person must be within reach. Raises NotPermitted, NotFound.
+    """
+    allowed = await grant(uow, caller, STAFF, action)
+    here = wanted or caller.hospital_id
+    if here != caller.hospital_id and (
+        Scope.GROUP not in allowed.scopes or await uow.session.get(Hospital, here) is None
+    ):
+        raise NotFound()
+    if user_id is not None:
+        query = _staff_users(here, None, None).where(User.id == user_id, allowed.condition)
+        if await uow.session.scalar(query.with_only_columns(User.id)) is None:
+            raise NotFound()
+    return StaffPlace(here, allowed)
+
+
+async def hospitals_of_group(uow: "UnitOfWork", caller: "Caller") -> Sequence[Hospital]:
+    """Every hospital whose staff the caller looks after. Raises NotPermitted."""
+    allowed = await grant(uow, caller, STAFF)
+    query = select(Hospital).order_by(Hospital.position, Hospital.id)
+    if Scope.GROUP not in allowed.scopes:
+        query = query.where(Hospital.id == caller.hospital_id)
+    return (await uow.session.scalars(query)).all()
 
 
 async def staff(
     uow: "UnitOfWork",
-    caller: "Caller",
+    place: StaffPlace,
     *,
     text: str | None,
     role: Role | None,
@@ -188,21 +238,18 @@ async def staff(
     after: tuple[str, UUID] | None,
     limit: int,
 ) -> list[StaffMember]:
-    """People who work at the caller's hospital, by name; patients are not among them.
-
-    Raises NotPermitted.
+    """People who work at a hospital, by name; patients are not among them.
 
     `text` is looked for in name and login, or is a whole phone number.
     """
-    allowed = await grant(uow, caller, STAFF)
-    query = _staff_users(caller.hospital_id, role, department_id).where(allowed.condition)
+    query = _staff_users(place.hospital_id, role, department_id).where(place.allowed.condition)
     if text:
-        index = phone_key(uow.runtime.keyring, text)
-        query = query.where(
-            User.name.icontains(text, autoescape=True)
-            | User.login.icontains(text, autoescape=True)
-            | (User.phone_index == index)
+        called = User.name.icontains(text, autoescape=True) | User.login.icontains(
+            text, autoescape=True
         )
+        if not place.allowed.withholds("phone_masked"):
+            called |= User.phone_index == phone_key(uow.runtime.keyring, text)
+        query = query.where(called)
     if after is not None:
         name, user_id = after
         query = query.where((User.name > name) | ((User.name == name) & (User.id > user_id)))
@@ -212,7 +259,7 @@ async def staff(
         .outerjoin(Department, Department.id == RoleAssignment.department_id)
         .where(
             RoleAssignment.user_id.in_([user.id for user in users]),
-            RoleAssignment.hospital_id == caller.hospital_id,
+            RoleAssignment.hospital_id == place.hospital_id,
             RoleAssignment.role.in_(STAFF_ROLES),
         )
         .order_by(RoleAssignment.id)
@@ -221,19 +268,6 @@ async def staff(
     for assignment, department in rows:
         by_user.setdefault(assignment.user_id, []).append((assignment, department))
     return [StaffMember(user, by_user.get(user.id, [])) for user in users]
-
-
-async def require_manageable(uow: "UnitOfWork", caller: "Caller", user_id: UUID) -> None:
-    """Somebody who works at the caller's hospital and whom he may manage.
-
-    Raises NotFound, NotPermitted.
-    """
-    allowed = await grant(uow, caller, STAFF, "manage")
-    query = _staff_users(caller.hospital_id, None, None).where(
-        User.id == user_id, allowed.condition
-    )
-    if await uow.session.scalar(query.with_only_columns(User.id)) is None:
-        raise NotFound()
 
 
 def _staff_users(hospital_id: UUID, role: Role | None, department_id: UUID | None) -> Select[User]:

@@ -1,6 +1,5 @@
 """HTTP routes of identity: login, tokens, sessions, the own account, the catalogue, staff."""
 
-from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
@@ -32,7 +31,6 @@ from core.identity.roles import Role
 from core.identity.schemas import (
     DepartmentView,
     DeviceInput,
-    EnableInput,
     HospitalView,
     Me,
     PasswordLogin,
@@ -204,11 +202,10 @@ async def list_staff(
     limit: Annotated[int, Field(ge=1, le=200)] = 50,
 ) -> Page[StaffView]:
     """The people who work at this hospital; an operator may name another one."""
-    here = await access.hospital_for(ctx.uow, ctx.caller, hospital_id)
-    allowed = await access.staff_grant(ctx.uow, ctx.caller)
+    place = await access.staff_place(ctx.uow, ctx.caller, hospital_id)
     found = await access.staff(
         ctx.uow,
-        replace(ctx.caller, hospital_id=here),
+        place,
         text=q,
         role=role,
         department_id=department_id,
@@ -218,15 +215,9 @@ async def list_staff(
     shown = found[:limit]
     more = len(found) > limit
     return Page[StaffView](
-        items=[allowed.shown(views.staff_view(member)) for member in shown],
+        items=[place.allowed.shown(views.staff_view(member)) for member in shown],
         next=encode_cursor(shown[-1].user.name, shown[-1].user.id) if more else None,
     )
-
-
-@routes.put("/staff/{user_id}/enabled", roles=[Role.ADMINISTRATOR], status=204)
-async def enable_staff(ctx: Context, user_id: UUID, body: EnableInput) -> None:
-    """Lock or unlock an account; locking ends its sessions."""
-    await service.set_enabled(ctx.uow, ctx.caller, user_id, body.enabled)
 
 
 def _after(cursor: str | None) -> tuple[str, UUID] | None:

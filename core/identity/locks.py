@@ -9,7 +9,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, delete, exists, func, select
 
 from core import audit
+from core.access import require
 from core.errors import NotFound
+from core.identity.access import LOGIN_LOCK
 from core.identity.caller import Caller
 from core.identity.models import LoginThrottle, RoleAssignment, User
 
@@ -35,7 +37,8 @@ def _belongs_here(caller: Caller) -> ColumnElement[bool]:
 
 
 async def locked(uow: "UnitOfWork", caller: Caller) -> Sequence[Lock]:
-    """The locks of people of the caller's hospital, the longest first."""
+    """The locks of people of the caller's hospital, the longest first. Raises NotPermitted."""
+    await require(uow, caller, LOGIN_LOCK)
     rows = await uow.session.execute(
         select(
             User.id,
@@ -58,8 +61,9 @@ async def locked(uow: "UnitOfWork", caller: Caller) -> Sequence[Lock]:
 async def lift(uow: "UnitOfWork", caller: Caller, user_id: UUID) -> None:
     """Let somebody of the caller's hospital try again at once.
 
-    Raises NotFound when there is no lock, or none of this hospital.
+    Raises NotPermitted, and NotFound when there is no lock, or none of this hospital.
     """
+    await require(uow, caller, LOGIN_LOCK, "lift")
     ended = await uow.session.execute(
         delete(LoginThrottle)
         .where(LoginThrottle.user_id == user_id, _belongs_here(caller))

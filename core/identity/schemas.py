@@ -191,7 +191,3 @@ class StaffView(BaseModel):
     departments: list[DepartmentRef]
     title: str
     enabled: bool
-
-
-class EnableInput(BaseModel):
-    enabled: bool = Field(description="False locks the account and ends its sessions.")

@@ -227,24 +227,6 @@ async def _audit_role(
     )
 
 
-async def set_enabled(uow: "UnitOfWork", caller: "Caller", user_id: UUID, enabled: bool) -> None:
-    """Lock or unlock the account of somebody who works at the caller's hospital.
-
-    Locking ends every session of the account. Raises `NotFound` for people of other hospitals.
-    """
-    await access.require_manageable(uow, caller, user_id)
-    user = await uow.session.get(User, user_id, with_for_update=True)
-    if user is None:
-        raise NotFound()
-    user.enabled = enabled
-    action = "user.enable" if enabled else "user.disable"
-    changes = audit.changes_of(user)
-    await audit.record(uow, caller, action, "user", user_id, changes=changes)
-    if not enabled:
-        await sessions.revoke_all(uow, user_id, "account_disabled")
-    sessions.announce_user_change(uow, user_id)
-
-
 async def update_profile(
     uow: "UnitOfWork", caller: "Caller", *, name: str | None, avatar_file_id: UUID | None
 ) -> User:

@@ -19,6 +19,14 @@ from tests.support.cast import Cast
 from tests.support.http import Client
 
 CELL = {"role": "doctor", "resource": "audit", "action": "read", "policy": None}
+PROFILE = {"sex": "female", "practice_start": "2010-01-01"}
+PROOF = {
+    "kind": "practising_licence",
+    "name": "执业证书",
+    "number": "110000000000001",
+    "issued_on": "2015-01-01",
+    "file_id": "0192e0e0-0000-7000-8000-000000000001",
+}
 PATIENT = {"name": "林小满", "number": "110101198503140000"}
 
 #: For each action of the matrix a request that needs it; a new action must be entered here.
@@ -46,13 +54,26 @@ NEEDED: dict[str, tuple[str, str, Any]] = {
         "/access/emergencies/{id}/review",
         {"justified": True, "note": "可"},
     ),
+    "holder.read": ("GET", "/account-holders", None),
+    "holder.unbind": (
+        "POST",
+        "/account-holders/{id}/relations/{id}/unbind",
+        {"reason": "本人要求"},
+    ),
     "keys.read": ("GET", "/keys", None),
     "keys.rotate": ("POST", "/keys/rotations", {}),
+    "login_lock.read": ("GET", "/login-locks", None),
+    "login_lock.lift": ("DELETE", "/login-locks/{id}", None),
     "order.read": ("GET", "/orders/{id}", None),
     "order.refund": ("POST", "/consultations/{id}/refund", {"reason": "试"}),
     "order.mend": ("POST", "/refunds/{id}/retry", None),
     "permit.read": ("GET", "/access/permits", None),
     "permit.decide": ("POST", "/access/permits/{id}/decide", {"granted": False}),
+    "profile.read": ("GET", "/profile-submissions", None),
+    "profile.review": ("POST", "/profile-submissions/{id}/decision", {"approved": True}),
+    "profile.submit": ("POST", "/me/profile/submissions", PROFILE),
+    "quarantine.read": ("GET", "/quarantine", None),
+    "quarantine.release": ("DELETE", "/quarantine/{id}", None),
     "rating.received": ("GET", "/ratings/received", None),
     "recording.read": ("GET", "/rooms/{id}/recordings", None),
     "room.read": ("GET", "/rooms/{id}", None),
@@ -63,7 +84,18 @@ NEEDED: dict[str, tuple[str, str, Any]] = {
         {"value": 30, "scope": "hospital"},
     ),
     "staff.read": ("GET", "/staff", None),
-    "staff.manage": ("PUT", "/staff/{id}/enabled", {"enabled": True}),
+    "staff.manage": (
+        "PUT",
+        "/accounts/staff/{id}/enabled",
+        {"enabled": True, "reason": "试试"},
+    ),
+    "staff_certificate.read": ("GET", "/staff-certificates", None),
+    "staff_certificate.review": (
+        "POST",
+        "/staff-certificates/{id}/decision",
+        {"approved": True},
+    ),
+    "staff_certificate.submit": ("POST", "/me/certificates", PROOF),
     "system.read": ("GET", "/system", None),
     "system.mend": ("GET", "/outbox/parked", None),
 }

@@ -9,10 +9,9 @@ from core import audit
 from core.files.scanning import access
 from core.http import Context, Page, Routes, encode_cursor
 from core.http.pages import decode_moment
-from core.identity.roles import Role
 
 routes = Routes(tag="quarantine", title="文件隔离")
-KEEPERS = [Role.ADMINISTRATOR, Role.OPERATOR]
+KEEPERS = access.KEEPERS
 LIMIT = 100
 
 

@@ -69,9 +69,9 @@ async def test_a_delegation_is_never_more_than_the_giver_holds_at_the_moment_of_
     assert await sees(story, colleague) == []
     await desk.change(cell(Role.DOCTOR, "consultation.read", None))
     assert await sees(story, colleague) == [waiting["number"]]
-    off = {"enabled": False}
-    path = f"/staff/{cast.doctor.user_id}/enabled"
-    (await story.ask(cast.administrator, "PUT", path, off)).expect(204)
+    off = {"enabled": False, "reason": "休假"}
+    path = f"/accounts/staff/{cast.doctor.user_id}/enabled"
+    (await story.ask(cast.administrator, "PUT", path, off)).expect(200)
     assert await sees(story, colleague) == []
 
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from core.clock import FakeClock
-from core.identity import service
+from core.identity import service, staff
 from core.identity.errors import PhoneTaken
 from core.identity.gateway import (
     IdentityCheck,
@@ -127,7 +127,14 @@ async def test_the_catalogue_is_public_and_a_token_fixes_its_hospital(
     unknown = {"hospital": "00000000-0000-7000-8000-000000000000"}
     assert (await client.get("/departments", query=unknown)).code == "not_found"
     async with runtime.unit_of_work() as uow:
-        await service.set_enabled(uow, cast.administrator.caller, cast.doctor.user_id, False)
+        await staff.set_enabled(
+            uow,
+            cast.administrator.caller,
+            cast.hospital_id,
+            cast.doctor.user_id,
+            enabled=False,
+            reason="休假",
+        )
     fewer = (await client.get("/departments")).expect(200)
     assert {each["name"]: each["clinician_count"] for each in fewer}["内科"] == 2
 
@@ -166,13 +173,14 @@ async def test_the_staff_list_holds_the_own_hospital_alone(cast: Cast, client: C
 
 
 async def test_people_of_another_hospital_cannot_be_locked(cast: Cast, client: Client) -> None:
+    off = {"enabled": False, "reason": "离职"}
     for person in (cast.foreign_doctor, cast.patient):
-        path = f"/staff/{person.user_id}/enabled"
-        answer = await client.put(path, token=cast.administrator.token, json={"enabled": False})
+        path = f"/accounts/staff/{person.user_id}/enabled"
+        answer = await client.put(path, token=cast.administrator.token, json=off)
         assert (answer.status, answer.code) == (404, "not_found")
-    path = f"/staff/{cast.doctor.user_id}/enabled"
-    for role in set(Role) - {Role.ADMINISTRATOR}:
-        answer = await client.put(path, token=cast.of(role).token, json={"enabled": False})
+    path = f"/accounts/staff/{cast.doctor.user_id}/enabled"
+    for role in set(Role) - {Role.ADMINISTRATOR, Role.OPERATOR}:
+        answer = await client.put(path, token=cast.of(role).token, json=off)
         assert answer.code == "forbidden"
 
 

@@ -16,7 +16,7 @@ from clinical.sandbox.oidc.provider import EMPLOYEES
 from clinical.sandbox.server import SandboxServer
 from clinical.sandbox.wechat.accounts import PEOPLE
 from core.clock import FakeClock
-from core.identity import service
+from core.identity import service, staff
 from core.identity.external.models import ExternalIdentity
 from core.identity.external.wechat import HttpWechatAccounts, WechatAccounts, WechatApp
 from core.identity.models import DeviceSession, User
@@ -259,7 +259,14 @@ async def test_only_staff_of_this_hospital_are_entered_and_all_others_hear_the_s
 ) -> None:
     answers = [await sign_on(client, browser, who) for who in ("stranger", "doctor2", "supervisor")]
     async with runtime.unit_of_work() as uow:
-        await service.set_enabled(uow, cast.administrator.caller, sso, False)
+        await staff.set_enabled(
+            uow,
+            cast.administrator.caller,
+            cast.hospital_id,
+            sso,
+            enabled=False,
+            reason="离职",
+        )
     answers.append(await sign_on(client, browser))
     assert {(each.status, each.code) for each in answers} == {(403, "sso_unknown")}
     assert dict(EMPLOYEES)["stranger"]

@@ -293,12 +293,12 @@ async def test_a_locked_account_is_told_only_to_who_knows_the_password(
 ) -> None:
     admin = await _administrator(runtime, client, hospital, inbox)
     token = (await try_password(client, PASSWORD)).expect(200)["access_token"]
-    path = f"/staff/{doctor}/enabled"
-    (await client.put(path, token=admin, json={"enabled": False})).expect(204)
+    path = f"/accounts/staff/{doctor}/enabled"
+    (await client.put(path, token=admin, json={"enabled": False, "reason": "休假"})).expect(200)
     assert (await try_password(client, PASSWORD)).code == "account_disabled"
     assert (await try_password(client, "wrong")).code == "password_wrong"
     assert (await client.get("/me", token=token)).status == 401
-    (await client.put(path, token=admin, json={"enabled": True})).expect(204)
+    (await client.put(path, token=admin, json={"enabled": True, "reason": "回来"})).expect(200)
     (await try_password(client, PASSWORD)).expect(200)
 
 

@@ -153,8 +153,6 @@ export const administration = {
   retry: (id: string) => http.post<void>(`/outbox/parked/${id}/retry`),
   staff: (filter: Record<string, string | null | undefined>) =>
     http.get<Page<StaffMember>>("/staff", filter),
-  enableStaff: (id: string, enabled: boolean) =>
-    http.put<void>(`/staff/${id}/enabled`, { enabled }),
   system: () => http.get<SystemStatus>("/system"),
   departments: () => http.get<Department[]>("/departments"),
 };

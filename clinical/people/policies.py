@@ -1,0 +1,57 @@
+"""What policies say about account holders and about the papers of clinicians."""
+
+from typing import Any
+
+from clinical.people.models import PatientRelation
+from clinical.people.profile_models import ProfileSubmission, StaffCertificate
+from core.access import READ, Action, Field, Mask, Resource, Scope, allow, declare
+from core.identity.roles import CLINICAL_ROLES, Role
+
+HOLDER_READERS = (Role.ADMINISTRATOR, Role.OPERATOR, Role.CUSTOMER_SERVICE)
+HOLDER_KEEPERS = (Role.ADMINISTRATOR, Role.OPERATOR)
+CLINICIANS = tuple(sorted(CLINICAL_ROLES))
+REVIEWERS = (Role.ADMINISTRATOR,)
+
+HOLDER = declare(
+    "holder",
+    "患者用户",
+    area="管理",
+    here=PatientRelation.hospital_id,
+    actions={
+        READ: Action("查看", HOLDER_READERS),
+        "unbind": Action("手动解绑", HOLDER_KEEPERS),
+    },
+    scopes={Scope.HOSPITAL: None, Scope.GROUP: None},
+    only={Scope.GROUP: (Role.OPERATOR,)},
+    fields=[Field("name", "昵称", Mask.NAME), Field("phone_masked", "手机号")],
+    defaults=[
+        allow(Role.ADMINISTRATOR, Scope.HOSPITAL, READ, "unbind"),
+        allow(Role.OPERATOR, Scope.GROUP, READ, "unbind"),
+        allow(Role.CUSTOMER_SERVICE, Scope.HOSPITAL, READ),
+    ],
+)
+
+
+def _papers(key: str, title: str, row: type[Any]) -> Resource:
+    """Papers that a clinician hands in and an administrator reviews."""
+    return declare(
+        key,
+        title,
+        area="管理",
+        here=row.hospital_id,
+        actions={
+            READ: Action("查看提交的材料", REVIEWERS),
+            "review": Action("审核", REVIEWERS),
+            "submit": Action("提交本人的材料", CLINICIANS),
+        },
+        scopes={Scope.OWN: lambda caller: row.user_id == caller.user_id, Scope.HOSPITAL: None},
+        only={Scope.OWN: CLINICIANS, Scope.HOSPITAL: REVIEWERS},
+        defaults=[
+            allow(Role.ADMINISTRATOR, Scope.HOSPITAL, READ, "review"),
+            *(allow(role, Scope.OWN, "submit") for role in CLINICIANS),
+        ],
+    )
+
+
+PROFILE = _papers("profile", "执业资料", ProfileSubmission)
+CERTIFICATE = _papers("staff_certificate", "执业证件", StaffCertificate)
