@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -47,7 +49,11 @@ class ClientFiles(StaticFiles):
 
 def build(runtime: Runtime, routes: Sequence[typed.Route], version: str) -> list[BaseRoute]:
     """The routes of the site around the API."""
-    described = orjson.dumps(openapi.document(routes, version))
+
+    @functools.cache
+    def described() -> bytes:
+        """Made when it is first asked for: it takes half a second, which no start should wait."""
+        return orjson.dumps(openapi.document(routes, version))
 
     async def healthz(request: Request) -> Response:
         return _json({"ok": True})
@@ -69,7 +75,8 @@ def build(runtime: Runtime, routes: Sequence[typed.Route], version: str) -> list
         return Response(body, media_type=content_type)
 
     async def description(request: Request) -> Response:
-        return Response(described, media_type="application/json")
+        body = await asyncio.to_thread(described)
+        return Response(body, media_type="application/json")
 
     async def viewer(request: Request) -> Response:
         return HTMLResponse(VIEWER)
