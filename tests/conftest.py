@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import asyncpg
 import pytest
 from starlette.types import ASGIApp
 
 import app as zhenjian
-from core import migrate
 from core.bus import PostgresBus
 from core.clock import FakeClock
 from core.config import Config
 from core.crypto.keyring import Keyring
-from core.db import create_engine
 from core.jobs import JobRunner
 from core.modules import Modules
 from core.outbox import Relay
 from core.postgres import EmbeddedPostgres
 from core.runtime import Runtime
 from tests.support.cast import Cast, hire_cast
+from tests.support.databases import Databases
 from tests.support.http import Client
 from tests.support.requirements import Record, rows
 
 TODAY = datetime(2026, 11, 20, 1, 0, tzinfo=UTC)  # A Friday, 9 o'clock in Shanghai.
-TEMPLATE = "zhenjian_template"
 
 
 @pytest.fixture(scope="session")
@@ -47,34 +42,19 @@ def modules() -> Modules:
 
 
 @pytest.fixture(scope="session")
-def template(postgres: EmbeddedPostgres, modules: Modules) -> str:
-    """A migrated empty database that each test's own is copied from."""
-
-    async def prepare() -> None:
-        await _admin(postgres, f'CREATE DATABASE "{TEMPLATE}"')
-        engine = create_engine(postgres.url(TEMPLATE))
-        await migrate.upgrade(engine)
-        await engine.dispose()
-
-    asyncio.run(prepare())
-    return TEMPLATE
-
-
-async def _admin(postgres: EmbeddedPostgres, statement: str) -> None:
-    connection = await asyncpg.connect(postgres.url("postgres"))
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
+def databases(postgres: EmbeddedPostgres, modules: Modules) -> Databases:
+    """`modules` loads all models and migrations."""
+    found = Databases(postgres)
+    found.prepare()
+    return found
 
 
 @pytest.fixture
-async def database_url(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
-    """A fresh database with the newest schema and nothing in it."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    await _admin(postgres, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+async def database_url(postgres: EmbeddedPostgres, databases: Databases) -> AsyncIterator[str]:
+    """A database with the newest schema and nothing in it."""
+    name = await databases.take()
     yield postgres.url(name)
-    await _admin(postgres, f'DROP DATABASE "{name}" WITH (FORCE)')
+    await databases.give_back(name)
 
 
 @pytest.fixture(scope="session")
