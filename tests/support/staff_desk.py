@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,18 +33,23 @@ class StaffDesk:
 
     async def prove_by_sms(self, phone: str) -> None:
         """The second factor of a role that needs one: a code from the SMS simulator."""
+        before = len(self._factor_codes(phone))
         await self.screen.tap("factor-send")
         await self.screen.sees("秒后重发")
-        await self.screen.item("factor-code").fill(self.factor_code(phone))
+        async with asyncio.timeout(15):
+            while len(codes := self._factor_codes(phone)) == before:
+                await asyncio.sleep(0.1)
+        await self.screen.item("factor-code").fill(codes[0])
         await self.screen.tap("factor-submit")
 
-    def factor_code(self, phone: str) -> str:
-        """The newest second-factor code that the SMS simulator has delivered to a phone."""
+    def _factor_codes(self, phone: str) -> list[str]:
+        """The second-factor codes that the SMS simulator has delivered to a phone, newest first."""
         messages = fetch(f"{self.demo.sandbox}/_sandbox/sms")["messages"]
-        codes = (
-            m for m in messages if m["phone"] == phone and m["template"] == "second_factor_code"
-        )
-        return str(next(codes)["params"]["code"])
+        return [
+            str(message["params"]["code"])
+            for message in messages
+            if message["phone"] == phone and message["template"] == "second_factor_code"
+        ]
 
     async def open(self, page: str) -> None:
         """Go to a page by its entry in the menu."""
