@@ -1,8 +1,8 @@
 """Who may see what of signing: every query made for a person, and what siblings may ask.
 
 A clinician sees the own signer, keys and tasks. A signature shows to whoever may see the document
-under it, which the document's owner decides (`core.documents`). Administrators and supervisors see
-the signers of their hospital.
+under it, which the document's owner decides (`core.documents`). Who sees and keeps the signers of a
+hospital is the engine's to say.
 """
 
 from collections.abc import Sequence
@@ -21,17 +21,34 @@ from clinical.signature.models import (
     SigningTask,
 )
 from clinical.signature.states import KeyState, TaskState
+from core.access import READ, Action, Scope, allow, condition, declare
 from core.documents import DocumentType, document_type
 from core.errors import NotFound
 from core.identity.caller import Caller
 from core.identity.models import User
 from core.identity.roles import CLINICAL_ROLES, Role
 from core.tickets import issue_ticket
-from core.uow import UnitOfWork
+from core.uow import UnitOfWork, unit_of
 
 #: Who signs, and who may look after those who sign.
 SIGNERS: tuple[Role, ...] = tuple(sorted(CLINICAL_ROLES))
 KEEPERS: tuple[Role, ...] = (Role.ADMINISTRATOR, Role.SUPERVISOR)
+
+SIGNER = declare(
+    "signer",
+    "签名人员",
+    area="签名",
+    here=Signer.hospital_id,
+    actions={
+        READ: Action("查看签名人员与用量", KEEPERS),
+        "manage": Action("暂停、恢复与注销签名", (Role.ADMINISTRATOR,)),
+    },
+    scopes={Scope.HOSPITAL: None},
+    defaults=[
+        allow(Role.ADMINISTRATOR, Scope.HOSPITAL, READ, "manage"),
+        allow(Role.SUPERVISOR, Scope.HOSPITAL, READ),
+    ],
+)
 
 
 async def own_signer(session: AsyncSession, caller: Caller, *, lock: bool = False) -> Signer | None:
@@ -58,14 +75,11 @@ async def _one(session: AsyncSession, query: Select[Signer], lock: bool) -> Sign
 async def signer_of_hospital(
     session: AsyncSession, caller: Caller, signer_id: UUID, *, lock: bool = False
 ) -> Signer:
-    """A signer whom an administrator of the same hospital looks after. Raises NotFound."""
+    """A signer whom the caller looks after. Raises NotPermitted, NotFound."""
+    allowed = await condition(unit_of(session), caller, SIGNER, "manage")
     found = await _one(
         session,
-        select(Signer).where(
-            Signer.id == signer_id,
-            Signer.hospital_id == caller.hospital_id,
-            Signer.user_id.is_not(None),
-        ),
+        select(Signer).where(Signer.id == signer_id, allowed, Signer.user_id.is_not(None)),
         lock,
     )
     if found is None:
@@ -76,11 +90,14 @@ async def signer_of_hospital(
 async def signers_of_hospital(
     session: AsyncSession, caller: Caller
 ) -> list[tuple[Signer, User, SigningKey | None]]:
-    """Everybody who has begun to sign at the caller's hospital, by name, with the newest key."""
+    """Everybody who has begun to sign at the caller's hospital, by name, with the newest key.
+
+    Raises NotPermitted.
+    """
     rows = await session.execute(
         select(Signer, User)
         .join(User, User.id == Signer.user_id)
-        .where(Signer.hospital_id == caller.hospital_id)
+        .where(await condition(unit_of(session), caller, SIGNER))
         .order_by(User.name, Signer.id)
     )
     pairs = [(signer, user) for signer, user in rows]

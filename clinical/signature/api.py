@@ -17,7 +17,7 @@ from clinical.signature import (
     signing,
     verification,
 )
-from clinical.signature.access import KEEPERS, SIGNERS
+from clinical.signature.access import KEEPERS, SIGNER, SIGNERS
 from clinical.signature.confirming import Shown
 from clinical.signature.models import DocumentSignature, SignatureImage
 from clinical.signature.schemas import (
@@ -44,6 +44,7 @@ from clinical.signature.schemas import (
     VerificationView,
 )
 from core import audit
+from core.access import require
 from core.errors import FieldProblem, InvalidRequest, NotFound
 from core.files.access import register_viewer
 from core.files.models import File
@@ -307,6 +308,7 @@ async def signers(ctx: Context) -> list[SignerView]:
 
 @routes.get("/signing/usage", roles=KEEPERS, summary="Certificates and signatures against limits")
 async def usage(ctx: Context) -> UsageView:
+    await require(ctx.uow, ctx.caller, SIGNER)
     return await own.usage(ctx.uow, ctx.caller.hospital_id)
 
 

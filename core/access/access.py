@@ -79,7 +79,7 @@ async def holders(
         .where(RoleAssignment.access_role_id.in_(role_ids))
         .group_by(RoleAssignment.access_role_id)
     )
-    if caller.role is not Role.OPERATOR:
+    if place_of(caller) != EVERYWHERE:
         query = query.where(RoleAssignment.hospital_id == caller.hospital_id)
     found = await uow.session.execute(query)
     return {role_id: count for role_id, count in found if role_id is not None}

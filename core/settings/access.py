@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import func, or_, select
 
-from core.access import READ, Action, allow, declare, require
+from core.access import READ, Action, Grant, allow, declare, require
 from core.access import Scope as AccessScope
 from core.errors import FieldProblem, NotFound
 from core.identity.models import Department, Hospital, RoleAssignment, User
@@ -22,8 +22,12 @@ SETTING = declare(
     "业务设置",
     area="管理",
     actions={READ: Action("查看", EDITORS), "change": Action("修改", EDITORS)},
-    scopes={AccessScope.HOSPITAL: None},
-    defaults=[allow(role, AccessScope.HOSPITAL, READ, "change") for role in EDITORS],
+    scopes={AccessScope.HOSPITAL: None, AccessScope.GROUP: None},
+    only={AccessScope.GROUP: (Role.OPERATOR,)},
+    defaults=[
+        allow(Role.ADMINISTRATOR, AccessScope.HOSPITAL, READ, "change"),
+        allow(Role.OPERATOR, AccessScope.GROUP, READ, "change"),
+    ],
 )
 
 if TYPE_CHECKING:
@@ -37,13 +41,13 @@ async def scope_for_change(
     """The hospital and the id under which a value is stored.
 
     The hospital always is the caller's; a department or person of another hospital is `NotFound`.
-    The group's values belong to the operator, or to the administrator of a single hospital. Raises
-    NotPermitted.
+    The group's values belong to whoever may change the group's, or to the administrator of a
+    single hospital. Raises NotPermitted.
     """
-    await require(uow, caller, SETTING, "change")
+    allowed = await require(uow, caller, SETTING, "change")
     match scope:
         case Scope.GROUP:
-            await _require_group(uow, caller)
+            await _require_group(uow, allowed)
             return EVERYWHERE, EVERYWHERE
         case Scope.HOSPITAL:
             if scope_id not in (None, caller.hospital_id):
@@ -69,8 +73,8 @@ async def scope_for_change(
     return caller.hospital_id, scope_id
 
 
-async def _require_group(uow: "UnitOfWork", caller: "Caller") -> None:
-    if caller.role is Role.OPERATOR:
+async def _require_group(uow: "UnitOfWork", allowed: Grant) -> None:
+    if AccessScope.GROUP in allowed.scopes:
         return
     count = await uow.session.scalar(select(func.count()).select_from(Hospital))
     if count != 1:

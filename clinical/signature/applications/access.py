@@ -1,4 +1,4 @@
-"""Who may see the signing service: the administrators of its hospital, and supervisors the log."""
+"""Who may see and keep the signing service of a hospital, and who reads its log."""
 
 from datetime import date, datetime
 from uuid import UUID
@@ -12,18 +12,42 @@ from clinical.signature.applications.models import (
     SignatureCount,
     SignatureLogEntry,
 )
+from core.access import READ, Action, Scope, allow, declare, require
 from core.errors import NotFound
 from core.identity.caller import Caller
 from core.identity.roles import Role
+from core.uow import unit_of
 
 KEEPERS: tuple[Role, ...] = (Role.ADMINISTRATOR,)
 LOG_READERS: tuple[Role, ...] = (Role.ADMINISTRATOR, Role.SUPERVISOR)
+
+#: Applications, their server keys and the log are one thing to decide about; the queries below
+#: keep each to the caller's hospital.
+SIGNING_SERVICE = declare(
+    "signing_service",
+    "签名服务",
+    area="签名",
+    actions={
+        READ: Action("查看业务系统与密钥", KEEPERS),
+        "manage": Action("管理业务系统与密钥", KEEPERS),
+        "log": Action("查看与导出签名日志", LOG_READERS),
+    },
+    scopes={Scope.HOSPITAL: None},
+    defaults=[
+        allow(Role.ADMINISTRATOR, Scope.HOSPITAL, READ, "manage", "log"),
+        allow(Role.SUPERVISOR, Scope.HOSPITAL, "log"),
+    ],
+)
 
 
 async def application_for(
     session: AsyncSession, caller: Caller, application_id: UUID, *, lock: bool = False
 ) -> Application:
-    """An application of the caller's hospital. Raises NotFound."""
+    """An application of the caller's hospital; locked, to change it.
+
+    Raises NotPermitted, NotFound.
+    """
+    await require(unit_of(session), caller, SIGNING_SERVICE, "manage" if lock else READ)
     query = select(Application).where(
         Application.id == application_id, Application.hospital_id == caller.hospital_id
     )
@@ -36,10 +60,20 @@ async def application_for(
 
 
 async def applications_for(session: AsyncSession, caller: Caller) -> list[Application]:
-    """Every application of the caller's hospital, the oldest first."""
+    """Every application of the caller's hospital, the oldest first. Raises NotPermitted."""
+    await require(unit_of(session), caller, SIGNING_SERVICE)
+    return await _applications(session, caller.hospital_id)
+
+
+async def application_names(session: AsyncSession, hospital_id: UUID) -> dict[UUID, str]:
+    """What the applications in a log are called, for somebody who may read it."""
+    return {row.id: row.name for row in await _applications(session, hospital_id)}
+
+
+async def _applications(session: AsyncSession, hospital_id: UUID) -> list[Application]:
     rows = await session.scalars(
         select(Application)
-        .where(Application.hospital_id == caller.hospital_id)
+        .where(Application.hospital_id == hospital_id)
         .order_by(Application.created_at, Application.id)
     )
     return list(rows)
@@ -48,7 +82,11 @@ async def applications_for(session: AsyncSession, caller: Caller) -> list[Applic
 async def server_key_for(
     session: AsyncSession, caller: Caller, key_id: UUID, *, lock: bool = False
 ) -> ServerKey:
-    """A server key of the caller's hospital. Raises NotFound."""
+    """A server key of the caller's hospital; locked, to change it.
+
+    Raises NotPermitted, NotFound.
+    """
+    await require(unit_of(session), caller, SIGNING_SERVICE, "manage" if lock else READ)
     query = select(ServerKey).where(
         ServerKey.id == key_id, ServerKey.hospital_id == caller.hospital_id
     )
@@ -68,7 +106,8 @@ async def server_key_of(session: AsyncSession, hospital_id: UUID, key_id: UUID) 
 
 
 async def server_keys_for(session: AsyncSession, caller: Caller) -> list[ServerKey]:
-    """Every server key of the caller's hospital, the newest first."""
+    """Every server key of the caller's hospital, the newest first. Raises NotPermitted."""
+    await require(unit_of(session), caller, SIGNING_SERVICE)
     rows = await session.scalars(
         select(ServerKey)
         .where(ServerKey.hospital_id == caller.hospital_id)
@@ -88,7 +127,11 @@ async def log_for(
     before: tuple[datetime, UUID] | None = None,
     limit: int,
 ) -> list[SignatureLogEntry]:
-    """Lines of the log, the newest first. `text` is a digest, serial number or reference."""
+    """Lines of the log, the newest first. `text` is a digest, serial number or reference.
+
+    Raises NotPermitted.
+    """
+    await require(unit_of(session), caller, SIGNING_SERVICE, "log")
     row = SignatureLogEntry
     query = select(row).where(row.hospital_id == caller.hospital_id)
     conditions: list[ColumnElement[bool]] = []

@@ -29,6 +29,7 @@ from clinical.signature.applications.errors import ServerKeyFailed
 from clinical.signature.applications.settings import SERVICE_ENABLED
 from clinical.signature.applications.states import FORMAT_TEXT, Format
 from core import audit
+from core.access import require
 from core.defence.kinds import Kind
 from core.http import Context, Page, Routes
 from core.identity import second_factor
@@ -57,6 +58,7 @@ async def list_applications(ctx: Context) -> list[ApplicationView]:
     summary="Register an application; its secret is shown this once",
 )
 async def create_application(ctx: Context, body: ApplicationPolicy) -> ApplicationWithSecret:
+    await require(ctx.uow, ctx.caller, access.SIGNING_SERVICE, "manage")
     await second_factor.require(ctx.uow, ctx.caller)
     row, secret = await managing.create(ctx.uow, ctx.caller.hospital_id, body, ctx.caller)
     return with_secret(row, secret)
@@ -103,6 +105,7 @@ async def new_secret(ctx: Context, application_id: UUID) -> NewSecret:
     summary="Open or close the interface for applications, at once",
 )
 async def switch_service(ctx: Context, body: ServiceSwitch) -> ServiceSwitch:
+    await require(ctx.uow, ctx.caller, access.SIGNING_SERVICE, "manage")
     await set_value(
         ctx.uow,
         ctx.caller,
@@ -134,6 +137,7 @@ async def list_server_keys(ctx: Context) -> list[ServerKeyView]:
 )
 async def make_server_key(ctx: Context, body: MakeServerKey) -> ServerKeyView:
     async with ctx.unit_of_work() as uow:
+        await require(uow, ctx.caller, access.SIGNING_SERVICE, "manage")
         await second_factor.require(uow, ctx.caller)
         row = await keys.request_key(
             uow, ctx.caller.hospital_id, body.label, body.algorithm, ctx.caller
@@ -252,14 +256,14 @@ def _csv(lines: list[list[str]], now: datetime) -> Response:
 
 
 async def _names(ctx: Context) -> dict[UUID, str]:
-    rows = await access.applications_for(ctx.uow.session, ctx.caller)
-    return {row.id: row.name for row in rows}
+    return await access.application_names(ctx.uow.session, ctx.caller.hospital_id)
 
 
 @routes.get(
     "/signature-log/use", roles=access.LOG_READERS, summary="Use of the licence, day by day"
 )
 async def licence_use(ctx: Context, days: int = 30) -> LicenceUse:
+    await require(ctx.uow, ctx.caller, access.SIGNING_SERVICE, "log")
     return await licence.use(ctx.uow, ctx.caller.hospital_id, max(1, min(days, MOST_DAYS)))
 
 

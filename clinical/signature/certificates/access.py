@@ -1,4 +1,4 @@
-"""Who may see certificates: the administrators and supervisors of their hospital."""
+"""Who may see and keep the certificates of a hospital."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,27 @@ from clinical.signature.certificates.models import StoredCertificate
 from clinical.signature.certificates.states import Purpose, Standing
 from clinical.signature.formats.verdicts import RevocationState
 from clinical.signature.formats.x509 import Certificate, read_certificate
+from core.access import READ, Action, Scope, allow, condition, declare
 from core.errors import NotFound
 from core.identity.caller import Caller
 from core.identity.roles import Role
+from core.uow import unit_of
 
 KEEPERS: tuple[Role, ...] = (Role.ADMINISTRATOR,)
 READERS: tuple[Role, ...] = (Role.ADMINISTRATOR, Role.SUPERVISOR)
+
+CERTIFICATE = declare(
+    "certificate",
+    "证书库",
+    area="签名",
+    here=StoredCertificate.hospital_id,
+    actions={READ: Action("查看证书", READERS), "manage": Action("导入、信任与删除证书", KEEPERS)},
+    scopes={Scope.HOSPITAL: None},
+    defaults=[
+        allow(Role.ADMINISTRATOR, Scope.HOSPITAL, READ, "manage"),
+        allow(Role.SUPERVISOR, Scope.HOSPITAL, READ),
+    ],
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,17 +50,17 @@ class Wanted:
     valid_at: datetime | None = None
 
 
-def _visible_to(caller: Caller) -> ColumnElement[bool]:
-    return StoredCertificate.hospital_id == caller.hospital_id
-
-
 async def certificate_for(
-    session: AsyncSession, caller: Caller, certificate_id: UUID, *, lock: bool = False
+    session: AsyncSession,
+    caller: Caller,
+    certificate_id: UUID,
+    action: str = READ,
+    *,
+    lock: bool = False,
 ) -> StoredCertificate:
-    """A certificate of the caller's hospital. Raises NotFound."""
-    query = select(StoredCertificate).where(
-        StoredCertificate.id == certificate_id, _visible_to(caller)
-    )
+    """A certificate of the caller's hospital. Raises NotPermitted, NotFound."""
+    allowed = await condition(unit_of(session), caller, CERTIFICATE, action)
+    query = select(StoredCertificate).where(StoredCertificate.id == certificate_id, allowed)
     if lock:
         query = query.with_for_update().execution_options(populate_existing=True)
     row = await session.scalar(query)
@@ -62,8 +77,9 @@ async def certificates_for(
     before: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[StoredCertificate]:
-    """Certificates of the caller's hospital, the newest first."""
-    query = narrowed(select(StoredCertificate).where(_visible_to(caller)), wanted, now)
+    """Certificates of the caller's hospital, the newest first. Raises NotPermitted."""
+    allowed = await condition(unit_of(session), caller, CERTIFICATE)
+    query = narrowed(select(StoredCertificate).where(allowed), wanted, now)
     if before is not None:
         place = tuple_(StoredCertificate.created_at, StoredCertificate.id)
         query = query.where(place < before)

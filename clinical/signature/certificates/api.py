@@ -22,6 +22,7 @@ from clinical.signature.certificates.schemas import (
 )
 from clinical.signature.certificates.states import Purpose, Standing
 from clinical.signature.formats.verdicts import Usage
+from core.access import require
 from core.http import Context, Page, Routes
 
 routes = Routes(tag="certificates", title="证书库")
@@ -71,6 +72,7 @@ async def list_certificates(
     summary="Import certificates from PEM, DER, PKCS#7 or PKCS#12",
 )
 async def import_certificates(ctx: Context, body: ImportCertificates) -> list[CertificateLine]:
+    await require(ctx.uow, ctx.caller, access.CERTIFICATE, "manage")
     rows = await store.import_file(
         ctx.uow,
         ctx.caller,
@@ -84,6 +86,7 @@ async def import_certificates(ctx: Context, body: ImportCertificates) -> list[Ce
 
 @routes.get("/certificates/lists", roles=access.READERS, summary="Revocation lists at hand")
 async def lists(ctx: Context) -> list[RevocationListView]:
+    await require(ctx.uow, ctx.caller, access.CERTIFICATE)
     order = StoredRevocationList.url
     rows = await ctx.uow.session.scalars(select(StoredRevocationList).order_by(order))
     return [list_view(row) for row in rows]
@@ -96,6 +99,8 @@ async def lists(ctx: Context) -> list[RevocationListView]:
     summary="Fetch the revocation lists now",
 )
 async def refresh_lists(ctx: Context) -> list[RevocationListView]:
+    async with ctx.unit_of_work() as uow:
+        await require(uow, ctx.caller, access.CERTIFICATE, "manage")
     await keeping.refresh_hospital(ctx.runtime, ctx.caller.hospital_id, due=False)
     async with ctx.unit_of_work() as uow:
         order = StoredRevocationList.url
@@ -139,7 +144,9 @@ async def download(ctx: Context, certificate_id: UUID) -> Response:
 async def change_certificate(
     ctx: Context, certificate_id: UUID, body: ChangeCertificate
 ) -> CertificateLine:
-    row = await access.certificate_for(ctx.uow.session, ctx.caller, certificate_id, lock=True)
+    row = await access.certificate_for(
+        ctx.uow.session, ctx.caller, certificate_id, "manage", lock=True
+    )
     await store.change(ctx.uow, ctx.caller, row, trusted=body.trusted, note=body.note)
     return line(row, ctx.now)
 
@@ -148,7 +155,9 @@ async def change_certificate(
     "/certificates/{certificate_id}", roles=access.KEEPERS, summary="Remove a certificate"
 )
 async def remove_certificate(ctx: Context, certificate_id: UUID) -> None:
-    row = await access.certificate_for(ctx.uow.session, ctx.caller, certificate_id, lock=True)
+    row = await access.certificate_for(
+        ctx.uow.session, ctx.caller, certificate_id, "manage", lock=True
+    )
     await keeping.require_unused(ctx.uow, row)
     await store.remove(ctx.uow, ctx.caller, row)
 
