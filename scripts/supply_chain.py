@@ -1,8 +1,9 @@
 """What a release consists of, and whether any part of it is known to be vulnerable.
 
 `sbom` writes CycloneDX lists of the locked packages to var/sbom. `audit` asks the advisory services
-of PyPI and npm about them: exit code 1 when a part is vulnerable, and when a service cannot be
-asked while AUDIT=required; otherwise an unasked service is told plainly and passes.
+of PyPI and npm about them and keeps the answer in var/sbom/audit.json: exit code 1 when a part is
+vulnerable, and when a service cannot be asked while AUDIT=required; otherwise an unasked service is
+told plainly and passes.
 """
 
 import json
@@ -10,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +58,7 @@ def sbom() -> int:
 
 
 def audit() -> int:
-    """Ask about every locked package."""
+    """Ask about every locked package, and keep what was answered."""
     unasked, found = [], []
     for name, finding in (*python_findings(), *npm_findings()):
         (unasked if finding is None else found).append((name, finding))
@@ -66,6 +68,13 @@ def audit() -> int:
         print(f"Not checked, the advisory service cannot be asked: {name}")
     if not found and not unasked:
         print("No locked package is known to be vulnerable.")
+    TARGET.mkdir(parents=True, exist_ok=True)
+    kept = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "vulnerable": [f"{name}: {finding}" for name, finding in found],
+        "unasked": [name for name, _ in unasked],
+    }
+    (TARGET / "audit.json").write_text(json.dumps(kept, ensure_ascii=False, indent=1) + "\n")
     return 1 if found or (unasked and os.environ.get("AUDIT") == "required") else 0
 
 
