@@ -18,7 +18,6 @@ from realtime.schemas import (
     JoinRoom,
     MessagePage,
     PointAt,
-    Presence,
     RenewSession,
     RoomOnly,
     SendMessage,
@@ -27,6 +26,7 @@ from realtime.schemas import (
 from realtime.sending import Send, check_body
 from realtime.table import ANY_ROLE, MessageContext, Messages, join_extras
 from realtime.tokens import token_expiry
+from realtime.watch import shown
 
 messages = Messages()
 
@@ -150,10 +150,13 @@ async def typing(ctx: MessageContext, body: RoomOnly) -> None:
 async def watch(ctx: MessageContext, body: WatchPresence) -> Mapping[str, Any]:
     """Answers the states now and tells changes from now on; whom one may not watch is left out."""
     allowed = await access.watchable(ctx.uow, ctx.caller, body.users)
-    states: dict[UUID, Presence] = await presence.states(ctx.uow, sorted(allowed))
+    sights = await presence.look(ctx.uow, sorted(allowed))
     gateway = _gateway(ctx)
-    gateway.watch.add(gateway.connection_of(ctx), states)
-    return {"states": {str(user_id): state for user_id, state in states.items()}}
+    gateway.watch.add(gateway.connection_of(ctx), sights)
+    return {
+        "states": {str(user_id): sight.state for user_id, sight in sights.items()},
+        "details": {str(user_id): shown(sight) for user_id, sight in sights.items()},
+    }
 
 
 @messages.on("session:renew", roles=ANY_ROLE, transaction=False)

@@ -9,8 +9,10 @@ from uuid import UUID
 
 import structlog
 
+from core.bus import Bus
 from core.identity.caller import Caller
 from realtime.errors import Overloaded
+from realtime.hub import room_topic, user_topic
 from realtime.metrics import RESYNCS
 from realtime.outgoing import Frame, event_frame
 from realtime.transport import RoomSocket
@@ -116,9 +118,13 @@ _closing: set[asyncio.Task[None]] = set()
 
 
 class Connections:
-    """All sockets of this process, found by id, user, session, room and watched user."""
+    """All sockets of this process, found by id, user, session, room and watched user.
 
-    def __init__(self) -> None:
+    Follows on the bus what concerns them, and nothing else.
+    """
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
         self.by_id: dict[str, Connection] = {}
         self._by_user: dict[UUID, set[Connection]] = {}
         self._by_session: dict[UUID, set[Connection]] = {}
@@ -130,32 +136,34 @@ class Connections:
 
     def add(self, connection: Connection) -> None:
         self.by_id[connection.id] = connection
-        self._by_user.setdefault(connection.caller.user_id, set()).add(connection)
+        user_id = connection.caller.user_id
+        self._include(self._by_user, user_id, connection, user_topic(user_id))
         self._by_session.setdefault(connection.caller.session_id, set()).add(connection)
 
     def remove(self, connection: Connection) -> None:
         self.by_id.pop(connection.id, None)
-        _discard(self._by_user, connection.caller.user_id, connection)
+        user_id = connection.caller.user_id
+        self._exclude(self._by_user, user_id, connection, user_topic(user_id))
         _discard(self._by_session, connection.caller.session_id, connection)
         for room_id in tuple(connection.rooms):
             self.leave(connection, room_id)
         for user_id in connection.watching:
-            _discard(self._by_watched, user_id, connection)
+            self._exclude(self._by_watched, user_id, connection, user_topic(user_id))
 
     def join(self, connection: Connection, room_id: UUID) -> None:
         connection.rooms.add(room_id)
-        self._by_room.setdefault(room_id, set()).add(connection)
+        self._include(self._by_room, room_id, connection, room_topic(room_id))
 
     def leave(self, connection: Connection, room_id: UUID) -> None:
         connection.rooms.discard(room_id)
         connection.behind.discard(room_id)
-        _discard(self._by_room, room_id, connection)
+        self._exclude(self._by_room, room_id, connection, room_topic(room_id))
 
     def watch(self, connection: Connection, user_ids: Iterable[UUID]) -> None:
         """Add users whose presence this socket hears about."""
         for user_id in user_ids:
             connection.watching.add(user_id)
-            self._by_watched.setdefault(user_id, set()).add(connection)
+            self._include(self._by_watched, user_id, connection, user_topic(user_id))
 
     def of_user(self, user_id: UUID) -> tuple[Connection, ...]:
         return tuple(self._by_user.get(user_id, ()))
@@ -169,10 +177,30 @@ class Connections:
     def watchers(self, user_id: UUID) -> tuple[Connection, ...]:
         return tuple(self._by_watched.get(user_id, ()))
 
+    def watched_users(self) -> list[UUID]:
+        return list(self._by_watched)
 
-def _discard(index: dict[UUID, set[Connection]], key: UUID, connection: Connection) -> None:
+    def _include(
+        self, index: dict[UUID, set[Connection]], key: UUID, connection: Connection, topic: str
+    ) -> None:
+        if key not in index:
+            index[key] = set()
+            self._bus.follow(topic)
+        index[key].add(connection)
+
+    def _exclude(
+        self, index: dict[UUID, set[Connection]], key: UUID, connection: Connection, topic: str
+    ) -> None:
+        if key in index and _discard(index, key, connection):
+            self._bus.unfollow(topic)
+
+
+def _discard(index: dict[UUID, set[Connection]], key: UUID, connection: Connection) -> bool:
+    """Take a connection out; True when the key has none any more."""
     group = index.get(key)
-    if group is not None:
-        group.discard(connection)
-        if not group:
-            del index[key]
+    if group is None:
+        return True
+    group.discard(connection)
+    if not group:
+        del index[key]
+    return not group

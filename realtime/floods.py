@@ -14,7 +14,7 @@ import orjson
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.defence.addresses import client_key
-from core.defence.counters import Counter, LocalCounters
+from core.defence.counters import Counter, Counters, LocalCounters, Refusal
 from core.defence.metrics import SOCKETS_SHED
 from core.defence.rates import Rate, whole_seconds
 from core.errors import ProblemError
@@ -48,12 +48,14 @@ class Door:
         *,
         guarded: bool = True,
         counters: LocalCounters | None = None,
+        shared: Counters | None = None,
     ) -> None:
         self.rules = rules or DoorRules()
         self._strangers = strangers
         self._sockets_of = sockets_of
         self._guarded = guarded
         self._counters = counters or LocalCounters()
+        self._shared = shared or self._counters
 
     def knock(self, address: str) -> None:
         """Count a connection before it is accepted. Raises Overloaded with the seconds to wait."""
@@ -62,22 +64,29 @@ class Door:
         if self._strangers() >= self.rules.strangers:
             SOCKETS_SHED.labels("strangers").inc()
             raise Overloaded(retry_after=5)
-        self._count("address", client_key(address), self.rules.per_address)
+        # Each process guards itself here: a storm must not wait for a word with anybody.
+        counter = Counter("address", f"socket:{client_key(address)}", self.rules.per_address)
+        _shed(self._counters.take_now([counter]))
 
-    def enter(self, user_id: UUID) -> None:
-        """Count a connection of somebody who has proved who he is. Raises Overloaded."""
+    async def enter(self, user_id: UUID) -> None:
+        """Count a connection of somebody who has proved who he is. Raises Overloaded.
+
+        A user is counted for all processes together where they share counters; how many sockets he
+        has elsewhere is looked at when they are noted (`realtime.watch`).
+        """
         if not self._guarded:
             return
         if self._sockets_of(user_id) >= self.rules.sockets_per_user:
             SOCKETS_SHED.labels("sockets").inc()
             raise Overloaded(retry_after=30)
-        self._count("user", str(user_id), self.rules.per_user)
+        counter = Counter("user", f"socket:{user_id}", self.rules.per_user)
+        _shed(await self._shared.take([counter]))
 
-    def _count(self, scope: str, key: str, rate: Rate) -> None:
-        refusal = self._counters.take_now([Counter(scope, f"{scope}:{key}", rate)])
-        if refusal is not None:
-            SOCKETS_SHED.labels(scope).inc()
-            raise Overloaded(retry_after=whole_seconds(refusal.wait))
+
+def _shed(refusal: Refusal | None) -> None:
+    if refusal is not None:
+        SOCKETS_SHED.labels(refusal.counter.scope).inc()
+        raise Overloaded(retry_after=whole_seconds(refusal.wait))
 
 
 class GuardedSockets:

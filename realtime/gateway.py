@@ -23,6 +23,7 @@ from starlette.types import ASGIApp
 
 from core.access.book import CHANNEL as ACCESS_CHANNEL
 from core.access.book import BookCache
+from core.defence.limits import RequestLimits
 from core.errors import (
     Forbidden,
     InvalidRequest,
@@ -53,6 +54,7 @@ from realtime.outgoing import ack_frame, event_frame
 from realtime.table import MessageContext, RoomMessage
 from realtime.tokens import token_expiry
 from realtime.transport import Listener, RoomServer
+from realtime.upkeep import Upkeep
 from realtime.veil import Veil
 from realtime.watch import PresenceWatch
 
@@ -60,7 +62,6 @@ log = structlog.get_logger(__name__)
 
 #: Sockets that one process takes; more are sent elsewhere.
 MAX_CONNECTIONS = 20_000
-SWEEP_SECONDS = 2.0
 #: Codes with which a connection is refused or ended; others are told as `unauthenticated`.
 REFUSALS = frozenset(
     {
@@ -96,18 +97,25 @@ class Gateway:
         limits: Mapping[str, Limit] = LIMITS,
         door_rules: DoorRules | None = None,
     ) -> None:
+        guarded = runtime.config.rate_limits
         self.runtime = runtime
         self.node_id = new_id()
-        self.connections = Connections()
+        self.connections = Connections(runtime.bus)
         self.hub = Hub(runtime)
         self.delivery = Delivery(runtime, self.connections, self.hub)
         self.writer = MessageWriter(runtime, self.delivery.delivered)
         self.watch = PresenceWatch(
-            runtime, self.hub, self.node_id, self.connections, offline_delay=offline_delay
+            runtime,
+            self.hub,
+            self.node_id,
+            self.connections,
+            offline_delay=offline_delay,
+            most_sockets=(door_rules or DoorRules()).sockets_per_user if guarded else None,
         )
+        self.upkeep = Upkeep(runtime, self.connections, self.delivery, self.watch)
         self._table = room_messages
         self._max_connections = max_connections
-        self._limits = RateLimits(time.monotonic, limits)
+        self._limits = RateLimits(time.monotonic, limits, self.watch.nodes_of)
         self._arriving: dict[str, Connection] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._unsubscribe: list[Any] = []
@@ -125,7 +133,8 @@ class Gateway:
             strangers=lambda: len(self.server.eio.sockets) - len(self.connections),
             sockets_of=self._sockets_of,
             rules=door_rules,
-            guarded=runtime.config.rate_limits,
+            guarded=guarded,
+            shared=RequestLimits.of(runtime).counters,
         )
         runtime.provide(Gateway, self)
 
@@ -151,7 +160,7 @@ class Gateway:
         await self.watch.start()
         self.writer.start()
         self.delivery.start()
-        self._spawn(self._sweep())
+        self.upkeep.start()
 
     async def stop(self) -> None:
         """End all sockets; clients reconnect, elsewhere or here, and resume by their cursors."""
@@ -164,6 +173,7 @@ class Gateway:
             *(each.socket.close(wait=False) for each in tuple(self.connections.by_id.values())),
             return_exceptions=True,
         )
+        await self.upkeep.stop()
         await self.writer.stop()
         await self.delivery.stop()
         await self.watch.stop()
@@ -182,7 +192,7 @@ class Gateway:
                 raise Unauthenticated
             caller = await authenticate(self.runtime, token)
             veil = await self._veil_for(caller)
-            self.door.enter(caller.user_id)
+            await self.door.enter(caller.user_id)
         except ProblemError as problem:
             raise Refused(problem.title, refusal(problem)) from problem
         except (SQLAlchemyError, OSError) as error:
@@ -205,7 +215,7 @@ class Gateway:
             return
         self.connections.add(connection)
         CONNECTIONS.set(len(self.connections))
-        self._spawn(self.watch.connected(connection))
+        self.watch.connected(connection)
 
     async def _on_gone(self, sid: str) -> None:
         self._arriving.pop(sid, None)
@@ -352,22 +362,6 @@ class Gateway:
         for room_id in rooms:
             if room_id not in heard:
                 self.delivery.unlisten(connection, room_id)
-
-    # ---- upkeep ------------------------------------------------------------------------------
-
-    async def _sweep(self) -> None:
-        """End sockets whose token ran out, and look for what a lost hint left behind."""
-        while True:
-            await asyncio.sleep(SWEEP_SECONDS)
-            self.drop_expired()
-            await self.delivery.look_for_lost_hints()
-
-    def drop_expired(self) -> None:
-        """End every socket whose token has run out without being renewed."""
-        now = self.runtime.clock.now()
-        for connection in tuple(self.connections.by_id.values()):
-            if connection.expires_at <= now:
-                connection.drop("token_expired")
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)

@@ -6,13 +6,14 @@ moment; entries of rooms are not sent at all: the hint names a room and its newe
 process fetches what its own sockets lack.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
 
+from core.bus import shard_of, shard_topic
 from core.runtime import Runtime
 from realtime import presence
 from realtime.table import Payload
@@ -20,8 +21,18 @@ from realtime.table import Payload
 ROOMS_CHANNEL = "realtime.rooms"
 SEND_CHANNEL = "realtime.send"
 PRESENCE_CHANNEL = "realtime.presence"
-#: Rooms named in one hint; it must stay a small frame on every bus.
-ROOMS_PER_HINT = 100
+#: Rooms or users named in one hint; it must stay a small frame on every bus.
+NAMED_PER_HINT = 100
+
+
+def room_topic(room_id: UUID) -> str:
+    """What a process follows that has sockets in a room."""
+    return f"room:{room_id}"
+
+
+def user_topic(user_id: UUID) -> str:
+    """What a process follows that has sockets of a user, or watchers of his presence."""
+    return f"user:{user_id}"
 
 
 class Hub:
@@ -40,22 +51,22 @@ class Hub:
     ) -> None:
         hospital = None if hospital_id is None else str(hospital_id)
         target = {"user": str(user_id), "device": device, "hospital": hospital}
-        await self._send(target, event, payload)
+        await self._send(user_topic(user_id), target, event, payload)
 
     async def to_room(
         self, room_id: UUID, event: str, payload: Payload, except_user: UUID | None = None
     ) -> None:
         left_out = None if except_user is None else str(except_user)
-        await self._send({"room": str(room_id), "except": left_out}, event, payload)
+        target = {"room": str(room_id), "except": left_out}
+        await self._send(room_topic(room_id), target, event, payload)
 
     async def to_inbox(self, user_id: UUID, hospital_id: UUID, item: BaseModel) -> None:
         await self.to_user(user_id, "inbox", item, hospital_id=hospital_id)
 
     async def rooms_changed(self, heads: Mapping[UUID, int]) -> None:
-        named = [(str(room_id), seq) for room_id, seq in heads.items()]
-        for start in range(0, len(named), ROOMS_PER_HINT):
-            part = dict(named[start : start + ROOMS_PER_HINT])
-            await self._runtime.bus.publish(ROOMS_CHANNEL, {"rooms": part})
+        for topic, rooms in self._parts(heads, room_topic):
+            named = {str(room_id): heads[room_id] for room_id in rooms}
+            await self._runtime.bus.publish(ROOMS_CHANNEL, {"rooms": named}, topic)
 
     async def set_busy(self, user_id: UUID, until: datetime | None) -> None:
         async with self._runtime.unit_of_work() as uow:
@@ -63,9 +74,29 @@ class Hub:
         await self.presence_changed(user_id)
 
     async def presence_changed(self, user_id: UUID) -> None:
-        """Hint that a user's presence may have changed; whoever has watchers looks it up."""
-        await self._runtime.bus.publish(PRESENCE_CHANNEL, {"user": str(user_id)})
+        await self.presences_changed([user_id])
 
-    async def _send(self, target: dict[str, Any], event: str, payload: Payload) -> None:
+    async def presences_changed(self, user_ids: Iterable[UUID]) -> None:
+        """Hint that users' presence may have changed; whoever has watchers looks it up."""
+        for topic, users in self._parts(user_ids, user_topic):
+            named = [str(user_id) for user_id in users]
+            await self._runtime.bus.publish(PRESENCE_CHANNEL, {"users": named}, topic)
+
+    def _parts(
+        self, ids: Iterable[UUID], topic_of: Callable[[UUID], str]
+    ) -> list[tuple[str | None, list[UUID]]]:
+        """What is named in each hint, and whom the hint concerns: few frames for many ids."""
+        groups: dict[str | None, list[UUID]] = {}
+        for each in ids:
+            shard = shard_topic(shard_of(topic_of(each))) if self._runtime.bus.sharded else None
+            groups.setdefault(shard, []).append(each)
+        return [
+            (topic, group[start : start + NAMED_PER_HINT])
+            for topic, group in groups.items()
+            for start in range(0, len(group), NAMED_PER_HINT)
+        ]
+
+    async def _send(self, topic: str, target: dict[str, Any], event: str, payload: Payload) -> None:
         data = payload.model_dump(mode="json") if isinstance(payload, BaseModel) else dict(payload)
-        await self._runtime.bus.publish(SEND_CHANNEL, {**target, "event": event, "payload": data})
+        message = {**target, "event": event, "payload": data}
+        await self._runtime.bus.publish(SEND_CHANNEL, message, topic)

@@ -1,4 +1,8 @@
-"""How fast one user may send: token buckets in this process, shared by all his sockets."""
+"""How fast one user may send: token buckets in this process, shared by all his sockets.
+
+Somebody with sockets on several processes has his share of the limit on each, so all his sockets
+together may send what one may, without a word between processes for every message.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,11 +32,19 @@ MAX_BUCKETS = 50_000
 
 
 class RateLimits:
-    """Counts what each user sends; `clock` gives seconds and never goes back."""
+    """Counts what each user sends; `clock` gives seconds and never goes back. `nodes_of` says on
+    how many processes he has sockets.
+    """
 
-    def __init__(self, clock: Callable[[], float], limits: Mapping[str, Limit] = LIMITS) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        limits: Mapping[str, Limit] = LIMITS,
+        nodes_of: Callable[[UUID], int] = lambda _: 1,
+    ) -> None:
         self._clock = clock
         self._limits = limits
+        self._nodes_of = nodes_of
         self._buckets: dict[tuple[UUID, str], tuple[float, float]] = {}
 
     def check(self, user_id: UUID, event: str) -> None:
@@ -42,12 +54,13 @@ class RateLimits:
                 self._take(user_id, name, limit)
 
     def _take(self, user_id: UUID, name: str, limit: Limit) -> None:
-        now = self._clock()
-        left, since = self._buckets.get((user_id, name), (float(limit.burst), now))
-        left = min(float(limit.burst), left + (now - since) * limit.rate)
+        now, nodes = self._clock(), self._nodes_of(user_id)
+        rate, burst = limit.rate / nodes, max(1.0, limit.burst / nodes)
+        left, since = self._buckets.get((user_id, name), (burst, now))
+        left = min(burst, left + (now - since) * rate)
         if left < 1:
             self._buckets[user_id, name] = (left, now)
-            raise RateLimited(retry_after=max(1, round((1 - left) / limit.rate)))
+            raise RateLimited(retry_after=max(1, round((1 - left) / rate)))
         if len(self._buckets) > MAX_BUCKETS:
             self._buckets.clear()
         self._buckets[user_id, name] = (left - 1, now)

@@ -10,3 +10,6 @@ BATCH_SIZE = Histogram(
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
 )
 RESYNCS = Counter("zhenjian_resyncs_total", "Times that a slow client had to be told to fetch")
+PRESENCE_BATCHES = Counter(
+    "zhenjian_presence_batches_total", "Transactions in which presence was written or read", ["way"]
+)

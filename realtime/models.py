@@ -159,6 +159,15 @@ class ConnectionRow(Base):
     )
 
 
+class LastSeenRow(Base):
+    """When a user was last connected anywhere; who is connected now may have an old one."""
+
+    __tablename__ = "presence_last_seen"
+
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)
+    seen_at: Mapped[datetime]
+
+
 class BusyRow(Base):
     """A user who is in a call until `until`, at the latest; renewed while it lasts."""
 

@@ -1,13 +1,15 @@
-"""Who is online: leases of nodes and their sockets, a delay before "offline", "busy" in a call.
+"""Who is online: leases of nodes and their sockets, a delay before "offline", "busy" in a room.
 
 A user is online while he has a socket on a node whose lease is alive, so the death of a process
 takes its people offline without anybody's help. Presence is shown, nothing more: it never decides
-whether something is stored or sent.
+whether something is stored or sent. Everything here takes many users at once, and costs the same
+few statements for one as for a thousand.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import delete, func, select, update
@@ -15,36 +17,124 @@ from sqlalchemy.dialects.postgresql import insert
 
 from core.db import UtcDateTime
 from core.uow import UnitOfWork
-from realtime.models import BusyRow, ConnectionRow, NodeRow
+from realtime.models import (
+    BusyRow,
+    ConnectionRow,
+    LastSeenRow,
+    NodeRow,
+    ParticipantRow,
+    RoomRow,
+)
+from realtime.rules import BUSY_AFTER_WORD, RoomKind, RoomState
 from realtime.schemas import Presence
 
 LEASE = timedelta(seconds=30)
 HEARTBEAT_SECONDS = 10.0
 
+BusyIn = Literal["call", "consultation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """How somebody is seen. `busy_in` says why he is busy, `seen_at` when he was last online.
+
+    `sockets` and `nodes`: how many living sockets he has, on how many processes.
+    """
+
+    state: Presence = "offline"
+    busy_in: BusyIn | None = None
+    seen_at: datetime | None = None
+    sockets: int = 0
+    nodes: int = 0
+
 
 async def states(uow: UnitOfWork, user_ids: Sequence[UUID]) -> dict[UUID, Presence]:
     """The state of every user asked for: online, busy or offline."""
+    return {user_id: sight.state for user_id, sight in (await look(uow, user_ids)).items()}
+
+
+async def look(uow: UnitOfWork, user_ids: Sequence[UUID]) -> dict[UUID, Sight]:
+    """How every user asked for is seen now."""
     if not user_ids:
         return {}
-    now = await _database_now(uow)
-    online = set(
-        await uow.session.scalars(
-            select(ConnectionRow.user_id)
-            .join(NodeRow, NodeRow.id == ConnectionRow.node_id)
-            .where(ConnectionRow.user_id.in_(user_ids), NodeRow.expires_at > now)
-            .distinct()
-        )
-    )
-    busy = set(
-        await uow.session.scalars(
-            select(BusyRow.user_id).where(BusyRow.user_id.in_(user_ids), BusyRow.until > uow.now)
-        )
-    )
-    found: dict[UUID, Presence] = {}
+    sockets = await sockets_of(uow, user_ids)
+    busy = await _busy(uow, list(sockets))
+    away = [user_id for user_id in user_ids if user_id not in sockets]
+    seen = await _last_seen(uow, away)
+    found: dict[UUID, Sight] = {}
     for user_id in user_ids:
-        connected: Presence = "busy" if user_id in busy else "online"
-        found[user_id] = connected if user_id in online else "offline"
+        if user_id not in sockets:
+            found[user_id] = Sight(seen_at=seen.get(user_id))
+            continue
+        count, nodes = sockets[user_id]
+        reason = busy.get(user_id)
+        found[user_id] = Sight("busy" if reason else "online", reason, None, count, nodes)
     return found
+
+
+async def sockets_of(uow: UnitOfWork, user_ids: Sequence[UUID]) -> dict[UUID, tuple[int, int]]:
+    """The living sockets of those who have any, and on how many nodes they are."""
+    now = await _database_now(uow)
+    found = await uow.session.execute(
+        select(
+            ConnectionRow.user_id,
+            func.count(),
+            func.count(ConnectionRow.node_id.distinct()),
+        )
+        .join(NodeRow, NodeRow.id == ConnectionRow.node_id)
+        .where(ConnectionRow.user_id.in_(user_ids), NodeRow.expires_at > now)
+        .group_by(ConnectionRow.user_id)
+    )
+    return {user_id: (count, nodes) for user_id, count, nodes in found}
+
+
+async def surplus(uow: UnitOfWork, user_ids: Sequence[UUID], most: int) -> list[str]:
+    """The newest sockets of these users, beyond the `most` that each may have everywhere."""
+    age = func.row_number().over(
+        partition_by=ConnectionRow.user_id,
+        order_by=(ConnectionRow.connected_at, ConnectionRow.id),
+    )
+    ranked = (
+        select(ConnectionRow.id, age.label("age"))
+        .where(ConnectionRow.user_id.in_(user_ids))
+        .subquery()
+    )
+    return list(await uow.session.scalars(select(ranked.c.id).where(ranked.c.age > most)))
+
+
+async def _busy(uow: UnitOfWork, user_ids: Sequence[UUID]) -> dict[UUID, BusyIn]:
+    """Who is in a call, or in a consultation that the room's state says is going on."""
+    if not user_ids:
+        return {}
+    talking = await uow.session.scalars(
+        select(ParticipantRow.user_id)
+        .join(RoomRow, RoomRow.id == ParticipantRow.room_id)
+        .where(
+            ParticipantRow.user_id.in_(user_ids),
+            ParticipantRow.left_at.is_(None),
+            RoomRow.kind == RoomKind.CONSULTATION.value,
+            RoomRow.state == RoomState.ACTIVE.value,
+            RoomRow.last_at > uow.now - BUSY_AFTER_WORD,
+        )
+        .distinct()
+    )
+    found: dict[UUID, BusyIn] = dict.fromkeys(talking, "consultation")
+    calling = await uow.session.scalars(
+        select(BusyRow.user_id).where(BusyRow.user_id.in_(user_ids), BusyRow.until > uow.now)
+    )
+    return found | dict.fromkeys(calling, "call")
+
+
+async def _last_seen(uow: UnitOfWork, user_ids: Sequence[UUID]) -> dict[UUID, datetime]:
+    if not user_ids:
+        return {}
+    found = await uow.session.execute(
+        select(LastSeenRow.user_id, LastSeenRow.seen_at).where(LastSeenRow.user_id.in_(user_ids))
+    )
+    return {user_id: seen_at for user_id, seen_at in found}
+
+
+# ---- nodes and their sockets ---------------------------------------------------------------------
 
 
 async def renew_lease(uow: UnitOfWork, node_id: UUID) -> bool:
@@ -73,19 +163,22 @@ async def clear_dead_nodes(uow: UnitOfWork) -> list[UUID]:
     now = await _database_now(uow)
     dead = select(NodeRow.id).where(NodeRow.expires_at < now).with_for_update(skip_locked=True)
     node_ids = list(await uow.session.scalars(dead))
-    if not node_ids:
-        return []
+    return await _remove(uow, node_ids) if node_ids else []
+
+
+async def end_lease(uow: UnitOfWork, node_id: UUID) -> list[UUID]:
+    """Take a node out when it stops in order, with all its sockets; returns their users."""
+    return await _remove(uow, [node_id])
+
+
+async def _remove(uow: UnitOfWork, node_ids: Sequence[UUID]) -> list[UUID]:
     users = await uow.session.scalars(
         select(ConnectionRow.user_id).where(ConnectionRow.node_id.in_(node_ids)).distinct()
     )
-    found = list(users)
+    found = sorted(users)
+    await seen(uow, dict.fromkeys(found, uow.now))
     await uow.session.execute(delete(NodeRow).where(NodeRow.id.in_(node_ids)))
     return found
-
-
-async def end_lease(uow: UnitOfWork, node_id: UUID) -> None:
-    """Take a node out when it stops in order, with all its sockets."""
-    await uow.session.execute(delete(NodeRow).where(NodeRow.id == node_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +214,24 @@ async def disconnected(uow: UnitOfWork, connection_ids: Iterable[str]) -> None:
     )
 
 
+async def seen(uow: UnitOfWork, moments: Mapping[UUID, datetime]) -> None:
+    """Note when somebody was last connected; a moment never goes back."""
+    if not moments:
+        return
+    # In one order, so that two nodes which note the same people do not wait for each other.
+    rows = [{"user_id": user_id, "seen_at": moments[user_id]} for user_id in sorted(moments)]
+    statement = insert(LastSeenRow)
+    await uow.session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[LastSeenRow.user_id],
+            set_={"seen_at": func.greatest(LastSeenRow.seen_at, statement.excluded.seen_at)},
+        ),
+        rows,
+    )
+
+
 async def set_busy(uow: UnitOfWork, user_id: UUID, until: datetime | None) -> None:
-    """Mark a user as busy until a moment, or as free (None)."""
+    """Mark a user as in a call until a moment, or as free (None)."""
     if until is None:
         await uow.session.execute(delete(BusyRow).where(BusyRow.user_id == user_id))
         return

@@ -124,6 +124,8 @@ MAX_CAPTION = 500
 MAX_PACKET_BYTES = 64 * 1024
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
+#: How long after the last word in it a consultation keeps its people busy.
+BUSY_AFTER_WORD = timedelta(minutes=10)
 #: Seconds between the last socket of a user going and others hearing "offline".
 OFFLINE_DELAY = 8.0
 

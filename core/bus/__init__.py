@@ -4,7 +4,7 @@ The bus may lose and repeat; nothing may depend on it alone. State is in the dat
 reader has a cursor or polls as well.
 """
 
-from core.bus.base import Bus, Listener, LocalBus, shard_of
+from core.bus.base import Bus, Listener, LocalBus, shard_of, shard_topic
 from core.bus.hearing import Hearing
 from core.bus.opening import open_bus
 from core.bus.postgres import LOST, PostgresBus
@@ -20,4 +20,5 @@ __all__ = [
     "RedisBus",
     "open_bus",
     "shard_of",
+    "shard_topic",
 ]

@@ -34,8 +34,11 @@ class Bus(Protocol):
     """Publish to every process, the own one included.
 
     With a `topic` (`room:…`, `user:…`) only processes that follow it need to hear; the own
-    listeners hear always.
+    listeners hear always. `sharded`: it spares processes the topics that they do not follow, so it
+    is worth while to send a hint about many topics in a part for each shard.
     """
+
+    sharded: bool
 
     async def publish(
         self, channel: str, payload: dict[str, Any], topic: str | None = None
@@ -69,6 +72,7 @@ class LocalBus:
         self._followed: Counter[str] = Counter()
         self._gap_listeners: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self.sharded = False
 
     async def start(self) -> None:
         return None

@@ -45,6 +45,7 @@ class RedisBus(LocalBus):
         self, url: str, *, hearing: Callable[..., Hearing] = Hearing, max_queued: int = MAX_QUEUED
     ) -> None:
         super().__init__()
+        self.sharded = True
         self._url = url
         self._node = uuid.uuid4().hex[:12]
         self._own_channel = f"{PREFIX}node:{self._node}"
@@ -53,7 +54,7 @@ class RedisBus(LocalBus):
         self._max_queued = max_queued
         self._filled = asyncio.Event()
         self._ready = asyncio.Event()
-        self._sharded = True
+        self._has_shards = True
         self._ears: RedisConnection | None = None
         self._mouth: RedisConnection | None = None
         self._work: list[asyncio.Task[None]] = []
@@ -139,7 +140,7 @@ class RedisBus(LocalBus):
     # ---- hearing -----------------------------------------------------------------------------
 
     async def _listen(self, connection: RedisConnection) -> None:
-        self._sharded = await connection.knows_shards()
+        self._has_shards = await connection.knows_shards()
         shards = [topic for topic in self._followed if topic.startswith("shard:")]
         wanted = [COMMON, self._own_channel, *(PREFIX + shard for shard in shards)]
         self._ears = connection
@@ -203,7 +204,7 @@ class RedisBus(LocalBus):
 
     def _verb(self, verb: str) -> str:
         """The command for sharded channels where the server has them."""
-        return f"S{verb}" if self._sharded else verb
+        return f"S{verb}" if self._has_shards else verb
 
 
 def _channel_of(topic: str) -> str:

@@ -44,7 +44,7 @@ async def test_a_living_socket_ends_with_its_token(
     with pytest.raises(RequestFailed) as refused:
         await patient.call("presence:watch", {"users": []})
     assert refused.value.code == "token_expired"
-    node.gateway.drop_expired()
+    node.gateway.upkeep.drop_expired()
     assert (await patient.wait_event("session:revoked")) == {"code": "token_expired"}
 
 
@@ -62,7 +62,7 @@ async def test_a_client_refreshes_an_expired_token_and_comes_back(
     patient = await connect(cast.patient, refresh=refresh)
     joined = await patient.join(str(room))
     clock.advance(ACCESS_TOKEN_LIFE)
-    node.gateway.drop_expired()
+    node.gateway.upkeep.drop_expired()
     assert (await joined.send_text("换了令牌")).seq == 2
     assert patient.connects == 2
 
@@ -75,7 +75,7 @@ async def test_a_renewed_token_keeps_the_socket_alive(
     clock.advance(ACCESS_TOKEN_LIFE - timedelta(seconds=10))
     await patient.renew(fresh_token(runtime, cast.patient))
     clock.advance(60)
-    node.gateway.drop_expired()
+    node.gateway.upkeep.drop_expired()
     assert (await joined.send_text("还在")).seq == 2
     assert patient.connects == 1
 

@@ -1,6 +1,9 @@
-"""Presence: nodes, last seen, busy."""
+"""Presence: when somebody was last seen."""
 
 from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
 
 revision = "0013"
 down_revision = "0012"
@@ -9,8 +12,13 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    op.create_table(
+        "presence_last_seen",
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("user_id", name=op.f("pk_presence_last_seen")),
+    )
 
 
 def downgrade() -> None:
-    pass
+    op.drop_table("presence_last_seen")
