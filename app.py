@@ -41,7 +41,7 @@ from core.crypto.opening import ready as keys_ready
 from core.crypto.vault import Vault
 from core.data_classes import unclassified
 from core.db import Base, create_engine
-from core.defence import checks
+from core.defence import checks, content
 from core.defence.headers import Policies
 from core.http import dispatch, site
 from core.http.middleware import RequestMiddleware
@@ -56,7 +56,7 @@ from core.supervisor import Child, ProcessFailed, Supervisor, python_command, st
 from core.tls import TlsProblem
 from realtime.gateway import Gateway
 from realtime.hub import Hub
-from realtime.transport import MAX_FRAME_BYTES
+from realtime.line import Line
 
 VERSION = "0.1.0"
 CORE_MODULES = (
@@ -341,6 +341,8 @@ async def web(config: Config) -> None:
     """HTTP, Socket.IO and, when alone, the relay and the jobs."""
     modules, runtime = await serving_runtime(config)
     background = relay_and_jobs(runtime, modules) if config.relay else []
+    if not config.demo:
+        background.append(content.ContentWatch(runtime).run)
     async with running(runtime, background), gateway_of(runtime, modules) as gateway:
         server = uvicorn.Server(
             uvicorn.Config(
@@ -348,11 +350,8 @@ async def web(config: Config) -> None:
                 host=config.host,
                 port=config.port,
                 loop="uvloop",
-                # Engine.IO pings by itself, and compression costs 50 KB a connection.
-                ws="websockets-sansio",
-                ws_per_message_deflate=False,
-                ws_ping_interval=None,
-                ws_max_size=MAX_FRAME_BYTES,
+                # Sockets without a task each: realtime/line.py.
+                ws=Line,
                 lifespan="off",
                 server_header=False,
                 log_config=None,
@@ -490,6 +489,7 @@ async def check(config: Config) -> None:
     """Say what is wrong with the configuration, the data classes or the integrity of the data."""
     problems = [f"Not configured: {item}" for item in missing_adapters(config)]
     problems += [f"Channel: {item}" for item in open_channels(config)]
+    problems += [f"Web content: {item}" for item in content.problems()]
     problems += await _foundation_problems(config)
     for problem in problems:
         print(problem)

@@ -28,7 +28,8 @@ from core.access import (
     open_emergencies,
     permitted,
 )
-from core.access.book import Opened
+from core.access.book import Book, BookCache, Holder, Opened
+from core.access.engine import sources_of
 from core.errors import NotFound
 from core.identity.caller import Caller
 from core.identity.models import DeviceSession, RoleAssignment
@@ -187,6 +188,34 @@ async def require_speech(runtime: Runtime, caller: Caller) -> None:
     """The right to say something at all, asked before a message is queued. Raises NotPermitted."""
     if not await permitted(runtime, caller, ROOM, "speak"):
         raise NotPermitted()
+
+
+class _Speech:
+    """Who may speak, by the book that said so: this right is neither lent nor given for a time, so
+    an answer holds as long as the book.
+    """
+
+    def __init__(self) -> None:
+        self.book: Book | None = None
+        self.known: dict[Holder, bool] = {}
+
+
+def may_speak(runtime: Runtime, caller: Caller) -> bool | None:
+    """What `require_speech` asks, from memory; None when it must be read first."""
+    book = BookCache.of(runtime).held()
+    if book is None:
+        return None
+    speech: _Speech | None = runtime.ports.get(_Speech)
+    if speech is None:
+        speech = runtime.ports[_Speech] = _Speech()
+    if speech.book is not book:
+        speech.book, speech.known = book, {}
+    holder = (caller.user_id, caller.hospital_id, caller.role)
+    found = speech.known.get(holder)
+    if found is None:
+        found = bool(sources_of(book, runtime.clock.now(), caller, ROOM, "speak"))
+        speech.known[holder] = found
+    return found
 
 
 def my_rooms(caller: Caller) -> Select[RoomRow]:

@@ -13,7 +13,6 @@ from core.files.service import attach
 from core.identity.caller import Caller
 from core.identity.roles import Role
 from core.uow import UnitOfWork
-from realtime.errors import MessageKindNotAllowed
 from realtime.models import MessageRow, ParticipantRow, RoomRow
 from realtime.rules import MessageKind
 from realtime.schemas import CardBody
@@ -39,10 +38,9 @@ def register_card(card_type: str, senders: Iterable[Role]) -> None:
     _card_senders[card_type] = frozenset(senders)
 
 
-def check_card(caller: Caller, card: CardBody) -> None:
-    """Raises `message_kind_not_allowed` for a card that this caller may not send."""
-    if caller.role not in _card_senders.get(card.type, frozenset()):
-        raise MessageKindNotAllowed
+def may_send_card(caller: Caller, card: CardBody) -> bool:
+    """Whether this caller may send a card of this type."""
+    return caller.role in _card_senders.get(card.type, frozenset())
 
 
 async def attach_file(

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from core.errors import NotFound
+from core.errors import NotFound, ProblemError
 from core.identity.errors import SessionIsRevoked
 from core.identity.sessions import authenticate
 from realtime import access, presence, rules, service
@@ -23,8 +23,8 @@ from realtime.schemas import (
     SendMessage,
     WatchPresence,
 )
-from realtime.sending import Send, check_body
-from realtime.table import ANY_ROLE, MessageContext, Messages, join_extras
+from realtime.sending import Outcome, Send, Sent, check_body
+from realtime.table import ANY_ROLE, Finished, MessageContext, Messages, join_extras
 from realtime.tokens import token_expiry
 from realtime.watch import shown
 
@@ -84,20 +84,37 @@ async def leave(ctx: MessageContext, body: RoomOnly) -> None:
     gateway.delivery.unlisten(gateway.connection_of(ctx), body.room)
 
 
-@messages.on("message:send", roles=MEMBERS, transaction=False)
+def _send_of(ctx: MessageContext, body: SendMessage) -> Send:
+    return Send(
+        caller=ctx.caller,
+        room_id=body.room,
+        client_id=body.client_id,
+        kind=body.kind,
+        body=check_body(body.kind, body.body),
+        reply_to=body.reply_to,
+    )
+
+
+def _place(sent: Sent) -> dict[str, Any]:
+    return {"seq": sent.seq, "at": sent.at, "duplicate": sent.duplicate}
+
+
+def send_at_once(ctx: MessageContext, body: SendMessage, finished: Finished) -> bool:
+    """Hand a message to the writer, which keeps the order and answers after its commit."""
+    if access.may_speak(ctx.runtime, ctx.caller) is not True:
+        return False
+
+    def answer(outcome: Outcome) -> None:
+        finished(outcome if isinstance(outcome, ProblemError) else _place(outcome))
+
+    _gateway(ctx).writer.put(_send_of(ctx, body), answer)
+    return True
+
+
+@messages.on("message:send", roles=MEMBERS, transaction=False, at_once=send_at_once)
 async def send(ctx: MessageContext, body: SendMessage) -> Mapping[str, Any]:
     await access.require_speech(ctx.runtime, ctx.caller)
-    sent = await _gateway(ctx).writer.send(
-        Send(
-            caller=ctx.caller,
-            room_id=body.room,
-            client_id=body.client_id,
-            kind=body.kind,
-            body=check_body(body.kind, body.body),
-            reply_to=body.reply_to,
-        )
-    )
-    return {"seq": sent.seq, "at": sent.at, "duplicate": sent.duplicate}
+    return _place(await _gateway(ctx).writer.send(_send_of(ctx, body)))
 
 
 @messages.on("message:fetch", roles=IN_ROOMS)

@@ -27,30 +27,67 @@ Work = Callable[[], Awaitable[None]]
 
 
 class Lane:
-    """Runs commands one after the other, in the order they came."""
+    """Runs commands one after the other, in the order they came.
+
+    A command that is done without a task of its own (`begin`, `done`) does not hold up others of
+    its kind, which keep their order by themselves; whatever else comes waits for it.
+    """
+
+    __slots__ = ("_begun", "_settled", "_task", "_waiting")
 
     def __init__(self) -> None:
-        self._waiting: deque[Work] = deque()
+        self._waiting: deque[Work] | None = None
         self._task: asyncio.Task[None] | None = None
+        self._begun = 0
+        self._settled: asyncio.Event | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether no command runs or waits in a task."""
+        return self._task is None
 
     def add(self, work: Work) -> None:
         """Raises `overloaded` when too many wait already."""
-        if len(self._waiting) >= MAX_WAITING:
+        if self._waiting is None:
+            self._waiting = deque()
+        if len(self._waiting) + self._begun >= MAX_WAITING:
             raise Overloaded(retry_after=1)
         self._waiting.append(work)
-        if self._task is None or self._task.done():
+        if self._task is None:
             self._task = asyncio.create_task(self._run())
+
+    def begin(self) -> None:
+        """Count a command in that runs without a task. Raises `overloaded` for too many."""
+        if self._begun >= MAX_WAITING:
+            raise Overloaded(retry_after=1)
+        self._begun += 1
+
+    def done(self) -> None:
+        """One of those is done."""
+        self._begun -= 1
+        if not self._begun and self._settled is not None:
+            self._settled.set()
 
     def stop(self) -> None:
         """Drop what waits. What runs is finished: it may be committing."""
-        self._waiting.clear()
+        if self._waiting is not None:
+            self._waiting.clear()
 
     async def _run(self) -> None:
-        while self._waiting:
-            await self._waiting.popleft()()
+        assert self._waiting is not None
+        try:
+            while self._waiting:
+                if self._begun:
+                    self._settled = asyncio.Event()
+                    await self._settled.wait()
+                    self._settled = None
+                    continue
+                await self._waiting.popleft()()
+        finally:
+            self._task = self._waiting = None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Connection:
     """One living socket of somebody who is logged in.
 
@@ -76,7 +113,10 @@ class Connection:
         self.socket.outgoing.drained = self._catch_up
 
     def lane(self, name: str) -> Lane:
-        return self.lanes.setdefault(name, Lane())
+        lane = self.lanes.get(name)
+        if lane is None:
+            lane = self.lanes[name] = Lane()
+        return lane
 
     def send(self, frame: Frame) -> None:
         """Queue something that is not fetched again; a client too slow even for it is let go."""
@@ -99,9 +139,7 @@ class Connection:
     def drop(self, code: str) -> None:
         """Say why and end the connection."""
         self.socket.outgoing.force(event_frame("session:revoked", {"code": code}))
-        task = asyncio.create_task(self.socket.close(wait=False))
-        _closing.add(task)
-        task.add_done_callback(_closing.discard)
+        self.socket.end()
 
     def stop(self) -> None:
         """Forget everything that was planned for this socket."""
@@ -112,9 +150,6 @@ class Connection:
         behind, self.behind = self.behind, set()
         for room_id in behind:
             self.send(event_frame("resync", {"room": str(room_id)}))
-
-
-_closing: set[asyncio.Task[None]] = set()
 
 
 class Connections:

@@ -12,10 +12,9 @@ from core.runtime import Runtime
 from realtime import access, entries
 from realtime.connections import Connection, Connections
 from realtime.feeds import Feeds
+from realtime.groups import Entry
 from realtime.hub import Hub
 from realtime.outgoing import event_frame, raw_event_frame
-from realtime.rules import MessageKind
-from realtime.schemas import MessageView
 
 log = structlog.get_logger(__name__)
 
@@ -55,11 +54,11 @@ class Delivery:
         for room_id in tuple(connection.rooms):
             self.unlisten(connection, room_id)
 
-    async def _fetch(self, cursors: dict[UUID, int], limit: int) -> list[MessageView]:
+    async def _fetch(self, cursors: dict[UUID, int], limit: int) -> list[Entry]:
         async with self.runtime.unit_of_work() as uow:
-            return await access.entries_above(uow, cursors, limit)
+            return [Entry.of(view) for view in await access.entries_above(uow, cursors, limit)]
 
-    def delivered(self, messages: Sequence[MessageView]) -> None:
+    def delivered(self, messages: Sequence[Entry]) -> None:
         """Messages of this process are committed: own sockets get them, other processes a hint."""
         self.feeds.offer(messages)
         self._heads.update({message.room: message.seq for message in messages})
@@ -73,17 +72,18 @@ class Delivery:
             heads, self._heads = self._heads, {}
             await self.hub.rooms_changed(heads)
 
-    def _deliver(self, message: MessageView) -> None:
+    def _deliver(self, message: Entry) -> None:
         listeners = self.connections.in_room(message.room)
-        frame = raw_event_frame("message", message.model_dump_json().encode())
+        frame = raw_event_frame("message", message.json)
         for connection in listeners:
             connection.send_entry(message.room, frame)
-        if message.kind is MessageKind.SYSTEM:
-            self._tell_change(message, listeners)
+        if message.body is not None:
+            self._tell_change(message, message.body, listeners)
 
-    def _tell_change(self, message: MessageView, listeners: Sequence[Connection]) -> None:
+    def _tell_change(
+        self, message: Entry, body: dict[str, Any], listeners: Sequence[Connection]
+    ) -> None:
         """Some entries change the room itself: say so in the form that screens follow."""
-        body = message.body
         match body.get("event"):
             case entries.ACCEPTED:
                 self._tell_state(message, listeners, "active", None)
@@ -100,7 +100,7 @@ class Delivery:
 
     def _tell_state(
         self,
-        message: MessageView,
+        message: Entry,
         listeners: Sequence[Connection],
         state: str,
         close_reason: str | None,

@@ -14,19 +14,19 @@ from uuid import UUID
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from realtime.schemas import MessageView
+from realtime.groups import Entry
 
 log = structlog.get_logger(__name__)
 
 #: Entries fetched at once.
 FETCH_LIMIT = 500
 
-Fetch = Callable[[dict[UUID, int], int], Awaitable[list[MessageView]]]
+Fetch = Callable[[dict[UUID, int], int], Awaitable[list[Entry]]]
 #: Must not wait: an entry that overtook another would break the order.
-Deliver = Callable[[MessageView], None]
+Deliver = Callable[[Entry], None]
 
 
-@dataclass
+@dataclass(slots=True)
 class Feed:
     """`last` is None until the first listener has read where the room stands."""
 
@@ -73,7 +73,7 @@ class Feeds:
         self._raise_head(room_id, feed, seq)
         self._catch_up()
 
-    def offer(self, messages: Sequence[MessageView]) -> None:
+    def offer(self, messages: Sequence[Entry]) -> None:
         """Entries just committed here: deliver those that follow directly, fetch otherwise."""
         for message in messages:
             feed = self._feeds.get(message.room)

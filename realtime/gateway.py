@@ -16,7 +16,6 @@ from uuid import UUID
 import orjson
 import structlog
 from pydantic import BaseModel, ValidationError
-from socketio import ASGIApp as SocketApp
 from socketio.exceptions import ConnectionRefusedError as Refused
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp
@@ -42,7 +41,7 @@ from core.ids import new_id
 from core.origin import set_origin
 from core.runtime import Runtime
 from realtime import access
-from realtime.connections import Connection, Connections
+from realtime.connections import Connection, Connections, Lane
 from realtime.delivery import Delivery
 from realtime.errors import Overloaded, PayloadTooLarge, UnknownEvent
 from realtime.floods import Door, DoorRules, GuardedSockets
@@ -94,7 +93,7 @@ class Gateway:
         *,
         offline_delay: float | None = None,
         max_connections: int = MAX_CONNECTIONS,
-        limits: Mapping[str, Limit] = LIMITS,
+        limits: Mapping[str, Limit] | None = None,
         door_rules: DoorRules | None = None,
     ) -> None:
         guarded = runtime.config.rate_limits
@@ -115,8 +114,11 @@ class Gateway:
         self.upkeep = Upkeep(runtime, self.connections, self.delivery, self.watch)
         self._table = room_messages
         self._max_connections = max_connections
+        if limits is None:
+            limits = LIMITS if guarded else {}
         self._limits = RateLimits(time.monotonic, limits, self.watch.nodes_of)
         self._arriving: dict[str, Connection] = {}
+        self._counters: dict[tuple[str, str], Any] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._unsubscribe: list[Any] = []
         listener = Listener(
@@ -140,7 +142,7 @@ class Gateway:
 
     def wrap(self, application: ASGIApp) -> ASGIApp:
         """Sockets below `/socket.io`, everything else to `application`."""
-        return GuardedSockets(SocketApp(self.server, application), self.door)
+        return GuardedSockets(self.server.wrap(application), self.door)
 
     def _sockets_of(self, user_id: UUID) -> int:
         """The sockets of a user here, with those that are just being let in."""
@@ -209,7 +211,7 @@ class Gateway:
             veil=veil,
         )
 
-    async def _on_ready(self, sid: str) -> None:
+    def _on_ready(self, sid: str) -> None:
         connection = self._arriving.pop(sid, None)
         if connection is None:
             return
@@ -217,7 +219,7 @@ class Gateway:
         CONNECTIONS.set(len(self.connections))
         self.watch.connected(connection)
 
-    async def _on_gone(self, sid: str) -> None:
+    def _on_gone(self, sid: str) -> None:
         self._arriving.pop(sid, None)
         connection = self.connections.by_id.get(sid)
         if connection is None:
@@ -230,7 +232,7 @@ class Gateway:
 
     # ---- commands ----------------------------------------------------------------------------
 
-    async def _on_event(self, sid: str, ack_id: int | None, raw: str) -> None:
+    def _on_event(self, sid: str, ack_id: int | None, raw: bytes) -> None:
         connection = self.connections.by_id.get(sid)
         if connection is None:
             return
@@ -238,16 +240,60 @@ class Gateway:
             event, payload = parse_event(raw)
         except MalformedRequest as problem:
             _answer(connection, ack_id, problem.ack())
-            await self.server.count_bad(sid)
+            self.server.count_bad(sid)
             return
         try:
             self._limits.check(connection.caller.user_id, event)
-            work = functools.partial(self._run, connection, ack_id, event, payload)
-            connection.lane(lane_of(event)).add(work)
+            lane = connection.lane(lane_of(event))
+            if lane.idle and self._at_once(connection, lane, ack_id, event, payload):
+                return
+            lane.add(functools.partial(self._run, connection, ack_id, event, payload))
         except ProblemError as problem:
-            _answer(connection, ack_id, problem.ack())
+            self._finish(connection, ack_id, event, problem.ack())
 
-    async def _on_bad(self, sid: str, ack_id: int | None, code: str) -> None:
+    def _at_once(
+        self, connection: Connection, lane: Lane, ack_id: int | None, event: str, payload: Any
+    ) -> bool:
+        """Run a command that needs no task of its own; False when it must take the long way.
+
+        Raises its refusal.
+        """
+        message = self._table.get(event)
+        if message is None or message.at_once is None:
+            return False
+        now = self._let(connection, message)
+        body = _validated(message, payload)
+
+        def finished(outcome: Mapping[str, Any] | ProblemError) -> None:
+            lane.done()
+            if isinstance(outcome, ProblemError):
+                self._finish(connection, ack_id, event, outcome.ack())
+            else:
+                self._finish(connection, ack_id, event, {"ok": True, **outcome})
+
+        lane.begin()
+        taken = False
+        try:
+            taken = message.at_once(self._context(connection, now), body, finished)
+        finally:
+            if not taken:
+                lane.done()
+        return taken
+
+    def _finish(
+        self, connection: Connection, ack_id: int | None, event: str, answer: dict[str, Any]
+    ) -> None:
+        outcome = _outcome(answer)
+        counter = self._counters.get((event, outcome))
+        if counter is None:
+            name = event if event in self._table else "unknown"
+            counter = COMMANDS.labels(name, outcome)
+            if name == event:
+                self._counters[event, outcome] = counter
+        counter.inc()
+        _answer(connection, ack_id, answer)
+
+    def _on_bad(self, sid: str, ack_id: int | None, code: str) -> None:
         connection = self.connections.by_id.get(sid)
         if connection is not None:
             problem = PayloadTooLarge() if code == "too_large" else MalformedRequest()
@@ -264,8 +310,7 @@ class Gateway:
             request=request_id, message=event, room=str(room)[:40] if room else None
         ):
             answer = await self._outcome_of(connection, event, payload)
-        COMMANDS.labels(event if event in self._table else "unknown", _outcome(answer)).inc()
-        _answer(connection, ack_id, answer)
+        self._finish(connection, ack_id, event, answer)
 
     async def _outcome_of(self, connection: Connection, event: str, payload: Any) -> dict[str, Any]:
         try:
@@ -284,11 +329,7 @@ class Gateway:
         message = self._table.get(event)
         if message is None:
             raise UnknownEvent
-        if connection.caller.role not in message.roles:
-            raise Forbidden
-        now = self.runtime.clock.now()
-        if connection.expires_at <= now and event != "session:renew":
-            raise TokenExpired
+        now = self._let(connection, message)
         body = _validated(message, payload)
         if message.transaction:
             async with self.runtime.unit_of_work() as uow:
@@ -298,6 +339,15 @@ class Gateway:
         if isinstance(result, BaseModel):
             return result.model_dump(mode="json")
         return result or {}
+
+    def _let(self, connection: Connection, message: RoomMessage) -> datetime:
+        """The present moment, at which this socket may send that. Raises its refusal."""
+        if connection.caller.role not in message.roles:
+            raise Forbidden
+        now = self.runtime.clock.now()
+        if connection.expires_at <= now and message.name != "session:renew":
+            raise TokenExpired
+        return now
 
     def _context(self, connection: Connection, now: datetime, uow: Any = None) -> MessageContext:
         return MessageContext(
@@ -369,7 +419,7 @@ class Gateway:
         task.add_done_callback(self._tasks.discard)
 
 
-def parse_event(raw: str) -> tuple[str, Any]:
+def parse_event(raw: bytes) -> tuple[str, Any]:
     """The name and payload in a Socket.IO event, `["name", {...}]`. Raises `malformed`."""
     try:
         data = orjson.loads(raw)

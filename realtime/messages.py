@@ -1,24 +1,32 @@
 """The send path of one process: group commit.
 
 Messages that arrive while a commit is under way wait and go together in the next one, so the busier
-the process, the cheaper a message. One batch is under way at a time and batches keep the order of
+the process, the cheaper a message. One group is under way at a time and groups keep the order of
 arrival: sends of one client never overtake each other, and the order within a room is kept.
 A message is acknowledged after the commit that holds it, never before.
+
+A group is one statement, and that statement is its transaction: it runs prepared on a connection
+that the writer keeps for itself, without a session around it. Messages with files take the long
+way, each in a transaction of its own.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
+import asyncpg
 import structlog
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import ProblemError, ServiceUnavailable
 from core.runtime import Runtime
 from realtime.errors import Overloaded
+from realtime.groups import STATEMENT, Entry, Group, Outcome, Send, Sent, group_end
 from realtime.metrics import BATCH_SIZE
-from realtime.schemas import MessageView
-from realtime.sending import Outcome, Send, Sent, send_messages
+from realtime.schemas import FileBody
+from realtime.sending import send_messages
 
 log = structlog.get_logger(__name__)
 
@@ -28,9 +36,58 @@ MAX_WAITING = 5_000
 MAX_ATTEMPTS = 3
 #: SQLSTATE of a deadlock and of a serialization failure: the transaction may simply run again.
 _AGAIN = frozenset({"40P01", "40001"})
+#: SQLSTATE classes that say something of the server and nothing of the messages: out of resources,
+#: shut down, broken, in an impossible state.
+_OF_THE_SERVER = frozenset({"08", "53", "57", "58", "25", "XX"})
 
-Delivered = Callable[[Sequence[MessageView]], None]
-_Waiting = tuple[Send, asyncio.Future[Sent]]
+Delivered = Callable[[Sequence[Entry]], None]
+Answer = Callable[[Outcome], None]
+_Waiting = tuple[Send, Answer]
+
+
+class Store:
+    """The prepared statement on a connection of its own."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._connection: AsyncConnection | None = None
+        self._statement: Any = None
+
+    async def store(self, sends: Sequence[Send]) -> list[Outcome]:
+        """Store and commit one group. Raises asyncpg's and SQLAlchemy's errors and OSError."""
+        statement = self._statement or await self._open()
+        group = Group(sends)
+        try:
+            rows = await statement.fetch(*group.arguments(self._runtime.clock.now()))
+        except asyncpg.PostgresError as error:
+            if _is_of_the_server(error):
+                await self.close()
+            raise
+        except BaseException:
+            await self.close()
+            raise
+        return group.outcomes(rows)
+
+    async def _open(self) -> Any:
+        engine = self._runtime.engine
+        connection = await engine.connect()
+        try:
+            raw = await connection.get_raw_connection()
+            driver: Any = raw.driver_connection
+            self._statement = await driver.prepare(STATEMENT)
+        except BaseException:
+            await connection.invalidate()
+            await connection.close()
+            raise
+        self._connection = connection
+        return self._statement
+
+    async def close(self) -> None:
+        """Let the connection go: whatever it was in the middle of, nobody else gets it."""
+        connection, self._connection, self._statement = self._connection, None, None
+        if connection is not None:
+            await connection.invalidate()
+            await connection.close()
 
 
 class MessageWriter:
@@ -42,6 +99,7 @@ class MessageWriter:
     def __init__(self, runtime: Runtime, delivered: Delivered) -> None:
         self._runtime = runtime
         self._delivered = delivered
+        self._store = Store(runtime)
         self._waiting: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -59,17 +117,35 @@ class MessageWriter:
         if self._finishing is not None:
             await self._finishing
         while self._waiting:
-            _, future = self._waiting.popleft()
-            if not future.done():
-                future.set_exception(ServiceUnavailable(retry_after=1))
+            _, answer = self._waiting.popleft()
+            answer(ServiceUnavailable(retry_after=1))
+        await self._store.close()
+
+    def put(self, send: Send, answer: Answer) -> None:
+        """Store a message soon; `answer` gets its place once that is committed, or its refusal.
+
+        Raises `overloaded` when too many wait already.
+        """
+        if len(self._waiting) >= MAX_WAITING:
+            raise Overloaded(retry_after=2)
+        self._waiting.append((send, answer))
+        if len(self._waiting) == 1:
+            self._wake.set()
 
     async def send(self, send: Send) -> Sent:
         """Store a message and return its place once that is committed; raises its named refusal."""
-        if len(self._waiting) >= MAX_WAITING:
-            raise Overloaded(retry_after=2)
         future: asyncio.Future[Sent] = asyncio.get_running_loop().create_future()
-        self._waiting.append((send, future))
-        self._wake.set()
+
+        def answer(outcome: Outcome) -> None:
+            if future.done():
+                # Nobody waits any more; the message is stored all the same.
+                return
+            if isinstance(outcome, ProblemError):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+        self.put(send, answer)
         return await future
 
     async def _run(self) -> None:
@@ -77,11 +153,16 @@ class MessageWriter:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                count = min(len(self._waiting), MAX_BATCH)
-                batch = [self._waiting.popleft() for _ in range(count)]
-                # A stop must not cut a batch between its commit and its acknowledgements.
-                self._finishing = asyncio.create_task(self._finish(batch))
+                # A stop must not cut a group between its commit and its acknowledgements.
+                self._finishing = asyncio.create_task(self._finish(self._take()))
                 await asyncio.shield(self._finishing)
+
+    def _take(self) -> list[_Waiting]:
+        count = min(len(self._waiting), MAX_BATCH)
+        batch = [self._waiting.popleft() for _ in range(count)]
+        end = group_end([send for send, _ in batch])
+        self._waiting.extendleft(reversed(batch[end:]))
+        return batch[:end]
 
     async def _finish(self, batch: list[_Waiting]) -> None:
         try:
@@ -90,35 +171,37 @@ class MessageWriter:
         except Exception as error:
             log.error("message_batch_failed", error=repr(error), exc_info=True)
             outcomes = [ServiceUnavailable(retry_after=1) for _ in batch]
-        _acknowledge(batch, outcomes)
-        fresh = [o.message for o in outcomes if isinstance(o, Sent) and o.message is not None]
+        for (_, answer), outcome in zip(batch, outcomes, strict=True):
+            answer(outcome)
+        fresh = [o.entry for o in outcomes if isinstance(o, Sent) and o.entry is not None]
         if fresh:
             self._delivered(fresh)
 
     async def _commit(self, sends: list[Send]) -> list[Outcome]:
         for attempt in range(MAX_ATTEMPTS):
             try:
-                async with self._runtime.unit_of_work() as uow:
-                    outcomes = await send_messages(uow, sends)
+                outcomes = await self._commit_once(sends)
+            except (asyncpg.PostgresError, DBAPIError) as error:
+                again = _sqlstate(error) in _AGAIN
+                if not again and len(sends) > 1 and not _is_of_the_server(error):
+                    return await self._one_by_one(sends)
+                log.warning("message_commit_failed", error=repr(error), attempt=attempt)
+                if not again and _sqlstate(error) != _TAKEN:
+                    break
+            except (asyncpg.InterfaceError, SQLAlchemyError, OSError) as error:
+                log.error("message_commit_failed", error=repr(error), messages=len(sends))
+                break
+            else:
                 self.batches += 1
                 BATCH_SIZE.observe(len(sends))
                 return outcomes
-            except IntegrityError as error:
-                if len(sends) > 1:
-                    return await self._one_by_one(sends)
-                # Another process stored the same message at this moment; next time it is found.
-                log.info("message_conflict", error=repr(error.orig), attempt=attempt)
-            except DBAPIError as error:
-                if getattr(error.orig, "sqlstate", None) in _AGAIN:
-                    continue
-                if len(sends) > 1 and not error.connection_invalidated:
-                    return await self._one_by_one(sends)
-                log.error("message_commit_failed", error=repr(error), messages=len(sends))
-                break
-            except (SQLAlchemyError, OSError) as error:
-                log.error("message_commit_failed", error=repr(error), messages=len(sends))
-                break
         return [ServiceUnavailable(retry_after=1) for _ in sends]
+
+    async def _commit_once(self, sends: list[Send]) -> list[Outcome]:
+        if isinstance(sends[0].body, FileBody):
+            async with self._runtime.unit_of_work() as uow:
+                return await send_messages(uow, sends)
+        return await self._store.store(sends)
 
     async def _one_by_one(self, sends: list[Send]) -> list[Outcome]:
         """One message spoilt the batch: commit each alone, in order, so that only it fails."""
@@ -128,12 +211,15 @@ class MessageWriter:
         return outcomes
 
 
-def _acknowledge(batch: list[_Waiting], outcomes: list[Outcome]) -> None:
-    for (_, future), outcome in zip(batch, outcomes, strict=True):
-        if future.done():
-            # The client has gone; its message is stored all the same.
-            continue
-        if isinstance(outcome, ProblemError):
-            future.set_exception(outcome)
-        else:
-            future.set_result(outcome)
+#: SQLSTATE of a broken uniqueness: somebody wrote beside the locks; next time his row is found.
+_TAKEN = "23505"
+
+
+def _sqlstate(error: BaseException) -> str:
+    original = getattr(error, "orig", error)
+    return getattr(original, "sqlstate", None) or ""
+
+
+def _is_of_the_server(error: BaseException) -> bool:
+    """Whether each message alone would fail just the same."""
+    return getattr(error, "connection_invalidated", False) or _sqlstate(error)[:2] in _OF_THE_SERVER

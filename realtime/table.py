@@ -23,6 +23,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from core.errors import ProblemError
 from core.identity.caller import Caller
 from core.identity.roles import Role
 from core.runtime import Runtime
@@ -96,17 +97,27 @@ class MessageContext:
 
 
 Handler = Callable[[MessageContext, Any], Awaitable[Payload | None]]
+#: Gets the fields of the acknowledgement or the refusal, once.
+Finished = Callable[[Mapping[str, Any] | ProblemError], None]
+#: Does what the handler does without a task and calls `Finished` later; False when it cannot just
+#: now, and the handler is called instead.
+AtOnce = Callable[[MessageContext, Any, Finished], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RoomMessage:
-    """One socket event that clients may send: who may, what it carries, what answers it."""
+    """One socket event that clients may send: who may, what it carries, what answers it.
+
+    `at_once` is for events that come by the thousand. Those of one client must keep their order by
+    themselves; whatever else he sends waits until they are answered.
+    """
 
     name: str
     roles: frozenset[Role]
     payload: type[BaseModel]
     handler: Handler
     transaction: bool = True
+    at_once: AtOnce | None = None
 
 
 class Messages:
@@ -116,7 +127,12 @@ class Messages:
         self.handlers: dict[str, RoomMessage] = {}
 
     def on(
-        self, name: str, *, roles: Iterable[Role], transaction: bool = True
+        self,
+        name: str,
+        *,
+        roles: Iterable[Role],
+        transaction: bool = True,
+        at_once: AtOnce | None = None,
     ) -> Callable[[Handler], Handler]:
         """Register the decorated handler; its payload type is read from the `body` annotation."""
 
@@ -129,6 +145,7 @@ class Messages:
                 payload=_payload_type(handler),
                 handler=handler,
                 transaction=transaction,
+                at_once=at_once,
             )
             return handler
 

@@ -51,12 +51,11 @@ class Veil:
 
     def over_frame(self, frame: Frame) -> Frame:
         """The same frame without patients' names; frames that are no JSON pass as they are."""
-        start = frame.text.find("[")
-        if not frame.text.startswith("4") or start < 0:
+        start = frame.data.find(b"[")
+        if not frame.data.startswith(b"4") or start < 0:
             return frame
-        data = self.over(orjson.loads(frame.text[start:]))
-        text = frame.text[:start] + orjson.dumps(data).decode()
-        return Frame(text, len(text.encode()))
+        data = self.over(orjson.loads(frame.data[start:]))
+        return Frame(frame.data[:start] + orjson.dumps(data))
 
 
 def veil_of(grant: Grant) -> Veil | None:

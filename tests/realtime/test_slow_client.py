@@ -16,12 +16,35 @@ from tests.support.cast import Cast
 from tests.support.nodes import Node
 
 
+class Line:
+    """Takes what is written, until it is told to stop."""
+
+    def __init__(self, limit: int = 1000) -> None:
+        self.taken: list[str] = []
+        self.finished = 0
+        self.outgoing = Outgoing(self._take, self._finish, limit)
+
+    def _take(self, wire: bytes) -> None:
+        self.taken.append(wire[2:].decode())
+
+    def _finish(self) -> None:
+        self.finished += 1
+
+
 def frame(size: int) -> Frame:
-    return Frame("x" * size, size)
+    return Frame(b"x" * (size - 2))
 
 
-async def test_the_queue_towards_a_client_is_bounded_in_bytes() -> None:
-    outgoing = Outgoing(limit=100)
+def test_what_a_client_takes_is_written_at_once() -> None:
+    line = Line(limit=10)
+    assert line.outgoing.put(frame(100))
+    assert line.outgoing.size == 0
+    assert len(line.taken) == 1
+
+
+def test_the_queue_towards_a_client_is_bounded_in_bytes() -> None:
+    outgoing = Line(limit=100).outgoing
+    outgoing.pause()
     assert outgoing.put(frame(60))
     assert not outgoing.put(frame(60))
     assert outgoing.put(frame(40))
@@ -29,42 +52,53 @@ async def test_the_queue_towards_a_client_is_bounded_in_bytes() -> None:
     assert outgoing.size == 105
 
 
-async def test_what_was_queued_goes_out_in_order_before_the_end() -> None:
-    outgoing, written = Outgoing(limit=1000), []
-
-    async def send(text: str) -> None:
-        await asyncio.sleep(0)
-        written.append(text)
-
-    writing = asyncio.create_task(outgoing.write_to(send))
+def test_what_was_queued_goes_out_in_order_before_the_end() -> None:
+    line = Line()
+    line.outgoing.pause()
     for number in range(5):
-        outgoing.put(Frame(str(number), 1))
-    outgoing.end()
-    await writing
-    assert written == ["0", "1", "2", "3", "4"]
-    assert not outgoing.put(frame(1))
+        line.outgoing.put(Frame(str(number).encode()))
+    line.outgoing.end()
+    assert (line.taken, line.finished) == ([], 0)
+    line.outgoing.resume()
+    assert (line.taken, line.finished) == (["0", "1", "2", "3", "4"], 1)
+    assert not line.outgoing.put(frame(5))
+
+
+def test_a_client_that_stops_again_keeps_the_rest_waiting() -> None:
+    line = Line()
+    line.outgoing.pause()
+    for number in range(3):
+        line.outgoing.put(Frame(str(number).encode()))
+
+    def take_one(wire: bytes) -> None:
+        line.taken.append(wire[2:].decode())
+        line.outgoing.pause()
+
+    line.outgoing._write = take_one
+    line.outgoing.resume()
+    assert line.taken == ["0"]
+    line.outgoing.put(Frame(b"3"))
+    for _ in range(3):
+        line.outgoing.resume()
+    assert line.taken == ["0", "1", "2", "3"]
+    assert line.outgoing.size == 0
 
 
 async def test_a_slow_client_is_told_to_fetch_once_it_has_taken_what_waited() -> None:
-    class Socket:
-        outgoing = Outgoing(limit=200)
-
-    connection = Connection("id", None, "d", "", None, Socket())  # type: ignore[arg-type]
-    room, sent = UUID(int=1), []
-    assert [connection.send_entry(room, event_frame("message", {"seq": n})) for n in range(9)]
+    line = Line(limit=200)
+    connection = Connection("id", None, "d", "", None, line)  # type: ignore[arg-type]
+    room = UUID(int=1)
+    line.outgoing.pause()
+    for number in range(9):
+        connection.send_entry(room, event_frame("message", {"seq": number}))
     assert connection.behind == {room}
-
-    async def send(text: str) -> None:
-        sent.append(json.loads(text[2:]))
-
-    writing = asyncio.create_task(Socket.outgoing.write_to(send))
-    await asyncio.sleep(0)
+    line.outgoing.resume()
     connection.send_entry(room, event_frame("message", {"seq": 10}))
-    Socket.outgoing.end()
-    await writing
+    sent = [json.loads(text[2:]) for text in line.taken]
     assert [name for name, _ in sent].count("resync") == 1
-    before = [data["seq"] for name, data in sent if name == "message"]
-    assert before[:3] == [0, 1, 2]
+    seen = [data["seq"] for name, data in sent if name == "message"]
+    assert seen[:3] == [0, 1, 2]
+    assert seen[-1] == 10
     assert ["resync", {"room": str(room)}] in sent
 
 

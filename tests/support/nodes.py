@@ -19,7 +19,7 @@ from core.crypto.keyring import Keyring
 from core.modules import Modules
 from core.runtime import Runtime
 from realtime.gateway import Gateway
-from realtime.transport import MAX_FRAME_BYTES
+from realtime.line import Line
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,7 @@ async def serving(
     server = _Server(
         uvicorn.Config(
             zhenjian.build_asgi(runtime, modules, gateway),
-            ws="websockets-sansio",
-            ws_per_message_deflate=False,
-            ws_ping_interval=None,
-            ws_max_size=MAX_FRAME_BYTES,
+            ws=Line,
             lifespan="off",
             log_config=None,
             timeout_graceful_shutdown=1,

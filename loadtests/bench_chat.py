@@ -1,0 +1,283 @@
+"""How fast the rooms are, beside Node's Socket.IO and stock python-socketio, in one run.
+
+    make bench-chat                          everything, about ten minutes
+    python -m loadtests.bench_chat --quick   a look, about a minute
+    python -m loadtests.bench_chat --only zhenjian --quick
+
+Prints a table and writes `var/bench/chat.json`: machine, versions, every raw figure and `headline`.
+Explained in docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import resource
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from loadtests import bench_chat_ceiling
+from loadtests.bench_chat_world import PEERS, ROOT, Generator, Server, World, cores, found, serve
+
+OUTPUT = ROOT / "var" / "bench" / "chat.json"
+SERVERS = ("zhenjian", "node", "node-sql", "stock-sql")
+#: A step counts as sustained up to this acknowledgement time, and if this share was delivered.
+LONGEST_P99_MS, LEAST_DELIVERED = 250.0, 0.995
+#: A run in which the load itself was late says nothing about the server.
+LATEST_SEND_MS, BUSIEST_GENERATOR = 20.0, 0.9
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how much."""
+
+    connections: int
+    idle: int
+    probe_seconds: float
+    step_seconds: float
+    half_seconds: float
+    steps: int
+
+
+FULL = Plan(2000, 5000, 4.0, 8.0, 15.0, 6)
+QUICK = Plan(1000, 1000, 2.0, 3.0, 4.0, 3)
+
+
+async def measure_server(world: World, load: Generator, kind: str, plan: Plan) -> dict[str, Any]:
+    """Find the rate that a server sustains, then look at its latency at half of it."""
+    await world.empty_rooms()
+    server = await serve(world, kind)
+    try:
+        await load.do("connect", port=server.port, people=world.people(plan.connections))
+        steps = await _climb(load, server, plan)
+        good = [step for step in steps if step["sustained"]]
+        best = max(good or steps, key=lambda step: step["rate"])
+        half = await _step(load, server, best["rate"] / 2, plan.half_seconds)
+        await load.do("disconnect")
+        return {"best": best, "half": half, "steps": steps}
+    finally:
+        server.stop()
+
+
+async def _climb(load: Generator, server: Server, plan: Plan) -> list[dict[str, Any]]:
+    """Steps towards the rate at which the server's core is full."""
+    probe = await _step(load, server, 300.0, plan.probe_seconds)
+    steps = [probe]
+    rate = 0.85 * probe["rate"] / max(probe["server_share"], 0.02)
+    for _ in range(plan.steps):
+        step = await _step(load, server, rate, plan.step_seconds)
+        steps.append(step)
+        if step["sustained"] and step["server_share"] < 0.97:
+            rate *= min(1.3, max(1.05, 0.98 / step["server_share"]))
+        elif step["sustained"]:
+            rate *= 1.05
+        else:
+            lower = max(
+                (s["rate"] for s in steps if s["sustained"] and s["rate"] < rate), default=0
+            )
+            rate = (rate + lower) / 2 if lower else rate * 0.7
+    return steps
+
+
+async def _step(load: Generator, server: Server, rate: float, seconds: float) -> dict[str, Any]:
+    figures = await load.do(
+        "run", rate=rate, warm=min(2.0, seconds / 2), seconds=seconds, watch={"server": server.pid}
+    )
+    share = figures["cpu"]["server"] / figures["seconds"]
+    sent = max(1, figures["sent"])
+    figures["server_share"] = share
+    figures["generator_share"] = figures["cpu"]["generator"] / figures["seconds"]
+    figures["delivered_per_cpu_s"] = figures["delivered"] / max(figures["cpu"]["server"], 0.01)
+    figures["us_per_message"] = 1e6 * figures["cpu"]["server"] / max(1, figures["acknowledged"])
+    figures["load_was_late"] = (
+        figures["send_lag_p99_ms"] > LATEST_SEND_MS
+        or figures["generator_share"] > BUSIEST_GENERATOR
+    )
+    figures["sustained"] = (
+        figures["delivered"] >= 2 * sent * LEAST_DELIVERED
+        and figures["ack_ms"]["p99"] <= LONGEST_P99_MS
+        and not figures["refused"]
+    )
+    print(
+        f"  {server.name:10} {rate:8.0f}/s  core {share:4.0%}"
+        f"  load {figures['generator_share']:4.0%}"
+        f"  {figures['us_per_message']:6.1f} µs  ack p50 {figures['ack_ms']['p50']:.1f}"
+        f" p99 {figures['ack_ms']['p99']:.1f} ms  late {figures['send_lag_p99_ms']:.1f} ms"
+        f"{'' if figures['sustained'] else '  too much'}",
+        flush=True,
+    )
+    return figures
+
+
+async def measure_crowd(world: World, load: Generator, plan: Plan) -> dict[str, Any]:
+    """Memory of idle connections; all of them cut at once; all of them back."""
+    server = await serve(world, "zhenjian")
+    try:
+        # What a first connection loads does not belong to the others.
+        await load.do("connect", port=server.port, people=world.people(200))
+        await load.do("disconnect")
+        await asyncio.sleep(2)
+        empty = server.resident_kb()
+        arrived = await load.do("connect", port=server.port, people=world.people(plan.idle))
+        await asyncio.sleep(10)
+        full = server.resident_kb()
+        await load.do("run", rate=500.0, warm=0.0, seconds=plan.idle / 250, watch={})
+        people = world.people(plan.idle)
+        await server.longest_stall_ms()
+        await load.do("drop")
+        await asyncio.sleep(3)
+        stall = await server.longest_stall_ms()
+        back = await load.do("resync", missed=3, people=people)
+        return {
+            "connections": plan.idle,
+            "resident_kb_before": empty,
+            "resident_kb_after": full,
+            "kb_per_idle_connection": (full - empty) / plan.idle,
+            "connect_all_s": arrived["seconds"],
+            "drop_longest_stall_ms": stall,
+            "resync_s": back["seconds"],
+            "resync_longest_stall_ms": await server.longest_stall_ms(),
+        }
+    finally:
+        await load.do("disconnect")
+        server.stop()
+
+
+def headline(report: dict[str, Any]) -> dict[str, float | None]:
+    """The figures that are quoted."""
+    servers, crowd = report["servers"], report.get("crowd", {})
+
+    def ratio(peer: str) -> float | None:
+        if "zhenjian" not in servers or peer not in servers:
+            return None
+        ours, theirs = (servers[name]["best"]["delivered_per_cpu_s"] for name in ("zhenjian", peer))
+        return round(ours / theirs, 2)
+
+    ours = servers.get("zhenjian")
+    at_5000 = crowd.get("connections") == FULL.idle
+    return {
+        "delivered_per_cpu_vs_node": ratio("node"),
+        "delivered_per_cpu_vs_node_sql": ratio("node-sql"),
+        "delivered_per_cpu_vs_stock": ratio("stock-sql"),
+        "ack_p99_ms": ours["half"]["ack_ms"]["p99"] if ours else None,
+        "kb_per_idle_connection": _rounded(crowd.get("kb_per_idle_connection")),
+        "longest_stall_ms": _rounded(crowd.get("drop_longest_stall_ms")),
+        "resync_5000_s": _rounded(crowd.get("resync_s")) if at_5000 else None,
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
+
+
+def machine() -> dict[str, Any]:
+    """Where this was measured, and what else was going on."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":", 1)[1].strip() for line in lines if "model name" in line), "?")
+    return {
+        "cpu": model,
+        "cores": os.cpu_count(),
+        "pinned": {"server": sorted(cores()[0]), "postgres and load": sorted(cores()[1])},
+        "load_before": os.getloadavg(),
+        "kernel": platform.release(),
+        "at": datetime.now(UTC).isoformat(),
+    }
+
+
+def versions() -> dict[str, str]:
+    node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False)
+    lock = json.loads((PEERS / "package-lock.json").read_text())["packages"]
+    names = ("python-socketio", "python-engineio", "uvicorn", "uvloop", "websockets", "asyncpg")
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in names},
+        "node": node.stdout.strip(),
+        "socket.io": lock["node_modules/socket.io"]["version"],
+        "pg": lock["node_modules/pg"]["version"],
+    }
+
+
+def table(report: dict[str, Any]) -> str:
+    """The report as a person reads it."""
+    lines = [
+        f"{'':11}{'sustained':>11}{'delivered':>11}{'µs per':>9}{'at half: ack ms':>24}"
+        f"{'end to end ms':>24}",
+        f"{'':11}{'messages/s':>11}{'per CPU s':>11}{'message':>9}{'p50/p99/p99.9':>24}"
+        f"{'p50/p99/p99.9':>24}",
+    ]
+    for name, found_ in report["servers"].items():
+        best, half = found_["best"], found_["half"]
+        times = [
+            "/".join(f"{half[kind][point]:.1f}" for point in ("p50", "p99", "p99_9"))
+            for kind in ("ack_ms", "end_to_end_ms")
+        ]
+        lines.append(
+            f"{name:11}{best['rate']:11.0f}{best['delivered_per_cpu_s']:11.0f}"
+            f"{best['us_per_message']:9.1f}{times[0]:>24}{times[1]:>24}"
+        )
+    if ceiling := report.get("ceiling"):
+        lines.append(f"{ceiling['by']}, one message a commit: {ceiling['one_per_s']:.0f}/s")
+        lines.append(f"{ceiling['by']}, groups of 64: {ceiling['groups_of_64_per_s']:.0f}/s")
+    lines += [f"{key}: {value}" for key, value in (report.get("crowd") or {}).items()]
+    lines += ["", *(f"{key}: {value}" for key, value in report["headline"].items())]
+    return "\n".join(lines)
+
+
+async def run(plan: Plan, servers: Sequence[str], *, crowd: bool, ceiling: bool) -> dict[str, Any]:
+    """The whole benchmark."""
+    report: dict[str, Any] = {"machine": machine(), "versions": versions(), "servers": {}}
+    if not (PEERS / "node_modules").exists() and any(name.startswith("node") for name in servers):
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=PEERS, check=True)  # noqa: ASYNC221
+    with tempfile.TemporaryDirectory(prefix="bench-chat-") as folder:
+        world = await found(Path(folder), max(plan.connections, plan.idle))
+        load = await Generator.start()
+        try:
+            for kind in servers:
+                report["servers"][kind] = await measure_server(world, load, kind, plan)
+            if crowd:
+                report["crowd"] = await measure_crowd(world, load, plan)
+            if ceiling:
+                report["ceiling"] = await bench_chat_ceiling.measure(world, plan.step_seconds)
+        finally:
+            await load.stop()
+            await world.runtime.engine.dispose()
+            world.postgres.remove()
+    report["headline"] = headline(report)
+    return report
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer connections, shorter steps")
+    parser.add_argument("--only", action="append", choices=(*SERVERS, "crowd", "ceiling"))
+    given = parser.parse_args()
+    wanted = given.only or [*SERVERS, "crowd", "ceiling"]
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        report = runner.run(
+            run(
+                QUICK if given.quick else FULL,
+                [name for name in SERVERS if name in wanted],
+                crowd="crowd" in wanted,
+                ceiling="ceiling" in wanted,
+            )
+        )
+    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
+    OUTPUT.write_text(json.dumps(report, indent=1) + "\n")
+    print(table(report))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+"""The one statement that stores a group of messages, and what it answers.
+
+`store_messages` (migration 0012) locks the rooms in the order of their ids, finds what is known
+already, judges what is new against its room as it is under the lock, numbers it without holes and
+inserts it. Who may say what in which state stays in `realtime.rules`: the statement is told, with
+each message, in which kinds and states of a room it may be said.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+from core.crypto.keyring import installed_keyring
+from core.crypto.sealing import seal, unseal
+from core.errors import InvalidRequest, NotFound, ProblemError
+from core.identity.caller import Caller
+from core.identity.roles import Role
+from core.ids import new_id
+from realtime import attachments, rules
+from realtime.errors import MessageKindNotAllowed, RoomIsClosed, RoomNotActive
+from realtime.rules import MessageKind, RoomKind, RoomState
+from realtime.schemas import Body, CardBody, FileBody, MessageView, TextBody
+
+Key = tuple[UUID, UUID, UUID]
+
+STATEMENT: Final = (
+    "SELECT verdict, seq, at, name "
+    "FROM store_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+)
+FRESH, KNOWN = "fresh", "known"
+#: What the cells are bound to (`core.crypto.columns`).
+_BODY: Final = "room_messages.body"
+_NAME: Final = "room_participants.name"
+#: Names of senders that are remembered decrypted.
+_MOST_NAMES = 20_000
+_names: dict[bytes, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A message that somebody wants to say. `client_id` is his own name for it, for good."""
+
+    caller: Caller
+    room_id: UUID
+    client_id: UUID
+    kind: MessageKind
+    body: Body
+    reply_to: int | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.room_id, self.caller.user_id, self.client_id
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of a room's log as it goes out: `json` is its `MessageView`, encoded once.
+
+    `body` only for what changes the room itself (kind `system`).
+    """
+
+    room: UUID
+    seq: int
+    kind: MessageKind
+    json: bytes
+    body: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, view: MessageView) -> "Entry":
+        body = view.body if view.kind is MessageKind.SYSTEM else None
+        return cls(view.room, view.seq, view.kind, view.model_dump_json().encode(), body)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A stored message. `duplicate`: it was stored before, and this is its first number and time.
+
+    `entry` is what others see; None for a duplicate, which is not delivered again.
+    """
+
+    seq: int
+    at: datetime
+    duplicate: bool
+    entry: Entry | None
+
+
+Outcome = Sent | ProblemError
+
+
+class Group:
+    """Messages for one run of the statement, in the order given."""
+
+    def __init__(self, sends: Sequence[Send], bodies: Sequence[bytes] | None = None) -> None:
+        """`bodies`: the JSON of what is stored of each, if not simply what its sender gave."""
+        self.sends = sends
+        self.bodies = [_json(send.body) for send in sends] if bodies is None else list(bodies)
+        self.ids = [new_id() for _ in sends]
+
+    def arguments(self, now: datetime) -> list[Any]:
+        """The parameters of `STATEMENT`, the bodies sealed with the keys of their hospitals."""
+        sends, keyring = self.sends, installed_keyring()
+        return [
+            [send.room_id for send in sends],
+            [send.caller.hospital_id for send in sends],
+            [send.caller.user_id for send in sends],
+            [send.caller.role.value for send in sends],
+            [send.client_id for send in sends],
+            [send.kind.value for send in sends],
+            [_places_of(send) for send in sends],
+            [send.reply_to for send in sends],
+            self.ids,
+            [
+                seal(keyring, _BODY, body, send.caller.hospital_id)
+                for send, body in zip(sends, self.bodies, strict=True)
+            ],
+            now,
+        ]
+
+    def outcomes(self, rows: Sequence[Any]) -> list[Outcome]:
+        """What became of each, from the rows of `STATEMENT`."""
+        return [self._outcome(index, *row) for index, row in enumerate(rows)]
+
+    def _outcome(
+        self, index: int, verdict: str, seq: int, at: datetime, name: bytes | None
+    ) -> Outcome:
+        if verdict == KNOWN:
+            return Sent(seq, at, True, None)
+        if verdict != FRESH:
+            return _refusal(verdict)
+        send = self.sends[index]
+        assert name is not None
+        view = {
+            "room": send.room_id,
+            "seq": seq,
+            "id": self.ids[index],
+            "kind": send.kind.value,
+            "sender": {
+                "user_id": send.caller.user_id,
+                "name": name_in(name),
+                "role": send.caller.role.value,
+            },
+            "client_id": send.client_id,
+            "body": orjson.Fragment(self.bodies[index]),
+            "reply_to": send.reply_to,
+            "at": at,
+            "recalled": False,
+        }
+        json = orjson.dumps(view, option=orjson.OPT_UTC_Z)
+        return Sent(seq, at, False, Entry(send.room_id, seq, send.kind, json))
+
+
+def _json(body: Body) -> bytes:
+    if type(body) is TextBody:
+        return orjson.dumps({"text": body.text})
+    return orjson.dumps(body.model_dump(mode="json", exclude_none=True))
+
+
+def group_end(sends: Sequence[Send], start: int = 0) -> int:
+    """Where the group that begins at `start` ends.
+
+    A message with a file is alone: hanging the file on it takes statements of its own. A reply
+    begins a group if its room is touched already, because the statement judges replies by the head
+    of the room before the group.
+    """
+    touched: set[UUID] = set()
+    for index in range(start, len(sends)):
+        send = sends[index]
+        if isinstance(send.body, FileBody):
+            return max(index, start + 1)
+        if send.reply_to is not None and send.room_id in touched:
+            return index
+        touched.add(send.room_id)
+    return len(sends)
+
+
+def _places_of(send: Send) -> str:
+    if isinstance(send.body, CardBody) and not attachments.may_send_card(send.caller, send.body):
+        return ""
+    return _places(send.caller.role, send.kind)
+
+
+@cache
+def _places(role: Role, kind: MessageKind) -> str:
+    """The kinds and states of rooms in which this may be said, as the statement takes them."""
+    return " ".join(
+        f"{room.value}:{state.value}"
+        for room in RoomKind
+        for state in RoomState
+        if kind in rules.sendable(room, state, role)
+    )
+
+
+def _refusal(verdict: str) -> ProblemError:
+    match verdict:
+        case "room_closed":
+            return RoomIsClosed()
+        case "room_not_active":
+            return RoomNotActive()
+        case "message_kind_not_allowed":
+            return MessageKindNotAllowed()
+        case "reply_unknown":
+            return InvalidRequest("被回复的消息不存在")
+        case _:
+            return NotFound()
+
+
+def name_in(cell: bytes) -> str:
+    """The name in an encrypted cell; a cell never changes its meaning, so it is opened once."""
+    found = _names.get(cell)
+    if found is None:
+        if len(_names) >= _MOST_NAMES:
+            _names.clear()
+        found = _names[cell] = unseal(installed_keyring(), _NAME, cell).decode()
+    return found
