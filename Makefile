@@ -41,7 +41,7 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml
 	@scripts/uv.sh $(UV_VERSION) pip install -q --python $(PYTHON) --no-deps --no-build-isolation -e .
 	@touch $@
 
-clients: $(CONSOLE)/dist/.ready $(MOBILE)/dist/.ready ## Build both clients
+clients: clients/digests.json ## Build both clients
 
 %/node_modules/.ready: %/package-lock.json
 	@scripts/tools.sh node
@@ -60,6 +60,10 @@ $(MOBILE)/dist/.ready: $(MOBILE)/node_modules/.ready $(REALTIME)/node_modules/.r
 	@echo "Building the mobile app …"
 	@cd $(MOBILE) && npm run --silent build
 	@touch $@
+
+clients/digests.json: $(CONSOLE)/dist/.ready $(MOBILE)/dist/.ready $(wildcard clients/home/*) \
+		$(VENV)/.ready
+	@$(PYTHON) scripts/list_clients.py
 
 browser: ## Debian's Chromium and a Chinese font, where they may be installed
 	@scripts/tools.sh browser
@@ -122,4 +126,4 @@ clean-data: setup ## Delete what the demo has stored
 	@echo "The demo's data is gone."
 
 clean: ## Delete environments and builds (not the data)
-	@rm -rf $(VENV) $(CONSOLE)/dist $(MOBILE)/dist clients/*/node_modules
+	@rm -rf $(VENV) $(CONSOLE)/dist $(MOBILE)/dist clients/*/node_modules clients/digests.json

@@ -22,7 +22,9 @@ from core.access import find_grant
 from core.crypto.errors import KeysElsewhere
 from core.crypto.follow import announce
 from core.crypto.kek import kept_path
+from core.crypto.models import KeyDrill
 from core.crypto.overview import KeyLine, KeyStage, Overview, RunLine, key_lines, overview
+from core.crypto.recovery import DRILL_PROBLEMS
 from core.crypto.rotation import start_rotation
 from core.crypto.vault import Vault
 from core.http import Context, Routes
@@ -121,8 +123,13 @@ def _drill(found: Overview) -> DrillView | None:
         at=found.drill.at,
         ok=found.drill.ok,
         samples=found.drill.samples,
-        problem=found.drill.detail.get("problem"),
+        problem=None if found.drill.ok else _drill_problem(found.drill),
     )
+
+
+def _drill_problem(drill: KeyDrill) -> str:
+    """In Chinese; the exact cause is in the audit and in the log of whoever ran the drill."""
+    return DRILL_PROBLEMS.get(drill.detail.get("step", ""), "原因见演练时的命令输出")
 
 
 async def _runs(uow: UnitOfWork, lines: Sequence[RunLine]) -> list[RunView]:

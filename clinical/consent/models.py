@@ -333,14 +333,18 @@ class Restriction(Base):
     )
 
 
-#: Consents are never changed (but for sealing their cells and MACs anew under another key), and
-#: deleted only where the retention job says so for its transaction; a published text stays.
+#: Consents are never changed (but a change of keys seals the handwriting anew, and MACs are made
+#: with a later key), and deleted only where the retention job says so for its transaction; a
+#: published text stays.
 GUARD_DDL: tuple[str, ...] = (
     """CREATE OR REPLACE FUNCTION consent_records_refuse_change() RETURNS trigger
 LANGUAGE plpgsql AS $body$
 DECLARE
-  technical text[] := ARRAY['integrity_version', 'integrity_mac', 'signature'];
+  technical text[] := ARRAY['integrity_version', 'integrity_mac'];
 BEGIN
+  IF current_setting('zhenjian.resealing', true) = 'on' THEN
+    technical := technical || 'signature'::text;
+  END IF;
   IF TG_OP = 'DELETE' THEN
     IF current_setting('zhenjian.retention', true) = 'over' THEN
       RETURN OLD;

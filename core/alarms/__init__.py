@@ -7,8 +7,9 @@ Hears: nothing (`realtime` puts a notice into the officers' inboxes).
 
     await raise_alarm(uow, hospital_id, "break_glass", "紧急调阅", "陈安和紧急调阅了一位患者",
                       ("break_glass", row.id))
+    await keep_alarms(uow, "keys", troubles)  # for a look that comes round again and again
 """
 
-from core.alarms.service import raise_alarm
+from core.alarms.service import Trouble, keep_alarms, raise_alarm
 
-__all__ = ["raise_alarm"]
+__all__ = ["Trouble", "keep_alarms", "raise_alarm"]

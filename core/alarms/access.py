@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, or_, select, tuple_
 
 from core.access import READ, Action, Scope, allow, condition, declare
 from core.alarms.models import Alarm
@@ -75,6 +75,17 @@ async def open_count(uow: "UnitOfWork", caller: "Caller") -> int:
     allowed = await condition(uow, caller, ALARM)
     query = select(func.count()).where(allowed, Alarm.resolved_at.is_(None))
     return await uow.session.scalar(query) or 0
+
+
+async def standing(uow: "UnitOfWork", kind: str, since: datetime) -> list[Alarm]:
+    """Alarms of a kind that are open or were resolved after `since`, locked, for who keeps them."""
+    rows = await uow.session.scalars(
+        select(Alarm)
+        .where(Alarm.kind == kind, or_(Alarm.resolved_at.is_(None), Alarm.resolved_at > since))
+        .order_by(Alarm.id)
+        .with_for_update()
+    )
+    return list(rows)
 
 
 async def names(uow: "UnitOfWork", user_ids: Collection[UUID]) -> dict[UUID, str]:

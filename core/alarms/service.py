@@ -1,5 +1,8 @@
-"""The verbs of alarms: raise, acknowledge, resolve."""
+"""The verbs of alarms: raise, keep, acknowledge, resolve."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -16,6 +19,65 @@ from core.ids import new_id
 if TYPE_CHECKING:
     from core.identity.caller import Caller
     from core.uow import UnitOfWork
+
+
+#: A trouble that lasts although an officer has resolved its alarm is told again after this time.
+HUSHED = timedelta(days=1)
+CLEARED = "问题已消除，系统自动解除"
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that is wrong as long as it lasts. `hospital_id` None: at every hospital."""
+
+    ref: str
+    title: str
+    text: str
+    hospital_id: UUID | None = None
+
+
+async def keep_alarms(uow: "UnitOfWork", kind: str, troubles: Sequence[Trouble]) -> None:
+    """Let the open alarms of a kind be those of what is wrong now, for whoever looks regularly.
+
+    A new trouble is told once and not counted up by each look; one that is over is cleared. When
+    an officer has resolved an alarm and the trouble lasts, it is told anew after a day. The refs
+    of the alarms are `(kind, trouble.ref)`.
+    """
+    places = await access.hospitals(uow)
+    wanted = {
+        (place, trouble.ref): trouble
+        for trouble in troubles
+        for place in ([trouble.hospital_id] if trouble.hospital_id else places)
+    }
+    known = set()
+    for row in await access.standing(uow, kind, uow.now - HUSHED):
+        place = (row.hospital_id, row.ref_id or "")
+        if row.resolved_at is not None:
+            # Resolved by a person, who need not hear of it again at once.
+            known |= {place} if row.resolved_by is not None else set()
+        elif place in wanted:
+            known.add(place)
+        else:
+            await _clear(uow, row)
+    for (place_id, ref), trouble in wanted.items():
+        if (place_id, ref) not in known:
+            await _raise(uow, place_id, kind, trouble.title, trouble.text, (kind, ref))
+
+
+async def _clear(uow: "UnitOfWork", row: Alarm) -> None:
+    row.resolved_at, row.resolution = uow.now, CLEARED
+    await audit.record(
+        uow, None, "alarm.clear", "alarm", row.id, detail={"kind": row.kind},
+        hospital_id=row.hospital_id,
+    )  # fmt: skip
+    uow.record(
+        AlarmSettled(
+            hospital_id=row.hospital_id,
+            aggregate_id=row.id,
+            occurred_at=uow.now,
+            state=row.state,
+        )
+    )
 
 
 async def raise_alarm(

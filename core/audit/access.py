@@ -1,4 +1,6 @@
-"""Who may read the audit: supervisors and administrators, of their own hospital."""
+"""Who may read the audit: supervisors and administrators that of their hospital, operators the work
+of the group, without what concerns a patient.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from core.integrity.models import AnchorMark, LedgerRow, SealBlock
 from core.uow import UnitOfWork
 
 OFFICERS = (Role.ADMINISTRATOR, Role.SUPERVISOR)
+READERS = (*OFFICERS, Role.OPERATOR)
 _CHUNK = 500
 
 AUDIT = declare(
@@ -29,13 +32,17 @@ AUDIT = declare(
     area="安全",
     here=AuditEntry.hospital_id,
     actions={
-        READ: Action("查看", OFFICERS),
-        "export": Action("导出", OFFICERS),
+        READ: Action("查看", READERS),
+        "export": Action("导出", READERS),
         "export_whole": Action("导出未遮盖的内容", OFFICERS, on_request=Scope.HOSPITAL),
         "check": Action("核验完整性", OFFICERS),
     },
-    scopes={Scope.HOSPITAL: None},
-    defaults=[allow(role, Scope.HOSPITAL, READ, "export", "check") for role in OFFICERS],
+    scopes={Scope.HOSPITAL: None, Scope.GROUP: lambda caller: AuditEntry.patient_id.is_(None)},
+    only={Scope.HOSPITAL: OFFICERS, Scope.GROUP: (Role.OPERATOR,)},
+    defaults=[
+        *(allow(role, Scope.HOSPITAL, READ, "export", "check") for role in OFFICERS),
+        allow(Role.OPERATOR, Scope.GROUP, READ, "export"),
+    ],
 )
 
 
@@ -43,6 +50,7 @@ AUDIT = declare(
 class AuditFilter:
     """What to list; `until` is exclusive. `person` is a name, a login or a whole phone number."""
 
+    hospital_id: UUID | None = None
     person: str | None = None
     user_id: UUID | None = None
     patient_id: UUID | None = None
@@ -64,10 +72,11 @@ class AuditFilter:
 
 @dataclass(frozen=True)
 class Listed:
-    """An entry with the name of who did it."""
+    """An entry with the name of who did it, and that of the hospital."""
 
     entry: AuditEntry
     name: str | None
+    hospital: str | None
 
 
 @dataclass(frozen=True)
@@ -88,28 +97,31 @@ async def entries(
 ) -> list[Listed]:
     """Entries that the caller may read with the user's name, newest first."""
     query = (
-        select(AuditEntry, User.name)
-        .outerjoin(User, User.id == AuditEntry.user_id)
+        _listed()
         .where(allowed.condition, *_conditions(uow.runtime.keyring, wanted))
         .order_by(AuditEntry.at.desc(), AuditEntry.id.desc())
         .limit(limit)
     )
     if before is not None:
         query = query.where(tuple_(AuditEntry.at, AuditEntry.id) < before)
-    return [Listed(entry, name) for entry, name in await uow.session.execute(query)]
+    return [Listed(*row) for row in await uow.session.execute(query)]
+
+
+def _listed() -> Select[AuditEntry, str, str]:
+    return (
+        select(AuditEntry, User.name, Hospital.name)
+        .outerjoin(User, User.id == AuditEntry.user_id)
+        .outerjoin(Hospital, Hospital.id == AuditEntry.hospital_id)
+    )
 
 
 async def entry_for(uow: UnitOfWork, allowed: Grant, entry_id: UUID) -> Listed:
     """One entry. Raises NotFound."""
-    found = await uow.session.execute(
-        select(AuditEntry, User.name)
-        .outerjoin(User, User.id == AuditEntry.user_id)
-        .where(allowed.condition, AuditEntry.id == entry_id)
-    )
+    found = await uow.session.execute(_listed().where(allowed.condition, AuditEntry.id == entry_id))
     row = found.first()
     if row is None:
         raise NotFound()
-    return Listed(row[0], row[1])
+    return Listed(*row)
 
 
 async def pages(
@@ -181,7 +193,7 @@ async def zone_of(uow: UnitOfWork, hospital_id: UUID) -> ZoneInfo:
 def _conditions(keyring: Keyring, wanted: AuditFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = [
         getattr(AuditEntry, name) == value
-        for name in ("user_id", "patient_id", "action", "object_type", "object_id")
+        for name in ("hospital_id", "user_id", "patient_id", "action", "object_type", "object_id")
         if (value := getattr(wanted, name)) is not None
     ]
     if wanted.person:

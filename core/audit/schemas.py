@@ -34,6 +34,7 @@ class AuditView(BaseModel):
     id: UUID
     at: datetime
     category: Category
+    hospital: str | None
     user: ActorView | None
     role: Role | None
     action: str
@@ -116,6 +117,7 @@ def audit_view(listed: Listed, sealing: Sealing | None) -> AuditView:
         id=entry.id,
         at=entry.at,
         category=category_of(entry.action),
+        hospital=listed.hospital,
         user=ActorView(id=entry.user_id, name=listed.name or "") if entry.user_id else None,
         role=Role(entry.role) if entry.role else None,
         action=entry.action,

@@ -1,4 +1,4 @@
-"""What is done about keys by itself: making them in time, and sealing data anew."""
+"""What is done about keys by itself: making them in time, sealing data anew, looking after them."""
 
 from datetime import timedelta
 
@@ -6,6 +6,7 @@ from core.crypto.follow import announce
 from core.crypto.rotation import make_due_keys, retire_superseded
 from core.crypto.runs import Resealer
 from core.crypto.vault import Vault
+from core.crypto.watch import look
 from core.jobs import Job
 from core.runtime import Runtime
 
@@ -32,4 +33,5 @@ async def reseal(runtime: Runtime) -> None:
 JOBS = [
     Job("keys.make_due", timedelta(minutes=10), make_due),
     Job("keys.reseal", timedelta(seconds=1), reseal),
+    Job("keys.watch", timedelta(minutes=5), look),
 ]

@@ -195,6 +195,13 @@ class Keks:
         """Every version with the kind of its provider."""
         return [(each.kind, version) for each in self._all for version in each.versions()]
 
+    def probe(self) -> None:
+        """Ask every provider for its versions anew. Raises `KeyringError` for one that is gone."""
+        for provider in self._all:
+            if isinstance(provider, FileKek):
+                provider.reread()
+            provider.versions()
+
     def wrap(self, kek_id: str, secret: bytes, binding: bytes) -> bytes:
         return self._require(kek_id).wrap(kek_id, secret, binding)
 

@@ -107,6 +107,8 @@ class KeyRun(Base):
     begin_at: Mapped[datetime]
     started_at: Mapped[datetime]
     started_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    #: When a batch was done last; None before the first.
+    moved_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 
 

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -34,6 +35,28 @@ from core.storage.storage import SUFFIX, Storage
 SAMPLES: Final = 5
 
 Name = tuple[str, str]
+
+
+class DrillStep(StrEnum):
+    """What a drill does, in order; a failed one says in `detail["step"]` how far it came."""
+
+    SHARES = "shares"
+    BACKUP = "backup"
+    COMPARE = "compare"
+    CELLS = "cells"
+    FILES = "files"
+    COMPLETE = "complete"
+
+
+#: What officers read of a drill that failed at a step.
+DRILL_PROBLEMS: dict[str, str] = {
+    DrillStep.SHARES: "份额或备份文件无法读取，或份额数量不足",
+    DrillStep.BACKUP: "备份中有密钥无法打开，备份可能损坏",
+    DrillStep.COMPARE: "备份中的密钥与正在使用的不一致",
+    DrillStep.CELLS: "用备份的密钥打不开抽查的数据",
+    DrillStep.FILES: "用备份的密钥打不开抽查的文件",
+    DrillStep.COMPLETE: "有密钥不在备份中，请重新备份",
+}
 
 
 @dataclass
@@ -185,16 +208,22 @@ async def drill(runtime: Runtime, *, folder: Path, shares: Sequence[Path]) -> Ke
     detail: dict[str, Any] = {}
     backup_id: UUID | None = None
     samples = 0
+    step = DrillStep.SHARES
     try:
         opener, backup = read_shares(shares, folder)
         backup_id = opener.sealer.set_id
+        step = DrillStep.BACKUP
         async with AsyncSession(runtime.engine) as session:
             found = recover(opener, backup, await _stored(session))
         detail |= {"keys": len(found.secrets), "lost": len(found.lost)}
+        step = DrillStep.COMPARE
         _compare(found, runtime.keyring)
         ring = _ring(found)
+        step = DrillStep.CELLS
         cells = await _open_cells(runtime.engine, ring)
+        step = DrillStep.FILES
         files = await _open_files(runtime.storage, ring)
+        step = DrillStep.COMPLETE
         detail |= {"cells": cells, "files": files}
         samples = cells + files
         ok = not found.lost
@@ -202,6 +231,8 @@ async def drill(runtime: Runtime, *, folder: Path, shares: Sequence[Path]) -> Ke
             detail["problem"] = f"{len(found.lost)} keys are not in the backup."
     except (KeyringError, DecryptionError, StorageError) as error:
         ok, detail["problem"] = False, str(error)
+    if not ok:
+        detail["step"] = step.value
     async with runtime.unit_of_work() as uow:
         row = KeyDrill(
             id=new_id(), backup_id=backup_id, at=uow.now, ok=ok, samples=samples, detail=detail

@@ -195,6 +195,10 @@ class Resealer:
                 .returning(KeyRunPart.run_id)
             )
             first = noted.first() is not None
+            if first:
+                await uow.session.execute(
+                    update(KeyRun).where(KeyRun.id == part.run_id).values(moved_at=uow.now)
+                )
         if first:
             part.cursor = step.cursor
         else:

@@ -54,6 +54,11 @@ async def own_account(uow: "UnitOfWork", caller: "Caller", *, lock: bool = False
     return user
 
 
+async def reminders(uow: "UnitOfWork", caller: "Caller") -> dict[str, bool] | None:
+    """How the caller chose to be reminded; None where nothing was chosen."""
+    return await uow.session.scalar(select(User.reminders).where(User.id == caller.user_id))
+
+
 async def duties(uow: "UnitOfWork", user_id: UUID) -> list[Duty]:
     """Every role that a user holds at every enabled hospital, in the hospitals' order."""
     rows = await uow.session.execute(

@@ -36,6 +36,7 @@ from core.identity.schemas import (
     PasswordLogin,
     RealNameInput,
     RefreshInput,
+    Reminders,
     RoleInput,
     SmsCodeRequest,
     SmsCodeSent,
@@ -151,6 +152,20 @@ async def update_me(ctx: Context, body: UpdateMe) -> Me:
         ctx.uow, ctx.caller, name=body.name, avatar_file_id=body.avatar_file_id
     )
     return await views.me(ctx.uow, ctx.caller, user)
+
+
+@routes.get("/me/reminders", roles=ANY_ROLE)
+async def show_reminders(ctx: Context) -> Reminders:
+    """How the caller wants to be reminded, on whichever desk."""
+    return Reminders.model_validate(await access.reminders(ctx.uow, ctx.caller) or {})
+
+
+@routes.put("/me/reminders", roles=ANY_ROLE)
+async def change_reminders(ctx: Context, body: Reminders) -> Reminders:
+    """Be reminded in this way from now on."""
+    user = await access.own_account(ctx.uow, ctx.caller, lock=True)
+    user.reminders = body.model_dump()
+    return body
 
 
 @routes.post("/me/real-name", roles=ANY_ROLE, transaction=False)

@@ -15,6 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -97,6 +98,10 @@ class User(Base):
     real_name_reference: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
     avatar_file_id: Mapped[UUID | None]
     enabled: Mapped[bool] = mapped_column(default=True, info=INTERNAL)
+    #: How the person wants to be reminded at a desk (`schemas.Reminders`); None: both.
+    reminders: Mapped[dict[str, bool] | None] = mapped_column(
+        JSONB(none_as_null=True), deferred=True, info=INTERNAL
+    )
     created_at: Mapped[datetime]
 
 

@@ -151,6 +151,13 @@ class ChangePassword(BaseModel):
     end_others: bool = True
 
 
+class Reminders(BaseModel):
+    """How somebody is reminded of what comes in at a desk: by a sound, by a note on the screen."""
+
+    sound: bool = True
+    popup: bool = True
+
+
 class RealNameInput(BaseModel):
     """The pictures of both sides of the card are uploaded before, and kept as evidence."""
 

@@ -84,6 +84,35 @@ async def test_administrators_are_added_changed_locked_and_taken_away(
     assert (await office.ask("GET", path)).status == 404
 
 
+@pytest.mark.requirement("S0-O-091", "S0-A-161")
+@pytest.mark.parametrize("role", ["doctor", "pharmacist", "nurse"])
+async def test_an_operator_keeps_the_clinicians_of_any_hospital(
+    client: Client, cast: Cast, role: str
+) -> None:
+    office = Office(client, cast.operator)
+    there = {"hospital_id": str(cast.other_hospital_id)}
+    rooms = await client.get("/accounts/departments", token=cast.operator.token, query=there)
+    department = rooms.expect(200)[0]["id"]
+    form = {"name": "新来的", "phone": PHONE, "duties": [duty(role, department)]}
+    path = f"/{(await office.ask('POST', '', form, **there)).expect(201)['user_id']}"
+    found = await client.get("/staff", token=cast.operator.token, query={**there, "q": PHONE})
+    assert [each["name"] for each in found.expect(200)["items"]] == ["新来的"]
+    edited = await office.ask("PATCH", path, {"name": "改名"}, **there)
+    assert edited.expect(200)["name"] == "改名"
+    for enabled in (False, True):
+        body = {"enabled": enabled, "reason": "休假"}
+        answer = await office.ask("PUT", f"{path}/enabled", body, **there)
+        assert answer.expect(200)["enabled"] is enabled
+    reset = await office.ask("POST", f"{path}/password-reset", **there)
+    assert reset.expect(200)["has_password"] is False
+    # It is nobody's at the operator's own hospital, and no administrator reaches it from here.
+    assert (await office.ask("GET", path)).code == "not_found"
+    elsewhere = await Office(client, cast.administrator).ask("GET", path, **there)
+    assert elsewhere.code == "not_found"
+    (await office.ask("POST", f"{path}/dismiss", {"reason": "离职"}, **there)).expect(204)
+    assert (await office.ask("GET", path, **there)).code == "not_found"
+
+
 @pytest.mark.requirement("S0-A-161", "S0-A-155")
 async def test_after_a_reset_only_a_code_to_the_own_telephone_opens_the_account(
     office: Office, client: Client, cast: Cast

@@ -70,6 +70,17 @@ async def test_the_page_tells_the_state_of_the_keys_and_what_is_missing(
     assert (await state(desk, staff.operator))["may_rotate_all"] is True
 
 
+async def test_a_drill_that_failed_says_why_in_the_readers_language(
+    house: Runtime, staff: Cast, desk: Client, tmp_path: Path
+) -> None:
+    _, files = await make_backup(house, tmp_path / "backup", officers=3, needed=2)
+    await drill(house, folder=tmp_path / "backup", shares=files[1:2])
+    seen = await state(desk, staff.administrator)
+    assert seen["drill"]["ok"] is False
+    assert seen["drill"]["problem"] == "份额或备份文件无法读取，或份额数量不足"
+    assert "drill_failed" in seen["warnings"]
+
+
 async def test_backup_and_drill_are_shown_with_their_dates(
     desk: Client, staff: Cast, house: Runtime, tmp_path: Path, clock: FakeClock
 ) -> None:

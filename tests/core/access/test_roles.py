@@ -105,6 +105,29 @@ async def test_a_role_is_shown_the_pages_of_its_menu_in_their_order(desk: Desk, 
     assert (await desk.get(cast.doctor, "/me/menus"))["pages"] is None
 
 
+@pytest.mark.requirement("S0-R-020")
+async def test_a_login_for_reconciliation_is_opened_with_its_role_changed_locked_and_taken_away(
+    desk: Desk, cast: Cast
+) -> None:
+    role = await make(desk, "对账员")
+    form = {"name": "对账甲", "phone": "13911112222", "duties": [{"role": "supervisor"}]}
+    made = (await desk.ask(desk.first, "POST", "/accounts/staff", form)).expect(201)
+    path = f"/accounts/staff/{made['user_id']}"
+    body = {"role": "supervisor", "role_id": role["id"]}
+    given = f"/access/staff/{made['user_id']}/role"
+    (await desk.ask(desk.first, "PUT", given, body)).expect(204)
+    edited = await desk.ask(desk.first, "PATCH", path, {"name": "对账乙", "login": "duizhang"})
+    assert edited.expect(200)["login"] == "duizhang"
+    for enabled in (False, True):
+        change = {"enabled": enabled, "reason": "轮岗"}
+        answer = await desk.ask(desk.first, "PUT", f"{path}/enabled", change)
+        assert answer.expect(200)["enabled"] is enabled
+    reset = await desk.ask(desk.first, "POST", f"{path}/password-reset")
+    assert reset.expect(200)["has_password"] is False
+    (await desk.ask(desk.first, "POST", f"{path}/dismiss", {"reason": "离职"})).expect(204)
+    assert (await desk.ask(desk.first, "GET", path)).code == "not_found"
+
+
 async def test_an_own_role_starts_as_its_base_does_and_differs_only_where_it_says(
     desk: Desk, cast: Cast, runtime: Runtime
 ) -> None:

@@ -202,7 +202,7 @@ async def test_another_hospital_sees_none_of_it(
     for person in (cast.foreign_administrator, cast.foreign_supervisor):
         page = (await client.get("/audit", token=person.token)).expect(200)
         assert not [item for item in page["items"] if item["object_type"] == "prescription"]
-    for person in (cast.patient, cast.doctor, cast.operator, cast.customer_service):
+    for person in (cast.patient, cast.doctor, cast.nurse, cast.customer_service):
         assert (await client.get("/audit", token=person.token)).code == "forbidden"
 
 
@@ -221,3 +221,41 @@ async def test_another_hospital_sees_none_of_it(
 async def test_bad_filters_are_named(cast: Cast, client: Client, query: dict[str, Any]) -> None:
     answer = await client.get("/audit", token=cast.supervisor.token, query=query)
     assert (answer.status, answer.code) == (422, "invalid")
+
+
+@pytest.mark.requirement("S3-043")
+async def test_an_operator_reads_the_work_of_every_hospital_without_the_patients(
+    runtime: Runtime, cast: Cast, client: Client
+) -> None:
+    await write(runtime, cast)
+    async with runtime.unit_of_work() as uow:
+        for who, action in (
+            (cast.administrator, "settings.change"),
+            (cast.foreign_administrator, "keys.rotate"),
+        ):
+            await audit.record(uow, who.caller, action, "thing", "1")
+    token = cast.operator.token
+
+    async def listed(**query: Any) -> list[tuple[str, str]]:
+        page = (await client.get("/audit", token=token, query=query)).expect(200)
+        assert all(each["patient_id"] is None for each in page["items"])
+        found = [(each["hospital"], each["action"]) for each in page["items"]]
+        return [each for each in found if each[1] in ("settings.change", "keys.rotate")]
+
+    everything = await listed()
+    assert [action for _, action in everything] == ["keys.rotate", "settings.change"]
+    assert len({hospital for hospital, _ in everything}) == 2
+    there = {"hospital_id": str(cast.other_hospital_id)}
+    assert await listed(**there) == everything[:1]
+    assert await listed(action="settings.change") == everything[1:]
+    table = (await client.get("/audit/export", token=token)).body.decode()
+    assert "settings.change" in table
+    assert "prescription.revoke" not in table
+    # Naming another hospital widens nothing for those who see one.
+    mine = await client.get("/audit", token=cast.supervisor.token, query=there)
+    assert mine.expect(200)["items"] == []
+    async with runtime.unit_of_work() as uow:
+        hidden = await uow.session.scalar(
+            select(AuditEntry.id).where(AuditEntry.patient_id.is_not(None)).limit(1)
+        )
+    assert (await client.get(f"/audit/entries/{hidden}", token=token)).code == "not_found"

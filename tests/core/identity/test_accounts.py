@@ -219,3 +219,16 @@ async def test_a_patient_takes_the_role_at_another_hospital_and_sees_that_one(
     body = {"role": "doctor", "hospital_id": str(cast.other_hospital_id)}
     answer = await client.post("/auth/role", token=cast.doctor.token, json=body)
     assert answer.code == "role_not_assigned"
+
+
+@pytest.mark.requirement("S0-C-002")
+async def test_how_somebody_is_reminded_follows_to_every_desk(cast: Cast, client: Client) -> None:
+    shown = await client.get("/me/reminders", token=cast.doctor.token)
+    assert shown.expect(200) == {"sound": True, "popup": True}
+    quiet = {"sound": False, "popup": True}
+    changed = await client.put("/me/reminders", token=cast.doctor.token, json=quiet)
+    assert changed.expect(200) == quiet
+    again = await client.get("/me/reminders", token=cast.doctor.token)
+    assert again.expect(200) == quiet
+    other = await client.get("/me/reminders", token=cast.pharmacist.token)
+    assert other.expect(200) == {"sound": True, "popup": True}
