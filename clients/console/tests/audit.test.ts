@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { columnText, shortId, valueText } from "@/supervise/audit-labels";
+import { shortId } from "@/supervise/audit-labels";
+import { columnText, valueText } from "@/supervise/audit-values";
 import { auditQuery, daysBetween, daysQuery, type AuditFilters } from "@/supervise/audit-query";
 
 const none: AuditFilters = {
@@ -48,7 +49,12 @@ describe("the audit's words", () => {
   it("say what a value is, and know columns", () => {
     expect(valueText(null)).toBe("（空）");
     expect(valueText(false)).toBe("否");
-    expect(valueText({ a: 1 })).toBe('{"a":1}');
+    expect(valueText(["waiting", "active"])).toBe("待接诊、问诊中");
+    expect(valueText("2026-11-21 15:47:41.224989+00:00")).toBe("2026-11-21 23:47");
+    expect(valueText("patient.address")).toBe("就诊人地址");
+    expect(valueText({ role: "nurse", after: { scope: "department", masked: [] } })).toBe(
+      "身份：护士；变更后：（范围：本科室；遮盖：（空））",
+    );
     expect(columnText("phone")).toBe("电话");
     expect(columnText("unknown_column")).toBe("unknown_column");
   });

@@ -1,5 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { bytes, duration, friendlyDay, friendlyTime, span, yuan } from "@/support/format";
+import {
+  bytes,
+  commonName,
+  duration,
+  friendlyDay,
+  friendlyTime,
+  span,
+  yuan,
+} from "@/support/format";
 
 // 2026-11-21 10:00 in Shanghai.
 const now = new Date("2026-11-21T02:00:00Z");
@@ -33,5 +41,13 @@ describe("amounts", () => {
     expect(yuan(9900)).toBe("¥99.00");
     expect(bytes(900)).toBe("900 B");
     expect(bytes(2_500_000)).toBe("2.4 MB");
+  });
+});
+
+describe("names in certificates", () => {
+  it("are those of whom they speak", () => {
+    expect(commonName("CN=演示签发CA SM2, O=诊间演示CA, C=CN")).toBe("演示签发CA SM2");
+    expect(commonName("C=CN, CN=陈安和")).toBe("陈安和");
+    expect(commonName("没有这种写法")).toBe("没有这种写法");
   });
 });

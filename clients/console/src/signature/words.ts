@@ -35,9 +35,9 @@ export const OPERATIONS: Record<Operation, string> = {
   verify_certificate: "验证证书",
 };
 export const FORMATS: Record<Format, string> = {
-  raw: "PKCS#1 / 裸签名",
-  cms_attached: "PKCS#7 attach",
-  cms_detached: "PKCS#7 detach",
+  raw: "PKCS#1 裸签名",
+  cms_attached: "PKCS#7 带原文",
+  cms_detached: "PKCS#7 不带原文",
 };
 export const REVOKING: Record<Revoking, string> = {
   none: "不检查",

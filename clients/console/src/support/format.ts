@@ -68,3 +68,6 @@ export function bytes(size: number): string {
 
 /** Fen to yuan. */
 export const yuan = (fen: number): string => `¥${(fen / 100).toFixed(2)}`;
+
+/** Who a certificate's name speaks of: 演示签发CA of `CN=演示签发CA, O=诊间, C=CN`. */
+export const commonName = (name: string): string => /(?:^|,\s*)CN=([^,]+)/.exec(name)?.[1] ?? name;

@@ -74,7 +74,7 @@ export const security = {
     copyAll: '复制全部',
     copied: '已复制',
     oldPassword: '原密码',
-    oldHint: '没有设置过密码可以不填',
+    oldHint: '没有可不填',
     newPassword: '新密码',
     again: '再输一次',
     passwordRule: '至少 8 位，含两类字符；医务人员至少 10 位，含三类字符',
