@@ -56,7 +56,7 @@ def compares_role(node: ast.AST) -> bool:
     return any(ast.unparse(each) == "caller.role" for each in found)
 
 
-@pytest.mark.requirement("S3-018", "S0-N-038")
+@pytest.mark.requirement("S3-018", "S0-N-038", "S0-N-041")
 def test_every_access_file_asks_the_engine_or_says_here_why_not() -> None:
     silent = {path for path, tree in files() if not asks(tree)}
     assert silent == NOT_ASKING.keys()

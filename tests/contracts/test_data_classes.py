@@ -78,6 +78,7 @@ def test_every_column_has_a_data_class(modules: Modules) -> None:
 
 
 @pytest.mark.requirement("S1-219")
+@pytest.mark.requirement("S0-N-041")
 def test_personal_and_sensitive_text_is_encrypted_or_says_why_not(modules: Modules) -> None:
     assert modules.all
     clear = {

@@ -252,6 +252,7 @@ async def test_no_route_sets_or_reads_a_cookie_and_other_origins_stay_outside(
     assert preflight.status == 405
 
 
+@pytest.mark.requirement("S1-249")
 async def test_every_answer_carries_what_browsers_enforce(
     client: Client, cast: Cast, modules: Modules, adapters: None
 ) -> None:

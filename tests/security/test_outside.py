@@ -148,6 +148,7 @@ async def test_a_cancelled_call_counts_for_nothing(neighbour: Neighbour) -> None
         ".evil.test/",
     ],
 )
+@pytest.mark.requirement("S1-249")
 async def test_a_client_calls_its_own_host_and_port_only(neighbour: Neighbour, target: str) -> None:
     async with OutsideClient("bank", neighbour.url) as client:
         with pytest.raises(OutsideGarbled):

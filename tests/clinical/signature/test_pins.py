@@ -66,6 +66,7 @@ def test_wrong_pins_lock_for_longer_and_longer_and_are_forgotten_after_a_day(
 
 
 @pytest.mark.requirement("S0-C-026", "S0-A-060", "S0-C-005")
+@pytest.mark.requirement("S0-C-002")
 async def test_the_pin_comes_after_the_handwriting_and_both_entries_must_agree(
     doctor: Desk,
 ) -> None:

@@ -15,12 +15,19 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
-from clinical.signature.applications import licence
+from clinical.signature.applications import licence, providers
 from clinical.signature.applications.admin_schemas import ApplicationPolicy
 from clinical.signature.applications.desk import SigningDesk
 from clinical.signature.applications.jobs import forget_nonces
-from clinical.signature.applications.models import RequestNonce, SignatureCount, SignatureLogEntry
+from clinical.signature.applications.models import (
+    RequestNonce,
+    ServerKey,
+    SignatureCount,
+    SignatureLogEntry,
+)
+from clinical.signature.applications.providers import MadeKey
 from clinical.signature.applications.registry import Registry
+from clinical.signature.applications.states import Provider
 from clinical.signature.certificates import keeping, store
 from clinical.signature.certificates.states import Origin
 from clinical.signature.formats.requests import certificate_request
@@ -29,7 +36,7 @@ from clinical.signature.gateway import CertificateAuthority, CertificateRequest,
 from clinical.signature.states import RevokeReason
 from core.clock import FakeClock
 from core.crypto import sm2
-from core.crypto.signing import Algorithm, SigningKey, generate
+from core.crypto.signing import Algorithm, KeyUnusable, SigningKey, generate
 from core.crypto.sm import sm3
 from core.defence.limits import RequestLimits
 from core.runtime import Runtime
@@ -128,6 +135,38 @@ async def test_messages_of_both_forms_and_algorithms_verify(
     caller = await service.register(algorithm)
     for form in ("cms_attached", "cms_detached"):
         await check_message(caller, algorithm, form)
+
+
+class Device:
+    """Holds its keys itself, as a certified device does: rows have no private part."""
+
+    def __init__(self) -> None:
+        self.keys: list[SigningKey] = []
+
+    def make(self, algorithm: Algorithm) -> MadeKey:
+        key = generate(algorithm)
+        self.keys.append(key)
+        return MadeKey(key, None)
+
+    def open(self, row: ServerKey) -> SigningKey:
+        for key in self.keys:
+            if key.public_der in row.csr:
+                return key
+        raise KeyUnusable("The device does not hold this key.")
+
+
+@pytest.mark.requirement("S4-106")
+async def test_a_device_takes_the_place_of_keys_in_software_without_a_change_of_callers(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = Device()
+    monkeypatch.setattr(providers, "_PROVIDERS", {Provider.SOFTWARE: lambda: device})
+    for algorithm in Algorithm:
+        caller = await service.register(algorithm)
+        await check_message(caller, algorithm, "cms_attached")
+    assert len(device.keys) == len(Algorithm)
+    async with service.runtime.unit_of_work() as uow:
+        assert set(await uow.session.scalars(select(ServerKey.sealed))) == {None}
 
 
 async def check_message(caller: Caller, algorithm: Algorithm, form: str) -> None:

@@ -93,6 +93,7 @@ def test_the_key_cannot_be_taken_out(in_module: Config, clock: FakeClock) -> Non
         provider._key(made.id)[hsm.Attribute.VALUE]
 
 
+@pytest.mark.requirement("S4-106")
 async def test_an_installation_lives_with_its_key_in_the_module(
     in_module: Config, modules: Modules, clock: FakeClock
 ) -> None:

@@ -104,6 +104,7 @@ async def test_the_registry_cannot_be_asked_without_end(
     assert (await verify(client, cast.other_patient, "张三", NUMBER)).code == "real_name_mismatch"
 
 
+@pytest.mark.requirement("S3-059")
 async def test_a_name_is_changed_and_shown_at_once(cast: Cast, client: Client) -> None:
     token = cast.patient.token
     me = (await client.patch("/me", token=token, json={"name": " 小满 "})).expect(200)

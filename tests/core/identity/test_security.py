@@ -173,6 +173,7 @@ async def test_a_login_ends_after_its_longest_time_however_busy(
     assert (await client.get("/me", token=renewed(runtime, desk))).code == "session_over"
 
 
+@pytest.mark.requirement("S0-C-002")
 async def test_a_password_does_not_come_back_for_five_changes(
     client: Client, runtime: Runtime, doctor: UUID
 ) -> None:
