@@ -4,6 +4,7 @@ import { columnText, valueText } from "@/supervise/audit-values";
 import { auditQuery, daysBetween, daysQuery, type AuditFilters } from "@/supervise/audit-query";
 
 const none: AuditFilters = {
+  hospital_id: "",
   person: "",
   patient_id: "",
   patient_name: "",

@@ -19,6 +19,7 @@ export interface AuditEntry {
   id: string;
   at: string;
   category: AuditCategory;
+  hospital: string | null;
   user: Actor | null;
   role: Role | null;
   action: string;

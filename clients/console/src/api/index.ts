@@ -58,11 +58,19 @@ export const auth = {
   revoke: (id: string) => http.delete<void>(`/auth/sessions/${id}`),
 };
 
+/** How one is reminded of what comes in: by a sound, by a note on the screen. */
+export interface Reminders {
+  sound: boolean;
+  popup: boolean;
+}
+
 export const me = {
   read: () => http.get<{ user: User }>("/me"),
   edit: (change: { name?: string; avatar_file_id?: string }) => http.patch<unknown>("/me", change),
   password: (body: { old?: string; new: string; end_others?: boolean }) =>
     http.put<void>("/me/password", body),
+  reminders: () => http.get<Reminders>("/me/reminders"),
+  changeReminders: (chosen: Reminders) => http.put<Reminders>("/me/reminders", chosen),
   agreements: () => http.get<Agreement[]>("/me/agreements"),
   accept: (code: string, version: string) => http.post<void>("/me/agreements", { code, version }),
 };

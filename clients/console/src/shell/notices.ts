@@ -6,6 +6,7 @@ import { inbox } from "@/api";
 import { live, rooms } from "@/realtime";
 import { router } from "@/router";
 import { session } from "@/session";
+import { reminders } from "@/support/reminders";
 import { chimeNotice, chimeWaiting } from "@/support/sound";
 
 const ACCESS_PAGES: Record<string, string> = {
@@ -38,6 +39,7 @@ export function useNotices(): void {
     const waiting = item.type === "consultation_waiting";
     if (waiting) chimeWaiting();
     else chimeNotice();
+    if (!reminders.popup) return;
     const target = targetOf(item);
     const shown = ElNotification({
       title: item.title,

@@ -161,7 +161,7 @@ export const PAGES: PageEntry[] = [
     path: "/audit",
     title: "审计日志",
     icon: Document,
-    roles: ["supervisor", "administrator"],
+    roles: ["supervisor", "administrator", "operator"],
     group: "监管",
     keywords: "shenji rizhi",
   },

@@ -2,6 +2,7 @@ import type { AuditQuery } from "@/api/audit";
 
 /** Everything that narrows the audit, as it stands in the address. */
 export const AUDIT_FILTERS = [
+  "hospital_id",
   "person",
   "patient_id",
   "patient_name",
@@ -20,6 +21,7 @@ const DAY = 86_400_000;
 /** What the server is asked for: days become moments of the hospital's calendar. */
 export function auditQuery(filters: AuditFilters): AuditQuery {
   return {
+    hospital_id: filters.hospital_id,
     person: filters.person.trim(),
     patient_id: filters.patient_id,
     category: filters.category,
