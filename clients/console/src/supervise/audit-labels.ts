@@ -56,6 +56,7 @@ export const ACTIONS: Record<string, string> = {
   "permit.revoke": "收回权限",
   "alarm.acknowledge": "受理告警",
   "alarm.resolve": "处理告警",
+  "alarm.clear": "告警自动解除",
   "audit.export": "导出审计日志",
   "audit.look": "查看审计日志",
   "certificate.approve": "通过资质审核",
