@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, true
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from clinical.consent import rules
@@ -19,6 +20,7 @@ from clinical.consent.models import (
     LegalHold,
     Restriction,
     RightsRequest,
+    TextProposal,
 )
 from clinical.consent.rules import GuardianFacts, Version
 from clinical.consent.states import REACH, Act, Kind, Reach, TextState
@@ -139,6 +141,34 @@ async def texts_of(session: AsyncSession, caller: Caller) -> list[ConsentText]:
     return list(rows)
 
 
+async def proposal_for(session: AsyncSession, caller: Caller, proposal_id: UUID) -> TextProposal:
+    """A proposal of the caller's hospital to publish a version. Raises NotFound."""
+    row = await session.scalar(
+        select(TextProposal).where(
+            TextProposal.id == proposal_id,
+            TextProposal.hospital_id == caller.hospital_id,
+            true() if caller.role in OFFICERS else false(),
+        )
+    )
+    if row is None:
+        raise NotFound()
+    return row
+
+
+async def newest_proposals(
+    session: AsyncSession, text_ids: Collection[UUID]
+) -> dict[UUID, TextProposal]:
+    """The newest proposal of each version that has one, for versions the caller may see."""
+    rows = await session.scalars(
+        select(TextProposal)
+        .where(TextProposal.text_id.in_(text_ids))
+        .ext(distinct_on(TextProposal.text_id))
+        .order_by(TextProposal.text_id, TextProposal.requested_at.desc(), TextProposal.id.desc())
+        .execution_options(populate_existing=True)
+    )
+    return {row.text_id: row for row in rows}
+
+
 # --- consents ------------------------------------------------------------------------------------
 
 
@@ -182,7 +212,9 @@ def _of_matter(matter: Matter) -> ColumnElement[bool]:
             )
         case Reach.PATIENT:
             if matter.patient_id is None:
-                return same
+                # The account holder's own data; what was said for somebody else is another matter.
+                himself = ConsentRecord.relation == Relation.SELF.value
+                return and_(same, or_(ConsentRecord.patient_id.is_(None), himself))
             patient = ConsentRecord.patient_id == matter.patient_id
             return and_(
                 same, or_(patient, ConsentRecord.patient_id.is_(None)) if matter.own else patient
@@ -222,15 +254,31 @@ async def has_consent(
 async def child_facts(uow: UnitOfWork, relation: PatientRelation) -> tuple[bool, GuardianFacts]:
     """Whether a patient is under fourteen, and what is known of guardian and account holder."""
     today = await business_day(uow, relation.hospital_id)
-    holder = await uow.session.get_one(User, relation.user_id)
-    number = await uow.session.scalar(select(User.id_number).where(User.id == relation.user_id))
-    facts = GuardianFacts(
+    facts = await guardian_facts(
+        uow,
+        relation.user_id,
         guardian_number=relation.guardian_id_number,
         guardian_verified=relation.guardian_verified,
+    )
+    return rules.is_child(relation.patient.birth_date, today), facts
+
+
+async def guardian_facts(
+    uow: UnitOfWork,
+    user_id: UUID,
+    *,
+    guardian_number: str | None = None,
+    guardian_verified: bool = False,
+) -> GuardianFacts:
+    """What is known of a guardian and of the account holder who answers."""
+    holder = await uow.session.get_one(User, user_id)
+    number = await uow.session.scalar(select(User.id_number).where(User.id == user_id))
+    return GuardianFacts(
+        guardian_number=guardian_number,
+        guardian_verified=guardian_verified,
         holder_number=number,
         holder_verified=holder.real_name_verified_at is not None,
     )
-    return rules.is_child(relation.patient.birth_date, today), facts
 
 
 async def needed_for_treatment(

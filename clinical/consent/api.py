@@ -14,6 +14,7 @@ from clinical.consent import (
     views,
 )
 from clinical.consent.access import Matter
+from clinical.consent.adding import Who, before_adding
 from clinical.consent.errors import GuardianOnly, NotAChildsConsent
 from clinical.consent.models import ConsentRecord
 from clinical.consent.rights import Wish
@@ -104,9 +105,17 @@ async def my_consents(ctx: Context) -> list[MatterView]:
 
 
 @routes.get("/consents/needed", roles=PATIENT)
-async def needed(ctx: Context, patient_id: UUID | None = None) -> list[NeededView]:
-    """What must be agreed to before a consultation of a patient, or before real-name proof."""
+async def needed(
+    ctx: Context, patient_id: UUID | None = None, adding: Who | None = None
+) -> list[NeededView]:
+    """What must be agreed to before a consultation of a patient, before somebody is added
+    (`adding`), or, with neither, before real-name proof.
+    """
     caller = ctx.caller
+    if adding is not None:
+        standing, allowed = await before_adding(ctx.uow, caller, adding)
+        view = views.needed_view(adding.kind, standing, may_answer=allowed)
+        return [] if view is None else [view]
     if patient_id is None:
         matter = Matter(user_id=caller.user_id, kind=Kind.SENSITIVE)
         standing = await access.standing(ctx.uow, caller.hospital_id, matter)

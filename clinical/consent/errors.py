@@ -17,6 +17,26 @@ class TextNotDraft(ProblemError):
     code, status, title = "text_published", 409, "已发布的版本不能修改，请新建版本"
 
 
+class TextPending(ProblemError):
+    code, status, title = "text_pending", 409, "该版本正在等待第二人确认，撤回后才能修改"
+
+
+class ProposalClosed(ProblemError):
+    """Somebody else decided first, or it was taken back; the title of the answer says which."""
+
+    code, status, title = "text_proposal_closed", 409, "该版本没有待确认的发布申请"
+
+
+class ProposalOutdated(ProblemError):
+    """Another text came into force, or another wording was shown, since the proposal was read."""
+
+    code, status, title = (
+        "text_proposal_outdated",
+        409,
+        "文本或对照的生效版本已变化，请刷新后重新核对",
+    )
+
+
 class TextIncomplete(ProblemError):
     code, status, title = "text_incomplete", 422, "请填写标题、正文和生效时间后再发布"
 
@@ -65,6 +85,16 @@ class RequestClosed(ProblemError):
 
 class RequestPending(ProblemError):
     code, status, title = "rights_request_pending", 409, "同类请求正在处理中，请等待答复"
+
+
+class RequestHeld(ProblemError):
+    """A colleague has the request; `details.holder` names who."""
+
+    code, status, title = "rights_request_held", 409, "该请求已由其他人员受理"
+
+
+class NotAnOfficer(ProblemError):
+    code, status, title = "not_an_officer", 422, "只能转交给本院的管理员或监督人员"
 
 
 class IdentityUnchecked(ProblemError):

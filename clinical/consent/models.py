@@ -16,6 +16,7 @@ from clinical.consent.states import (
     Kind,
     Method,
     Outcome,
+    ProposalState,
     RequestState,
     Right,
     TextState,
@@ -86,6 +87,37 @@ class ConsentText(Base):
     def shown_digest(self) -> str:
         """SM3 of the document, in hexadecimal."""
         return sm3(self.document()).hex()
+
+
+class TextProposal(Base):
+    """The wish to publish a version: it takes effect when a second person confirms it.
+
+    `digest` is that of the wording proposed, `base_id` the text in force that it was compared with.
+    """
+
+    __tablename__ = "consent_text_proposals"
+
+    id: Mapped[UUID] = id_column()
+    hospital_id: Mapped[UUID] = hospital_column()
+    text_id: Mapped[UUID] = mapped_column(ForeignKey("consent_texts.id", ondelete="CASCADE"))
+    base_id: Mapped[UUID | None] = mapped_column(ForeignKey("consent_texts.id"))
+    digest: Mapped[str] = mapped_column(String(64), info=PUBLIC)
+    state: Mapped[ProposalState] = mapped_column(word(ProposalState), info=INTERNAL)
+    requested_by: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    requested_at: Mapped[datetime]
+    decided_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    decided_at: Mapped[datetime | None]
+    note: Mapped[str] = mapped_column(Text, default="", info=INTERNAL)
+
+    __table_args__ = (
+        Index("ix_consent_text_proposals_text", "text_id", "requested_at"),
+        Index(
+            "uq_consent_text_proposals_pending",
+            "text_id",
+            unique=True,
+            postgresql_where=text("state = 'pending'"),
+        ),
+    )
 
 
 class ConsentRecord(Protected, Base):

@@ -4,15 +4,17 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from clinical.consent import access, queue, retention, rights, rights_views
+from clinical.consent import access, officers, queue, retention, rights_views
 from clinical.consent.models import RightsRequest
-from clinical.consent.queue import Filters
+from clinical.consent.queue import Filters, Holder
 from clinical.consent.rights_schemas import (
     CheckInput,
     DecideInput,
+    GiveInput,
     HoldingView,
     HoldView,
     NewHold,
+    OfficerView,
     QueueNumbers,
     ReasonInput,
     RequestView,
@@ -39,14 +41,14 @@ async def listed(
     ctx: Context,
     which: str = "open",
     right: Right | None = None,
-    mine: bool = False,
+    holder: Holder = Holder.ANY,
     overdue: bool = False,
     cursor: str | None = None,
     limit: int = 20,
 ) -> Page[RequestView]:
     """Requests of the hospital, newest first."""
     size = max(1, min(limit, LIMIT))
-    filters = Filters(which=which, right=right, mine=mine, overdue_only=overdue)
+    filters = Filters(which=which, right=right, holder=holder, overdue_only=overdue)
     rows = await queue.page(ctx.uow, ctx.caller, filters, read_moment(cursor), size + 1)
     shown, following = cut(rows, size, lambda row: (row.created_at, row.id))
     await audit.look(ctx.uow, ctx.caller, "rights_request", "list", detail={"rows": len(shown)})
@@ -61,10 +63,14 @@ async def numbers(ctx: Context) -> QueueNumbers:
 
 @routes.get("/rights/queue/export.csv", roles=OFFICERS, limit=Kind.EXPORT)
 async def exported(
-    ctx: Context, which: str = "all", right: Right | None = None, overdue: bool = False
+    ctx: Context,
+    which: str = "all",
+    right: Right | None = None,
+    holder: Holder = Holder.ANY,
+    overdue: bool = False,
 ) -> Response:
     """The filtered queue as a table."""
-    filters = Filters(which=which, right=right, overdue_only=overdue)
+    filters = Filters(which=which, right=right, holder=holder, overdue_only=overdue)
     rows = await queue.page(ctx.uow, ctx.caller, filters, None, queue.MOST)
     shown = await rights_views.request_views(ctx.uow, ctx.caller, rows)
     return Response(
@@ -87,27 +93,40 @@ async def holdings(ctx: Context, request_id: UUID) -> list[HoldingView]:
 
 @routes.post("/rights/requests/{request_id}/take", roles=OFFICERS)
 async def take(ctx: Context, request_id: UUID) -> RequestView:
-    """Take a request on."""
-    return await _view(ctx, await rights.take(ctx.uow, ctx.caller, request_id))
+    """Take on a request that nobody has."""
+    return await _view(ctx, await officers.take(ctx.uow, ctx.caller, request_id))
+
+
+@routes.post("/rights/requests/{request_id}/give", roles=OFFICERS)
+async def give(ctx: Context, request_id: UUID, body: GiveInput) -> RequestView:
+    """Give a request to a colleague, or take over one of a colleague who is absent."""
+    row = await officers.give(ctx.uow, ctx.caller, request_id, body.to, body.held_by)
+    return await _view(ctx, row)
+
+
+@routes.get("/rights/officers", roles=OFFICERS)
+async def colleagues(ctx: Context) -> list[OfficerView]:
+    """Who answers requests at this hospital, the caller too, by name."""
+    return await rights_views.officer_views(ctx.uow, ctx.caller)
 
 
 @routes.post("/rights/requests/{request_id}/check", roles=OFFICERS)
 async def check(ctx: Context, request_id: UUID, body: CheckInput) -> RequestView:
     """Say how the requester's identity was checked."""
-    row = await rights.check_identity(ctx.uow, ctx.caller, request_id, body.note)
+    row = await officers.check_identity(ctx.uow, ctx.caller, request_id, body.note)
     return await _view(ctx, row)
 
 
 @routes.post("/rights/requests/{request_id}/extend", roles=OFFICERS)
 async def extend(ctx: Context, request_id: UUID, body: ReasonInput) -> RequestView:
     """Lengthen the time to answer, once; the requester is told."""
-    return await _view(ctx, await rights.extend(ctx.uow, ctx.caller, request_id, body.reason))
+    return await _view(ctx, await officers.extend(ctx.uow, ctx.caller, request_id, body.reason))
 
 
 @routes.post("/rights/requests/{request_id}/decide", roles=OFFICERS)
 async def decide(ctx: Context, request_id: UUID, body: DecideInput) -> RequestView:
     """Answer a request; what is granted is carried out at once."""
-    row = await rights.decide(ctx.uow, ctx.caller, request_id, body.outcome, body.reason)
+    row = await officers.decide(ctx.uow, ctx.caller, request_id, body.outcome, body.reason)
     return await _view(ctx, row)
 
 

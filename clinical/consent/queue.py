@@ -5,6 +5,8 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, func, select
 
@@ -22,9 +24,18 @@ from core.uow import UnitOfWork
 
 WAITING = (RequestState.SUBMITTED, RequestState.IN_PROGRESS)
 HEADER = (
-    "编号", "类型", "请求人", "状态", "提交日期", "答复期限", "是否延期", "结果", "办结日期",
+    "编号", "类型", "请求人", "状态", "受理人", "提交日期", "答复期限", "是否延期", "结果",
+    "办结日期",
 )  # fmt: skip
 MOST = 10_000
+
+
+class Holder(StrEnum):
+    """In whose hands a request is."""
+
+    ANY = "any"
+    MINE = "mine"
+    NOBODY = "unassigned"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +44,7 @@ class Filters:
 
     which: str = "open"
     right: Right | None = None
-    mine: bool = False
+    holder: Holder = Holder.ANY
     overdue_only: bool = False
 
 
@@ -45,8 +56,11 @@ async def _condition(uow: UnitOfWork, caller: Caller, filters: Filters) -> Colum
         parts.append(RightsRequest.state.not_in(OPEN))
     if filters.right is not None:
         parts.append(RightsRequest.right == filters.right)
-    if filters.mine:
+    if filters.holder is Holder.MINE:
         parts.append(RightsRequest.assignee_id == caller.user_id)
+    elif filters.holder is Holder.NOBODY:
+        # What the machine answers by itself waits for nobody.
+        parts += [RightsRequest.assignee_id.is_(None), RightsRequest.right.not_in(_SELF)]
     if filters.overdue_only:
         today = await business_day(uow, caller.hospital_id)
         parts += [RightsRequest.state.in_(WAITING), RightsRequest.due_on < today]
@@ -83,6 +97,7 @@ async def numbers(uow: UnitOfWork, caller: Caller) -> QueueNumbers:
     found = {"normal": 0, "near": 0, "overdue": 0}
     for due_on, count in waiting:
         found[rules.urgency(due_on, today, warn)] += count
+    held = await in_hand(uow, caller)
     states = dict(
         (
             await uow.session.execute(
@@ -101,6 +116,8 @@ async def numbers(uow: UnitOfWork, caller: Caller) -> QueueNumbers:
     )
     return QueueNumbers(
         open=sum(found.values()),
+        mine=held.get(caller.user_id, 0),
+        unassigned=held.get(None, 0),
         near=found["near"],
         overdue=found["overdue"],
         answered=states.get(RequestState.DONE, 0),
@@ -108,6 +125,20 @@ async def numbers(uow: UnitOfWork, caller: Caller) -> QueueNumbers:
         median_days=round(float(median) / 86400, 1) if median is not None else None,
         by_right={right.value: count for right, count in rights},
     )
+
+
+async def in_hand(uow: UnitOfWork, caller: Caller) -> dict[UUID | None, int]:
+    """How many waiting requests each officer has; None: nobody."""
+    rows = await uow.session.execute(
+        select(RightsRequest.assignee_id, func.count())
+        .where(
+            access.request_visible_to(caller),
+            RightsRequest.state.in_(WAITING),
+            RightsRequest.right.not_in(_SELF),
+        )
+        .group_by(RightsRequest.assignee_id)
+    )
+    return {holder: count for holder, count in rows}
 
 
 _SELF: Sequence[Right] = tuple(rules.SELF_SERVICE)
@@ -127,6 +158,7 @@ async def as_csv(
                 RIGHT_TEXT[row.right],
                 mask_name(row.requester),
                 row.state_text,
+                row.assignee or "",
                 _day(row.created_at.date()),
                 _day(row.due_on),
                 "是" if row.extended else "",

@@ -1,4 +1,4 @@
-"""The verbs of people's rights: ask, take on, check, extend, decide, cancel."""
+"""The verbs of people's rights: ask, cancel, close the account; and what an answer carries out."""
 
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -7,12 +7,11 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from clinical.consent import access, errors, rules, settings, subjects
+from clinical.consent import access, errors, live, rules, settings, subjects
 from clinical.consent.events import RightsDecided, RightsRequested
 from clinical.consent.models import DataCopy, Restriction, RightsRequest, RightsStep
 from clinical.consent.states import (
     OPEN,
-    OUTCOME_TEXT,
     RIGHT_TEXT,
     CopyState,
     Outcome,
@@ -65,9 +64,9 @@ async def ask(uow: UnitOfWork, caller: Caller, wish: Wish) -> RightsRequest:
     await files.attach(
         uow, wish.file_ids, SCOPE, row.id, caller, purposes=[Purpose.PROOF, Purpose.CERTIFICATE]
     )
-    _step(uow, row, "submitted", by=caller.user_id)
+    step(uow, row, "submitted", by=caller.user_id)
     await uow.session.flush()
-    await _audit(uow, caller, row, "request")
+    await note(uow, caller, row, "request")
     uow.record(
         RightsRequested(
             hospital_id=row.hospital_id,
@@ -93,6 +92,7 @@ async def ask(uow: UnitOfWork, caller: Caller, wish: Wish) -> RightsRequest:
     elif wish.right is Right.CLOSING:
         await _begin_cooling(uow, row)
     await uow.session.flush()
+    await live.queue_changed(uow, row.hospital_id)
     return row
 
 
@@ -138,7 +138,7 @@ async def _new_request(uow: UnitOfWork, caller: Caller, wish: Wish) -> RightsReq
     return row
 
 
-def _step(
+def step(
     uow: UnitOfWork,
     row: RightsRequest,
     what: str,
@@ -147,6 +147,7 @@ def _step(
     by: UUID | None = None,
     shown: bool = True,
 ) -> None:
+    """Keep one step; inner ones (`shown` false) are read by officers alone."""
     uow.session.add(
         RightsStep(
             id=new_id(),
@@ -160,9 +161,10 @@ def _step(
     )
 
 
-async def _audit(
+async def note(
     uow: UnitOfWork, caller: Caller | None, row: RightsRequest, verb: str, **detail: Any
 ) -> None:
+    """Write what was done about a request into the audit."""
     await audit.record(
         uow,
         caller,
@@ -203,7 +205,7 @@ async def _begin_cooling(uow: UnitOfWork, row: RightsRequest) -> None:
     days = await core_settings.get(uow, settings.COOLING_DAYS, hospital_id=row.hospital_id)
     row.state = RequestState.COOLING
     row.close_at = uow.now + timedelta(days=days)
-    _step(uow, row, "cooling", f"账号将在 {days} 天后关闭，在此之前可以撤销")
+    step(uow, row, "cooling", f"账号将在 {days} 天后关闭，在此之前可以撤销")
 
 
 async def pending_closing(uow: UnitOfWork, caller: Caller) -> RightsRequest | None:
@@ -225,87 +227,18 @@ async def cancel(uow: UnitOfWork, caller: Caller, request_id: UUID) -> RightsReq
     if row.state not in OPEN:
         raise errors.RequestClosed()
     row.state, row.closed_at, row.close_at = RequestState.CANCELLED, uow.now, None
-    _step(uow, row, "cancelled", by=caller.user_id)
+    step(uow, row, "cancelled", by=caller.user_id)
     copy = await uow.session.scalar(
         select(DataCopy).where(DataCopy.request_id == row.id).with_for_update()
     )
     if copy is not None:
         copy.state, copy.expires_at = CopyState.EXPIRED, uow.now
-    await _audit(uow, caller, row, "cancel")
+    await note(uow, caller, row, "cancel")
+    await live.queue_changed(uow, row.hospital_id)
     return row
 
 
-# --- the officers --------------------------------------------------------------------------------
-
-
-async def _open_request(uow: UnitOfWork, caller: Caller, request_id: UUID) -> RightsRequest:
-    row = await access.request_for(uow.session, caller, request_id, lock=True)
-    if row.state not in (RequestState.SUBMITTED, RequestState.IN_PROGRESS):
-        raise errors.RequestClosed()
-    return row
-
-
-async def take(uow: UnitOfWork, caller: Caller, request_id: UUID) -> RightsRequest:
-    """An officer takes a request on. Raises NotFound, RequestClosed."""
-    row = await _open_request(uow, caller, request_id)
-    row.assignee_id = caller.user_id
-    row.state = RequestState.IN_PROGRESS
-    _step(uow, row, "taken", by=caller.user_id)
-    await _audit(uow, caller, row, "take")
-    return row
-
-
-async def check_identity(
-    uow: UnitOfWork, caller: Caller, request_id: UUID, note: str
-) -> RightsRequest:
-    """An officer says how the requester's identity was checked. Raises NotFound, RequestClosed."""
-    row = await _open_request(uow, caller, request_id)
-    row.checked_at, row.checked_by, row.check_note = uow.now, caller.user_id, note
-    if row.state is RequestState.SUBMITTED:
-        row.assignee_id, row.state = caller.user_id, RequestState.IN_PROGRESS
-    _step(uow, row, "checked", note, by=caller.user_id, shown=False)
-    await _audit(uow, caller, row, "check_identity")
-    return row
-
-
-async def extend(uow: UnitOfWork, caller: Caller, request_id: UUID, reason: str) -> RightsRequest:
-    """Lengthen the time to answer, once, and tell the requester why.
-
-    Raises NotFound, RequestClosed, AlreadyExtended.
-    """
-    row = await _open_request(uow, caller, request_id)
-    if row.extended_at is not None:
-        raise errors.AlreadyExtended()
-    days = await core_settings.get(uow, settings.EXTENSION_DAYS, hospital_id=row.hospital_id)
-    row.due_on = rules.working_days_after(row.due_on, days)
-    row.extended_at = uow.now
-    _step(uow, row, "extended", reason, by=caller.user_id)
-    await _audit(uow, caller, row, "extend", due_on=row.due_on)
-    await tell(uow, row, "rights_extended", "个人信息请求延期", f"答复期限延至 {row.due_on}")
-    return row
-
-
-async def decide(
-    uow: UnitOfWork, caller: Caller, request_id: UUID, outcome: Outcome, reason: str
-) -> RightsRequest:
-    """Answer a request; a granted deletion or restriction is carried out in the same transaction.
-
-    Raises NotFound, RequestClosed, IdentityUnchecked, ReasonRequired.
-    """
-    row = await access.request_for(uow.session, caller, request_id, lock=True)
-    refusing = outcome is not Outcome.GRANTED
-    rules.decide(row.state, checked=row.checked_at is not None, reason=reason, refusing=refusing)
-    if row.right in rules.SELF_SERVICE:
-        raise errors.RequestClosed()
-    row.outcome, row.reason, row.decided_by = outcome, reason, caller.user_id
-    row.state = RequestState.REFUSED if outcome is Outcome.REFUSED else RequestState.DONE
-    row.closed_at = uow.now
-    if outcome is not Outcome.REFUSED:
-        await _carry_out(uow, row)
-    _step(uow, row, "decided", f"{OUTCOME_TEXT[outcome]}：{reason}", by=caller.user_id)
-    await _audit(uow, caller, row, "decide", outcome=outcome.value)
-    await answered(uow, row, outcome)
-    return row
+# --- the answer --------------------------------------------------------------------------------
 
 
 async def answered(uow: UnitOfWork, row: RightsRequest, outcome: Outcome) -> None:
@@ -323,13 +256,6 @@ async def answered(uow: UnitOfWork, row: RightsRequest, outcome: Outcome) -> Non
     )
     text = f"您的“{RIGHT_TEXT[row.right]}”请求已有答复，请在“隐私与权利”中查看"
     await tell(uow, row, "rights_answered", "个人信息请求已答复", text)
-
-
-async def _carry_out(uow: UnitOfWork, row: RightsRequest) -> None:
-    if row.right is Right.DELETION:
-        row.result = as_result(await erase(uow, row.hospital_id, row.user_id))
-    if row.right in (Right.DELETION, Right.RESTRICTION):
-        await restrict(uow, row)
 
 
 async def erase(

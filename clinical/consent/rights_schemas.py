@@ -105,6 +105,7 @@ class RequestView(BaseModel):
     requester: str
     requester_id: UUID
     assignee: str | None
+    assignee_id: UUID | None
     checked_at: datetime | None
     copy_: CopyView | None = Field(None, serialization_alias="copy")
     steps: list[StepView]
@@ -155,10 +156,28 @@ class DecideInput(BaseModel):
     reason: Words = ""
 
 
+class GiveInput(BaseModel):
+    """To whom, and who had it when the giver looked (null: nobody)."""
+
+    to: UUID
+    held_by: UUID | None
+
+
+class OfficerView(BaseModel):
+    """Somebody who answers requests; `open` counts those in hand."""
+
+    id: UUID
+    name: str
+    open: int
+    me: bool
+
+
 class QueueNumbers(BaseModel):
     """The queue in numbers; `median_days` is how long answered requests took, in days."""
 
     open: int
+    mine: int
+    unassigned: int
     near: int
     overdue: int
     answered: int

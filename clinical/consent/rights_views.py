@@ -6,12 +6,13 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from clinical.consent import rules, settings, subjects
+from clinical.consent import queue, rules, settings, subjects
 from clinical.consent.models import DataCopy, LegalHold, RightsRequest, RightsStep
 from clinical.consent.rights_schemas import (
     CopyView,
     HoldingView,
     HoldView,
+    OfficerView,
     RequestView,
     ResultLine,
     StepView,
@@ -20,6 +21,7 @@ from clinical.consent.states import HELD_TEXT, OPEN, OUTCOME_TEXT, REQUEST_TEXT,
 from clinical.days import business_day
 from clinical.people import access as people
 from core import settings as core_settings
+from core.alarms.access import officers_of
 from core.files.service import file_refs
 from core.identity.caller import Caller
 from core.identity.models import User
@@ -29,6 +31,7 @@ from core.uow import UnitOfWork
 STEP_TEXT = {
     "submitted": "提交请求",
     "taken": "已受理",
+    "given": "转交",
     "checked": "已核验身份",
     "extended": "延长答复期限",
     "decided": "作出答复",
@@ -136,6 +139,7 @@ async def request_views(
             requester=names.get(row.user_id, ""),
             requester_id=row.user_id,
             assignee=names.get(row.assignee_id),
+            assignee_id=row.assignee_id,
             checked_at=row.checked_at,
             copy_=_copy(copies.get(row.id)),
             steps=[
@@ -168,6 +172,20 @@ def _copy(copy: DataCopy | None) -> CopyView | None:
     if copy is None:
         return None
     return CopyView.model_validate(copy, from_attributes=True)
+
+
+async def officer_views(uow: UnitOfWork, caller: Caller) -> list[OfficerView]:
+    """The officers of the caller's hospital with the number of requests in their hands."""
+    ids = await officers_of(uow, caller.hospital_id)
+    names = await names_of(uow, set(ids))
+    waiting = await queue.in_hand(uow, caller)
+    found = [
+        OfficerView(
+            id=each, name=names.get(each, ""), open=waiting.get(each, 0), me=each == caller.user_id
+        )
+        for each in ids
+    ]
+    return sorted(found, key=lambda each: (each.name, each.id))
 
 
 async def hold_views(uow: UnitOfWork, rows: Sequence[LegalHold]) -> list[HoldView]:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from clinical.consent.states import Act, Kind, Method, TextState
+from clinical.consent.states import Act, Kind, Method, ProposalState, TextState
 from clinical.signature.schemas import SignatureMark
 
 Short = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
@@ -179,8 +179,35 @@ class NewText(WordingInput):
     kind: Kind
 
 
+class ProposalView(BaseModel):
+    """The newest wish to publish a version; `base_id` is the text it was compared with."""
+
+    id: UUID
+    state: ProposalState
+    base_id: UUID | None
+    base_version: str | None
+    requested_by: str
+    requested_at: datetime
+    decided_by: str | None
+    decided_at: datetime | None
+    note: str
+    mine: bool
+
+
+class ConfirmNote(BaseModel):
+    """What the second person has to say; may be empty."""
+
+    note: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] = ""
+
+
+class RefuseNote(BaseModel):
+    """Why not; whoever proposed reads it."""
+
+    note: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+
+
 class VersionView(TextView):
-    """A version as the editor shows it; `phase` is draft, coming, current or past."""
+    """A version as the editor shows it; `phase` is draft, pending, coming, current or past."""
 
     own: bool
     state: TextState
@@ -193,6 +220,7 @@ class VersionView(TextView):
     changed_at: datetime
     published_at: datetime | None
     published_by: str | None
+    proposal: ProposalView | None
 
 
 class DiffLineView(BaseModel):

@@ -61,7 +61,7 @@ async def answer(uow: UnitOfWork, caller: Caller, given: Answer) -> ConsentRecor
         raise NotFound()
     relation = await _relation(uow, caller, given)
     purposes = rules.check_purposes(text.purposes, given.purposes) if given.agreed else {}
-    signature = _signature(text, given)
+    signature = check_signature(text, given.signature) if given.agreed else None
     matter = _matter(caller, given, relation)
     before = await access.standing(uow, caller.hospital_id, matter)
     act = Act.GIVEN if given.agreed else Act.REFUSED
@@ -88,12 +88,13 @@ async def _relation(uow: UnitOfWork, caller: Caller, given: Answer) -> PatientRe
     return relation
 
 
-def _signature(text: ConsentText, given: Answer) -> str | None:
-    if not given.agreed or not (text.signature_required or given.signature):
+def check_signature(text: ConsentText, signature: str | None) -> str | None:
+    """The handwriting as PNG in base64, if there is any. Raises SignatureNeeded, InvalidRequest."""
+    if not (text.signature_required or signature):
         return None
-    if not given.signature:
+    if not signature:
         raise errors.SignatureNeeded(fields=[FieldProblem("signature", "请手写签名")])
-    picture = given.signature.removeprefix("data:image/png;base64,")
+    picture = signature.removeprefix("data:image/png;base64,")
     try:
         data = base64.b64decode(picture, validate=True)
     except (binascii.Error, ValueError) as error:

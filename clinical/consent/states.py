@@ -49,10 +49,20 @@ REACH: dict[Kind, Reach] = {
 
 
 class TextState(StrEnum):
-    """A draft may change; what was published never does."""
+    """A draft may change; one that waits for the second person and a published one may not."""
 
     DRAFT = "draft"
+    PENDING = "pending"
     PUBLISHED = "published"
+
+
+class ProposalState(StrEnum):
+    """What became of the wish to publish a version."""
+
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
 
 
 class Act(StrEnum):

@@ -1,4 +1,4 @@
-"""The verbs of texts: draft, edit, publish, throw away, compare. Published versions stay."""
+"""The verbs of texts: draft, edit, throw away, compare. Published versions stay."""
 
 import difflib
 from collections.abc import Sequence
@@ -10,8 +10,7 @@ from uuid import UUID
 from sqlalchemy import case, func, select
 from sqlalchemy.exc import IntegrityError
 
-from clinical.consent import access, errors
-from clinical.consent.events import TextPublished
+from clinical.consent import access, errors, live
 from clinical.consent.models import ConsentRecord, ConsentText
 from clinical.consent.states import Act, Kind, TextState
 from clinical.days import zone_of
@@ -52,18 +51,18 @@ async def draft(uow: UnitOfWork, caller: Caller, kind: Kind, wording: Wording) -
     _take(row, wording)
     uow.session.add(row)
     await _flush(uow)
-    await audit.record(
-        uow, caller, "consent_text.draft", "consent_text", row.id, detail=_facts(row)
-    )
+    await audit.record(uow, caller, "consent_text.draft", "consent_text", row.id, detail=facts(row))
+    await live.texts_changed(uow, caller.hospital_id)
     return row
 
 
 async def edit(uow: UnitOfWork, caller: Caller, text_id: UUID, wording: Wording) -> ConsentText:
-    """Change a draft. Raises NotFound, TextNotDraft, VersionTaken."""
-    row = await _own_draft(uow, caller, text_id)
+    """Change a draft. Raises NotFound, TextNotDraft, TextPending, VersionTaken."""
+    row = await own_draft(uow, caller, text_id)
     _take(row, wording)
     row.changed_at = uow.now
     await _flush(uow)
+    await live.texts_changed(uow, caller.hospital_id)
     return row
 
 
@@ -79,52 +78,29 @@ async def _flush(uow: UnitOfWork) -> None:
         raise errors.VersionTaken() from error
 
 
-async def _own_draft(uow: UnitOfWork, caller: Caller, text_id: UUID) -> ConsentText:
+async def own_draft(uow: UnitOfWork, caller: Caller, text_id: UUID) -> ConsentText:
+    """A draft of the caller's hospital under its lock.
+
+    Raises NotFound, TextNotDraft, TextPending.
+    """
     row = await access.text_for(uow.session, caller, text_id, lock=True)
+    if row.state is TextState.PENDING:
+        raise errors.TextPending()
     if row.state is not TextState.DRAFT or row.hospital_id is None:
         raise errors.TextNotDraft()
     return row
 
 
-async def publish(uow: UnitOfWork, caller: Caller, text_id: UUID) -> ConsentText:
-    """Publish a draft: from its effective date (at the earliest now) people are shown it.
-
-    Raises NotFound, TextNotDraft, TextIncomplete.
-    """
-    row = await _own_draft(uow, caller, text_id)
-    if not (row.title.strip() and row.body.strip()):
-        raise errors.TextIncomplete()
-    row.effective_at = max(row.effective_at or uow.now, uow.now)
-    row.digest = row.shown_digest()
-    row.state = TextState.PUBLISHED
-    row.published_by, row.published_at, row.changed_at = caller.user_id, uow.now, uow.now
-    await uow.session.flush()
-    await audit.record(
-        uow, caller, "consent_text.publish", "consent_text", row.id, detail=_facts(row)
-    )
-    uow.record(
-        TextPublished(
-            hospital_id=caller.hospital_id,
-            aggregate_id=row.id,
-            occurred_at=uow.now,
-            kind=row.kind.value,
-            version=row.version,
-            digest=row.digest,
-            effective_at=row.effective_at,
-            material=row.material,
-        )
-    )
-    return row
-
-
 async def throw_away(uow: UnitOfWork, caller: Caller, text_id: UUID) -> None:
-    """Delete a draft. Raises NotFound, TextNotDraft."""
-    row = await _own_draft(uow, caller, text_id)
-    await audit.record(uow, caller, "consent_text.drop", "consent_text", row.id, detail=_facts(row))
+    """Delete a draft. Raises NotFound, TextNotDraft, TextPending."""
+    row = await own_draft(uow, caller, text_id)
+    await audit.record(uow, caller, "consent_text.drop", "consent_text", row.id, detail=facts(row))
     await uow.session.delete(row)
+    await live.texts_changed(uow, caller.hospital_id)
 
 
-def _facts(row: ConsentText) -> dict[str, Any]:
+def facts(row: ConsentText) -> dict[str, Any]:
+    """What the audit says about a version."""
     return {
         "kind": row.kind.value,
         "version": row.version,

@@ -1,14 +1,16 @@
-"""Routes of the text editor: administrators write and publish, supervisors read."""
+"""Routes of the text editor: administrators write, two of them publish, supervisors read."""
 
 from typing import Any
 from uuid import UUID
 
-from clinical.consent import access, texts, views
-from clinical.consent.models import ConsentText
+from clinical.consent import access, publishing, texts, views
+from clinical.consent.models import ConsentText, TextProposal
 from clinical.consent.schemas import (
     AnswersView,
+    ConfirmNote,
     DiffLineView,
     NewText,
+    RefuseNote,
     VersionView,
     WordingInput,
 )
@@ -62,10 +64,34 @@ async def drop_text(ctx: Context, text_id: UUID) -> None:
     await texts.throw_away(ctx.uow, ctx.caller, text_id)
 
 
-@routes.post("/consent-texts/{text_id}/publish", roles=EDITORS)
-async def publish_text(ctx: Context, text_id: UUID) -> VersionView:
-    """Publish a draft; it never changes from then on."""
-    return await _view(ctx, await texts.publish(ctx.uow, ctx.caller, text_id))
+@routes.post("/consent-texts/{text_id}/proposals", roles=EDITORS, status=201, idempotent=True)
+async def propose_text(ctx: Context, text_id: UUID) -> VersionView:
+    """Ask for a draft to be published; a second administrator confirms it."""
+    return await _proposed(ctx, await publishing.propose(ctx.uow, ctx.caller, text_id))
+
+
+@routes.post("/consent-text-proposals/{proposal_id}/confirm", roles=EDITORS)
+async def confirm_text(ctx: Context, proposal_id: UUID, body: ConfirmNote) -> VersionView:
+    """Publish what a colleague proposed; it never changes from then on."""
+    row = await publishing.confirm(ctx.uow, ctx.caller, proposal_id, body.note)
+    return await _proposed(ctx, row)
+
+
+@routes.post("/consent-text-proposals/{proposal_id}/refuse", roles=EDITORS)
+async def refuse_text(ctx: Context, proposal_id: UUID, body: RefuseNote) -> VersionView:
+    """Say no to what a colleague proposed, and why."""
+    row = await publishing.refuse(ctx.uow, ctx.caller, proposal_id, body.note)
+    return await _proposed(ctx, row)
+
+
+@routes.post("/consent-text-proposals/{proposal_id}/withdraw", roles=EDITORS)
+async def withdraw_text(ctx: Context, proposal_id: UUID) -> VersionView:
+    """Take the own proposal back."""
+    return await _proposed(ctx, await publishing.withdraw(ctx.uow, ctx.caller, proposal_id))
+
+
+async def _proposed(ctx: Context, row: TextProposal) -> VersionView:
+    return await _view(ctx, await access.text_for(ctx.uow.session, ctx.caller, row.text_id))
 
 
 @routes.get("/consent-texts/{text_id}/diff", roles=OFFICERS)

@@ -8,12 +8,13 @@ from sqlalchemy import select
 from clinical.consent import access, rules
 from clinical.consent.access import Standing
 from clinical.consent.documents import CONSENT
-from clinical.consent.models import ConsentRecord, ConsentText
+from clinical.consent.models import ConsentRecord, ConsentText, TextProposal
 from clinical.consent.schemas import (
     ConsentDetail,
     ConsentView,
     MatterView,
     NeededView,
+    ProposalView,
     PurposeView,
     TextView,
     VersionView,
@@ -81,7 +82,17 @@ async def version_views(
     """Versions as the editor shows them, each with its place in time."""
     kinds = {row.kind for row in rows}
     current = await access.current_texts(uow, caller.hospital_id, kinds)
-    names = await _names(uow, {row.published_by for row in rows if row.published_by})
+    proposals = await access.newest_proposals(uow.session, [row.id for row in rows])
+    who = {row.published_by for row in rows}
+    for each in proposals.values():
+        who |= {each.requested_by, each.decided_by}
+    names = await _names(uow, {each for each in who if each})
+    versions = {row.id: row.version for row in await access.texts_of(uow.session, caller)}
+
+    def proposed(row: ConsentText) -> ProposalView | None:
+        found = proposals.get(row.id)
+        return _proposal(found, caller, names, versions) if found else None
+
     return [
         VersionView(
             **text_view(row).model_dump(),
@@ -96,14 +107,32 @@ async def version_views(
             changed_at=row.changed_at,
             published_at=row.published_at,
             published_by=names.get(row.published_by) if row.published_by else None,
+            proposal=proposed(row),
         )
         for row in rows
     ]
 
 
+def _proposal(
+    row: TextProposal, caller: Caller, names: dict[UUID, str], versions: dict[UUID, str]
+) -> ProposalView:
+    return ProposalView(
+        id=row.id,
+        state=row.state,
+        base_id=row.base_id,
+        base_version=versions.get(row.base_id) if row.base_id else None,
+        requested_by=names.get(row.requested_by, ""),
+        requested_at=row.requested_at,
+        decided_by=names.get(row.decided_by) if row.decided_by else None,
+        decided_at=row.decided_at,
+        note=row.note,
+        mine=row.requested_by == caller.user_id,
+    )
+
+
 def _phase(row: ConsentText, current: ConsentText | None, uow: UnitOfWork) -> str:
-    if row.state is TextState.DRAFT:
-        return "draft"
+    if row.state is not TextState.PUBLISHED:
+        return row.state.value
     if current is not None and current.id == row.id:
         return "current"
     assert row.effective_at is not None

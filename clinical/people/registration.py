@@ -1,6 +1,7 @@
-"""Adding a person: check the form, ask the registry and the hospital, then bind.
+"""Adding a person: check the form and the consent, ask the registry and the hospital, then bind.
 
-The questions to the outside are asked between two transactions, never inside one.
+The questions to the outside are asked between two transactions, never inside one. Nothing of a
+person is sent or kept before the separate consent to it (PIPL Art. 29, 31).
 """
 
 from dataclasses import dataclass
@@ -41,13 +42,22 @@ async def add_patient(runtime: Runtime, caller: Caller, form: AddPatient) -> UUI
     """Check, verify and bind a person; returns the patient's id.
 
     Raises IdNumberInvalid, RealNameMismatch, RealNameUnavailable, GuardianRequired,
-    TooManyPatients, PatientAlreadyAdded, SelfAlreadyAdded, CardMismatch, CardUnavailable.
+    TooManyPatients, PatientAlreadyAdded, SelfAlreadyAdded, CardMismatch, CardUnavailable, and what
+    an `Admission` raises where a consent is missing.
     """
     async with runtime.unit_of_work() as uow:
         limits = await _limits(uow, caller.hospital_id)
         today = await business_day(uow, caller.hospital_id)
         person = rules.check_person(_form(form), today, guardian_below_years=limits.guardian_below)
-        await service.check_may_bind(uow, caller, person, form.relation, limits.patients)
+        known = await service.check_may_bind(uow, caller, person, form.relation, limits.patients)
+        newcomer = access.Newcomer(
+            birth_date=person.birth_date,
+            relation=form.relation,
+            guardian_number=person.guardian.number if person.guardian else None,
+            patient_id=known.id if known else None,
+        )
+        for admission in access.admissions():
+            await admission.check(uow, caller, newcomer, form.consent)
     reference = None
     if person.id_type is IdType.IDENTITY_CARD and person.id_number:
         reference = await verify(runtime, person.name, person.id_number, "id_number")
@@ -66,6 +76,8 @@ async def add_patient(runtime: Runtime, caller: Caller, form: AddPatient) -> UUI
     )
     async with runtime.unit_of_work() as uow:
         relation = await service.bind_patient(uow, caller, binding, limits.patients)
+        for admission in access.admissions():
+            await admission.keep(uow, caller, relation, form.consent)
         await _audit(uow, caller, relation, "bind")
         return relation.patient_id
 

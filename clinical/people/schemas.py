@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from clinical.people import rules
 from clinical.people.states import IdType, PatientKind, Relation
@@ -30,8 +30,26 @@ class GuardianForm(BaseModel):
     address: Address | None = None
 
 
+class ConsentForm(BaseModel):
+    """What the account holder said to the text that was shown, before anything of the person is
+    kept: the kind, version and content digest of the text, each purpose by name, the handwriting.
+    """
+
+    kind: Annotated[str, StringConstraints(pattern=r"^(sensitive|guardian)$")]
+    version: Annotated[str, StringConstraints(max_length=20)]
+    digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    purposes: dict[Annotated[str, StringConstraints(max_length=32)], bool] = Field(
+        default_factory=dict, max_length=20
+    )
+    signature: Annotated[str, StringConstraints(max_length=200_000)] | None = None
+
+
 class AddPatient(BaseModel):
-    """A person to be treated; sex and birth date come from an identity card where there is one."""
+    """A person to be treated; sex and birth date come from an identity card where there is one.
+
+    `consent` is the separate consent to this person's sensitive data, for a child under fourteen
+    that of the guardian. It may be left out only where one stands already.
+    """
 
     kind: PatientKind
     name: Name
@@ -44,6 +62,7 @@ class AddPatient(BaseModel):
     relation: Relation
     card_number: Number | None = None
     guardian: GuardianForm | None = None
+    consent: ConsentForm | None = None
 
 
 class EditPatient(BaseModel):

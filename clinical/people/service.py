@@ -51,8 +51,11 @@ class Binding:
 
 async def check_may_bind(
     uow: UnitOfWork, caller: Caller, person: rules.CheckedPerson, relation: Relation, limit: int
-) -> None:
-    """Refuse what will be refused anyway, before an outside system is asked."""
+) -> Patient | None:
+    """Refuse what will be refused anyway, before an outside system is asked; the person, if known.
+
+    Raises TooManyPatients, PatientAlreadyAdded, SelfAlreadyAdded, RealNameMismatch.
+    """
     if await access.count_bound(uow.session, caller) >= limit:
         raise errors.TooManyPatients(f"最多可添加 {limit} 位就诊人")
     if relation is Relation.SELF:
@@ -64,6 +67,7 @@ async def check_may_bind(
         former = await access.former_relation(uow.session, caller.user_id, known.id)
         if former is not None and former.unbound_at is None:
             raise errors.PatientAlreadyAdded()
+    return known
 
 
 async def _check_own_name(uow: UnitOfWork, caller: Caller, person: rules.CheckedPerson) -> None:
@@ -95,8 +99,7 @@ async def bind_patient(
 
     Raises TooManyPatients, PatientAlreadyAdded, SelfAlreadyAdded, RealNameMismatch.
     """
-    await check_may_bind(uow, caller, binding.person, binding.relation, limit)
-    patient = await _known(uow, caller, binding.person)
+    patient = await check_may_bind(uow, caller, binding.person, binding.relation, limit)
     if patient is None:
         patient = _new_patient(uow, caller, binding)
     else:

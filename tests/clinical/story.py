@@ -20,12 +20,12 @@ from core.identity.tokens import issue_access_token
 from core.outside import OutsideUnavailable
 from core.runtime import Runtime
 from core.uow import UnitOfWork
-from tests.support.cast import Cast, Person
+from tests.support.cast import Cast, Person, hire
 from tests.support.http import Client, Response
 from tests.support.people import id_number
 from tests.support.policies import put_policy
 
-__all__ = ["His", "Registry", "Story", "agreement", "id_number"]
+__all__ = ["His", "Registry", "Story", "agreement", "consent_to", "id_number"]
 
 
 class Registry:
@@ -93,6 +93,17 @@ def agreement(needed: dict[str, Any], patient_id: str | None = None) -> dict[str
     }
 
 
+def consent_to(needed: dict[str, Any]) -> dict[str, Any]:
+    """The consent that goes with a new patient, every purpose ticked."""
+    text = needed["text"]
+    return {
+        "kind": needed["kind"],
+        "version": text["version"],
+        "digest": text["digest"],
+        "purposes": {each["code"]: True for each in text["purposes"]},
+    }
+
+
 @dataclass
 class Story:
     """One hospital with its people, and short words for what they do."""
@@ -102,6 +113,7 @@ class Story:
     cast: Cast
     registry: Registry = field(default_factory=Registry)
     his: His = field(default_factory=His)
+    _second: Person | None = None
 
     def __post_init__(self) -> None:
         self.runtime.provide(IdentityCheck, self.registry)
@@ -111,6 +123,13 @@ class Story:
     @property
     def today(self) -> date:
         return self.runtime.clock.now().date()
+
+    async def second_administrator(self) -> Person:
+        """The colleague without whom the administrator of the cast changes little; hired once."""
+        if self._second is None:
+            here = self.cast.hospital_id
+            self._second = await hire(self.runtime, here, Role.ADMINISTRATOR, "管二成", serial=50)
+        return self._second
 
     # --- asking ----------------------------------------------------------------------------------
 
@@ -159,9 +178,22 @@ class Story:
             **more,
         }
 
+    async def try_to_add(self, form: dict[str, Any], who: Person | None = None) -> Response:
+        """Send a form, agreed to the text that is shown for such a person."""
+        person = who or self.cast.patient
+        consent = await self.consent_for(form, person)
+        return await self.ask(person, "POST", "/patients", {**form, "consent": consent})
+
+    async def consent_for(self, form: dict[str, Any], who: Person | None = None) -> dict[str, Any]:
+        """The consent to a person's sensitive data, every purpose ticked."""
+        whom = "self" if form["relation"] == "self" else "other"
+        adding = "child" if form["kind"] == "child" else whom
+        path = f"/consents/needed?adding={adding}"
+        [needed] = await self.get(who or self.cast.patient, path)
+        return consent_to(needed)
+
     async def add_patient(self, who: Person | None = None, **more: Any) -> dict[str, Any]:
-        form = self.adult_form(**more)
-        answer = await self.ask(who or self.cast.patient, "POST", "/patients", form)
+        answer = await self.try_to_add(self.adult_form(**more), who)
         patient: dict[str, Any] = answer.expect(201)
         return patient
 

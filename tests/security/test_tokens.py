@@ -146,6 +146,7 @@ async def test_a_key_belongs_to_one_person_one_route_and_one_body(
 ) -> None:
     """Sent again it gives the first answer; borrowed by anybody or anything else, nothing."""
     key, form = "k-1", story.adult_form()
+    form["consent"] = await story.consent_for(form)
     first = await client.post("/patients", token=cast.patient.token, json=form, key=key)
     first.expect(201)
     again = await client.post("/patients", token=cast.patient.token, json=form, key=key)

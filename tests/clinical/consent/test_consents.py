@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +15,8 @@ from clinical.consent.models import ConsentRecord
 from clinical.consent.states import Act, Kind, Method
 from core.clock import FakeClock
 from core.crypto.sm import sm3
-from tests.clinical.story import Story, agreement
+from tests.clinical.consent.desk import TextDesk
+from tests.clinical.story import Story, agreement, id_number
 
 CHILD = {
     "kind": "child",
@@ -36,15 +37,10 @@ async def records(story: Story) -> list[ConsentRecord]:
 
 
 async def new_version(story: Story, kind: str, version: str, **more: Any) -> dict[str, Any]:
-    """The administrator writes and publishes a version of the hospital's own."""
-    form = {"kind": kind, "version": version, "title": "新版", "text": "新的内容", **more}
-    answer = await story.ask(story.cast.administrator, "POST", "/consent-texts", form)
-    draft = answer.expect(201)
-    path = f"/consent-texts/{draft['id']}/publish"
-    published: dict[str, Any] = (await story.ask(story.cast.administrator, "POST", path)).expect(
-        200
-    )
-    return published
+    """One administrator writes a version of the hospital's own, another publishes it."""
+    desk = await TextDesk.of(story)
+    draft = await desk.draft(kind=kind, version=version, **more)
+    return await desk.publish(draft["id"])
 
 
 @pytest.mark.requirement("S0-P-039")
@@ -92,7 +88,11 @@ async def test_sensitive_data_needs_each_required_purpose_ticked_by_the_person(
 ) -> None:
     patient = await story.add_patient()
     needed = await story.get(story.cast.patient, f"/consents/needed?patient_id={patient['id']}")
-    assert [each["kind"] for each in needed] == ["user_agreement", "privacy", "sensitive"]
+    assert [(each["kind"], each["given"]) for each in needed] == [
+        ("user_agreement", False),
+        ("privacy", False),
+        ("sensitive", True),
+    ]
     body = agreement(needed[2], patient["id"]) | {"purposes": {"care": True}}
     refused = await story.ask(story.cast.patient, "POST", "/consents", body)
     assert (refused.code, refused.json["details"]) == (
@@ -132,23 +132,27 @@ async def test_a_real_name_is_not_checked_without_consent_to_sensitive_data(stor
 
 async def test_for_a_child_only_the_identified_guardian_agrees(story: Story) -> None:
     patient = story.cast.patient
-    guardian = {"name": "林小满", "id_number": story.adult_form()["id_number"]}
-    answer = await story.ask(patient, "POST", "/patients", {**CHILD, "guardian": guardian})
-    child = answer.expect(201)["id"]
-    needed = await story.get(patient, f"/consents/needed?patient_id={child}")
-    assert needed[2]["kind"] == "guardian"
-    assert needed[2]["may_answer"] is False
-    body = agreement(needed[2], child)
-    refused = await story.ask(patient, "POST", "/consents", body)
-    assert refused.code == "guardian_only"
     await story.prove_real_name()
+    guardian = {"name": "林小满", "id_number": story.adult_form()["id_number"]}
+    form = {**CHILD, "guardian": guardian}
+    child = (await story.try_to_add(form)).expect(201)["id"]
+    needed = await story.get(patient, f"/consents/needed?patient_id={child}")
+    assert (needed[2]["kind"], needed[2]["given"], needed[2]["may_answer"]) == (
+        "guardian",
+        True,
+        True,
+    )
+    taken = {"kind": "guardian", "patient_id": child}
+    (await story.ask(patient, "POST", "/consents/withdrawals", taken)).expect(201)
+    # Another guardian is entered: the account holder may not speak for the child any more.
+    other = {"name": "林大川", "id_number": id_number(date(1984, 2, 2))}
+    (await story.ask(patient, "PATCH", f"/patients/{child}", {"guardian": other})).expect(200)
+    body = agreement(needed[2], child)
+    assert (await story.ask(patient, "POST", "/consents", body)).code == "guardian_only"
+    (await story.ask(patient, "PATCH", f"/patients/{child}", {"guardian": guardian})).expect(200)
     given = (await story.ask(patient, "POST", "/consents", body)).expect(201)
     assert given["as_guardian"] is True
-    # A person bound to the same child who is not the guardian agrees to nothing.
-    grown = {
-        **body,
-        "patient_id": (await story.add_patient(who=patient, serial=2, name="林大海"))["id"],
-    }
+    grown = {**body, "patient_id": (await story.add_patient(serial=2, name="林大海"))["id"]}
     assert (await story.ask(patient, "POST", "/consents", grown)).code == "not_under_fourteen"
     foreign = await story.ask(story.cast.other_patient, "POST", "/consents", body)
     assert foreign.code == "not_found"
@@ -258,7 +262,8 @@ async def test_a_notice_is_not_taken_back_and_a_foreign_consent_is_unknown(story
 
 
 async def test_a_published_text_is_compared_counted_and_never_edited(story: Story) -> None:
-    officer = story.cast.administrator
+    desk = await TextDesk.of(story)
+    officer = desk.first
     await story.complete(await story.draft())
     listed = await story.get(officer, "/consent-texts")
     old = next(each for each in listed if each["kind"] == "privacy")
@@ -271,7 +276,7 @@ async def test_a_published_text_is_compared_counted_and_never_edited(story: Stor
     lines = await story.get(officer, f"{path}/diff?base={old['id']}")
     assert [each["text"] for each in lines if each["mark"] == "added"] == ["十、新增", "新的一条。"]
     assert (await story.get(story.cast.patient, "/me/agreements"))[1]["version"] == "1.0"
-    published = (await story.ask(officer, "POST", f"{path}/publish")).expect(200)
+    published = await desk.publish(draft.expect(201)["id"])
     assert published["phase"] == "current"
     assert (await story.ask(officer, "PUT", path, form)).code == "text_published"
     assert (await story.ask(officer, "DELETE", path)).code == "text_published"
@@ -281,7 +286,7 @@ async def test_a_published_text_is_compared_counted_and_never_edited(story: Stor
     # The other hospital goes on with the group's text, and sees nothing of this one's.
     foreign = story.cast.foreign_patient
     assert (await story.get(foreign, "/me/agreements"))[1]["version"] == "1.0"
-    refused = await story.ask(story.cast.foreign_administrator, "POST", f"{path}/publish")
+    refused = await story.ask(story.cast.foreign_administrator, "POST", f"{path}/proposals")
     assert refused.code == "not_found"
     group = await story.ask(officer, "PUT", f"/consent-texts/{old['id']}", form)
     assert group.code == "text_published"

@@ -86,8 +86,8 @@ async def test_for_a_child_the_doctor_sees_who_the_guardian_is(story: Story) -> 
         "relation": "child",
         "guardian": {**guardian, "phone": "13900000001", "address": "示范市"},
     }
-    (await story.ask(story.cast.patient, "POST", "/patients", form)).expect(201)
     await story.prove_real_name()
+    (await story.try_to_add(form)).expect(201)
     story.seen_before("C000001")
     consultation = await story.waiting()
     shown = await story.get(story.cast.doctor, f"/consultations/{consultation['id']}")

@@ -43,7 +43,8 @@ async def test_an_adult_is_verified_gets_a_card_and_becomes_the_default(story: S
 
 @pytest.mark.requirement("S0-P-014")
 async def test_a_child_without_a_card_is_bound_with_a_verified_guardian(story: Story) -> None:
-    answer = await story.ask(story.cast.patient, "POST", "/patients", child())
+    await story.prove_real_name()
+    answer = await story.try_to_add(child())
     patient = answer.expect(201)
     assert patient["guardian"]["name"] == "林小满"
     assert patient["guardian"]["verified"] is True
@@ -53,7 +54,7 @@ async def test_a_child_without_a_card_is_bound_with_a_verified_guardian(story: S
 
 
 async def test_a_child_without_a_guardian_is_refused_beside_the_field(story: Story) -> None:
-    answer = await story.ask(story.cast.patient, "POST", "/patients", child(guardian=None))
+    answer = await story.try_to_add(child(guardian=None))
     assert answer.code == "guardian_required"
     assert answer.json["fields"][0]["field"] == "guardian.id_number"
 
@@ -62,9 +63,7 @@ async def test_a_child_without_a_guardian_is_refused_beside_the_field(story: Sto
 async def test_a_sixth_person_is_refused(story: Story) -> None:
     for serial in range(1, 6):
         await story.add_patient(name=f"家人{serial}", serial=serial)
-    answer = await story.ask(
-        story.cast.patient, "POST", "/patients", story.adult_form("家人六", serial=6)
-    )
+    answer = await story.try_to_add(story.adult_form("家人六", serial=6))
     assert (answer.status, answer.code) == (409, "too_many_patients")
     assert len(await story.get(story.cast.patient, "/patients")) == 5
 
@@ -73,19 +72,14 @@ async def test_people_added_at_the_same_moment_do_not_pass_the_limit(story: Stor
     for serial in range(2, 6):
         await story.add_patient(name=f"家人{serial}", serial=serial)
     answers = await asyncio.gather(
-        *(
-            story.ask(
-                story.cast.patient, "POST", "/patients", story.adult_form(f"新人{n}", serial=n)
-            )
-            for n in range(10, 14)
-        )
+        *(story.try_to_add(story.adult_form(f"新人{n}", serial=n)) for n in range(10, 14))
     )
     assert sorted(answer.status for answer in answers) == [201, 409, 409, 409]
 
 
 async def test_a_wrong_number_is_refused_before_anybody_is_asked(story: Story) -> None:
     form = story.adult_form(id_number="119999198503140019")
-    answer = await story.ask(story.cast.patient, "POST", "/patients", form)
+    answer = await story.try_to_add(form)
     assert answer.code == "id_number_invalid"
     assert answer.json["fields"][0]["field"] == "id_number"
     assert story.registry.asked == []
@@ -93,13 +87,13 @@ async def test_a_wrong_number_is_refused_before_anybody_is_asked(story: Story) -
 
 async def test_a_name_that_does_not_belong_to_the_number_is_refused(story: Story) -> None:
     story.registry.liars.add("林小满")
-    answer = await story.ask(story.cast.patient, "POST", "/patients", story.adult_form())
+    answer = await story.try_to_add(story.adult_form())
     assert answer.code == "real_name_mismatch"
 
 
 async def test_without_the_registry_nobody_is_bound_unverified(story: Story) -> None:
     story.registry.down = True
-    answer = await story.ask(story.cast.patient, "POST", "/patients", story.adult_form())
+    answer = await story.try_to_add(story.adult_form())
     assert (answer.status, answer.code) == (503, "real_name_unavailable")
     assert await story.get(story.cast.patient, "/patients") == []
 
@@ -115,20 +109,16 @@ async def test_without_the_hospitals_system_a_person_is_bound_without_a_card(
 async def test_a_card_that_belongs_to_somebody_else_is_refused(story: Story) -> None:
     story.his.holders["K1"] = CardHolder(person_no="P9", card_number="K1", name="别人")
     form = story.adult_form(card_number="K1")
-    answer = await story.ask(story.cast.patient, "POST", "/patients", form)
+    answer = await story.try_to_add(form)
     assert answer.code == "card_mismatch"
 
 
 async def test_the_same_person_is_not_added_twice_and_oneself_only_once(story: Story) -> None:
     await story.add_patient()
-    again = await story.ask(
-        story.cast.patient, "POST", "/patients", story.adult_form(relation="other")
-    )
+    again = await story.try_to_add(story.adult_form(relation="other"))
     assert again.code == "patient_already_added"
     second = story.adult_form("别名", serial=7, relation="self")
-    assert (
-        await story.ask(story.cast.patient, "POST", "/patients", second)
-    ).code == "self_already_added"
+    assert (await story.try_to_add(second)).code == "self_already_added"
 
 
 @pytest.mark.requirement("S0-P-015")
@@ -151,7 +141,7 @@ async def test_another_account_bound_to_the_same_person_sees_its_own_contact_onl
 ) -> None:
     mine = await story.add_patient()
     form = story.adult_form(relation="parent", phone="13900000099", address="别处")
-    theirs = (await story.ask(story.cast.other_patient, "POST", "/patients", form)).expect(201)
+    theirs = (await story.try_to_add(form, story.cast.other_patient)).expect(201)
     assert theirs["id"] == mine["id"]
     assert theirs["phone_masked"] == "139****0099"
     again = await story.get(story.cast.patient, f"/patients/{mine['id']}")
@@ -161,7 +151,8 @@ async def test_another_account_bound_to_the_same_person_sees_its_own_contact_onl
 async def test_contact_card_and_guardian_can_be_changed_but_not_the_identity(
     story: Story,
 ) -> None:
-    bound = (await story.ask(story.cast.patient, "POST", "/patients", child())).expect(201)
+    await story.prove_real_name()
+    bound = (await story.try_to_add(child())).expect(201)
     path = f"/patients/{bound['id']}"
     father = {**GUARDIAN, "name": "林大川", "id_number": id_number(date(1984, 2, 2))}
     changed = (
