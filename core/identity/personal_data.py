@@ -1,9 +1,15 @@
-"""What identity holds about a person: the account, its devices, its roles."""
+"""What identity holds about a person: the account, its devices, its proofs, its other logins."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
+from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 
+from core.files.jobs import REMOVED
+from core.files.models import File
+from core.identity.certification.models import Certification
+from core.identity.certification.service import SCOPE as CERTIFICATION
 from core.identity.external.models import ExternalIdentity
 from core.identity.factors.models import RecoveryCode, TotpFactor
 from core.identity.models import (
@@ -21,6 +27,11 @@ from core.personal_data import Erased, Holding, RecordClass, Section, Subject, r
 if TYPE_CHECKING:
     from core.uow import UnitOfWork
 
+_METHODS = {"alipay": "支付宝认证", "card": "证件照片"}
+_OUTCOMES = {"match": "一致", "mismatch": "不一致", "": "未完成"}
+_PROVIDERS = {"wechat": "微信", "oidc": "医院统一登录"}
+#: A certification that nobody finished in this time is not finished any more.
+GIVEN_UP = timedelta(days=1)
 #: How a closed account is called where its name would stand.
 CLOSED_NAME = "已注销用户"
 
@@ -58,7 +69,33 @@ class IdentityData:
                 newest=last.date() if last else None,
                 note="设备名称、网络地址、登录时间",
             ),
+            await self._count(uow, subject, Certification, "实名认证记录", "姓名、号码、证件照片"),
+            await self._count(uow, subject, ExternalIdentity, "第三方登录", "微信等的用户标识"),
         ]
+
+    async def _count(
+        self,
+        uow: "UnitOfWork",
+        subject: Subject,
+        model: type[Certification] | type[ExternalIdentity],
+        title: str,
+        note: str,
+    ) -> Holding:
+        count, first, last = (
+            await uow.session.execute(
+                select(func.count(), func.min(model.created_at), func.max(model.created_at)).where(
+                    model.user_id == subject.user_id
+                )
+            )
+        ).one()
+        return Holding(
+            title=title,
+            record_class=RecordClass.ACCOUNT,
+            count=count,
+            oldest=first.date() if first else None,
+            newest=last.date() if last else None,
+            note=note,
+        )
 
     async def export(self, uow: "UnitOfWork", subject: Subject) -> list[Section]:
         """Account and devices in full: they are the person's own."""
@@ -114,14 +151,77 @@ class IdentityData:
                     for each in sessions
                 ],
             ),
+            await self._certifications(uow, subject),
+            await self._external(uow, subject),
         ]
 
+    async def _certifications(self, uow: "UnitOfWork", subject: Subject) -> Section:
+        rows = await uow.session.scalars(
+            select(Certification)
+            .where(Certification.user_id == subject.user_id)
+            .order_by(Certification.created_at, Certification.id)
+        )
+        return Section(
+            title="实名认证记录",
+            fields=(
+                ("method", "方式"),
+                ("name", "姓名"),
+                ("id_number", "身份证件号码"),
+                ("outcome", "结果"),
+                ("pictures", "证件照片"),
+                ("created_at", "发起时间"),
+                ("finished_at", "完成时间"),
+            ),
+            records=[
+                {
+                    "method": _METHODS.get(row.method, row.method),
+                    "name": row.name,
+                    "id_number": row.id_number,
+                    "outcome": _OUTCOMES.get(row.outcome, row.outcome),
+                    "pictures": sum(each is not None for each in _pictures(row)),
+                    "created_at": row.created_at,
+                    "finished_at": row.finished_at,
+                }
+                for row in rows
+            ],
+        )
+
+    async def _external(self, uow: "UnitOfWork", subject: Subject) -> Section:
+        """The identifiers of other houses; never their session keys, which are secrets."""
+        rows = await uow.session.scalars(
+            select(ExternalIdentity)
+            .where(ExternalIdentity.user_id == subject.user_id)
+            .order_by(ExternalIdentity.created_at, ExternalIdentity.id)
+        )
+        return Section(
+            title="第三方登录",
+            fields=(
+                ("provider", "登录方式"),
+                ("subject", "对方的用户标识"),
+                ("created_at", "绑定时间"),
+                ("last_used_at", "最近使用"),
+            ),
+            records=[
+                {
+                    "provider": _PROVIDERS.get(row.provider, row.provider),
+                    "subject": row.subject,
+                    "created_at": row.created_at,
+                    "last_used_at": row.last_used_at,
+                }
+                for row in rows
+            ],
+        )
+
     async def erase(self, uow: "UnitOfWork", subject: Subject) -> list[Erased]:
-        """Blank a closed account for good; its bare row stays as what records point to."""
-        if not subject.closing:
-            return []
+        """Blank a closed account for good; its bare row stays as what records point to.
+
+        Attempts to prove a name that came to nothing are needed by nobody and go at once.
+        """
         if subject.held:
             return [Erased(title="账号与实名信息", kept=1, why="法律保全")]
+        certifications = await self._erase_certifications(uow, subject)
+        if not subject.closing:
+            return [certifications]
         user = await uow.session.get_one(User, subject.user_id, with_for_update=True)
         index = await uow.session.scalar(select(User.phone_index).where(User.id == user.id))
         await revoke_all(uow, user.id, "account_closed")
@@ -134,7 +234,12 @@ class IdentityData:
         await uow.session.flush()
         if index is not None:
             await uow.session.execute(delete(SmsCode).where(SmsCode.phone_index == index))
-        for model in (TotpFactor, RecoveryCode, PasswordHistory, ExternalIdentity):
+        others = await uow.session.execute(
+            delete(ExternalIdentity)
+            .where(ExternalIdentity.user_id == user.id)
+            .returning(ExternalIdentity.id)
+        )
+        for model in (TotpFactor, RecoveryCode, PasswordHistory):
             await uow.session.execute(delete(model).where(model.user_id == user.id))
         await uow.session.execute(delete(LoginThrottle).where(LoginThrottle.user_id == user.id))
         mine = select(DeviceSession.id).where(DeviceSession.user_id == user.id)
@@ -150,7 +255,30 @@ class IdentityData:
         return [
             Erased(title="账号与实名信息", erased=1),
             Erased(title="登录设备", erased=len(devices.all())),
+            certifications,
+            Erased(title="第三方登录", erased=len(others.all())),
         ]
+
+    async def _erase_certifications(self, uow: "UnitOfWork", subject: Subject) -> Erased:
+        """The proofs with the pictures of the card; the files' job removes the bytes."""
+        query = select(Certification).where(Certification.user_id == subject.user_id)
+        if not subject.closing:
+            given_up = Certification.created_at < uow.now - GIVEN_UP
+            failed = Certification.outcome == "mismatch"
+            query = query.where(or_(failed, (Certification.outcome == "") & given_up))
+        rows = list(await uow.session.scalars(query.with_for_update()))
+        await uow.session.execute(
+            update(File)
+            .where(File.scope == CERTIFICATION, File.scope_id.in_([row.id for row in rows]))
+            .values(scope=REMOVED)
+        )
+        for row in rows:
+            await uow.session.delete(row)
+        return Erased(title="实名认证记录", erased=len(rows))
+
+
+def _pictures(row: Certification) -> tuple[UUID | None, UUID | None]:
+    return (row.front_file_id, row.back_file_id)
 
 
 register(IdentityData())

@@ -1,0 +1,88 @@
+"""What ratings hold about a person: what the account said about its doctors."""
+
+from sqlalchemy import func, select, update
+
+from clinical.rating.models import Rating
+from core.personal_data import Erased, Holding, RecordClass, Section, Subject, register
+from core.uow import UnitOfWork
+
+#: Stands where the name of a patient stood whose account is closed.
+NOBODY = "匿名"
+
+
+class RatingData:
+    """Stars and words; the stars count in a doctor's average and name nobody."""
+
+    name = "rating"
+
+    async def holdings(self, uow: UnitOfWork, subject: Subject) -> list[Holding]:
+        """How many ratings the account gave."""
+        count, first, last = (
+            await uow.session.execute(
+                select(func.count(), func.min(Rating.at), func.max(Rating.at)).where(
+                    Rating.rater_id == subject.user_id,
+                    Rating.hospital_id == subject.hospital_id,
+                )
+            )
+        ).one()
+        return [
+            Holding(
+                title="就诊评价",
+                record_class=RecordClass.FREE,
+                count=count,
+                oldest=first.date() if first else None,
+                newest=last.date() if last else None,
+                note="评分、标签与文字",
+            )
+        ]
+
+    async def export(self, uow: UnitOfWork, subject: Subject) -> list[Section]:
+        """Every rating in full."""
+        rows = await uow.session.scalars(
+            select(Rating)
+            .where(
+                Rating.rater_id == subject.user_id,
+                Rating.hospital_id == subject.hospital_id,
+            )
+            .order_by(Rating.at, Rating.id)
+        )
+        return [
+            Section(
+                title="就诊评价",
+                fields=(
+                    ("patient", "就诊人"),
+                    ("stars", "评分"),
+                    ("tags", "标签"),
+                    ("comment", "评价"),
+                    ("at", "时间"),
+                ),
+                records=[
+                    {
+                        "patient": row.patient_name,
+                        "stars": row.stars,
+                        "tags": "、".join(row.tags),
+                        "comment": row.comment,
+                        "at": row.at,
+                    }
+                    for row in rows
+                ],
+            )
+        ]
+
+    async def erase(self, uow: UnitOfWork, subject: Subject) -> list[Erased]:
+        """With the account go names and words."""
+        if not subject.closing or subject.held:
+            return []
+        gone = await uow.session.execute(
+            update(Rating)
+            .where(
+                Rating.rater_id == subject.user_id,
+                Rating.hospital_id == subject.hospital_id,
+            )
+            .values(patient_name=NOBODY, comment="")
+            .returning(Rating.id)
+        )
+        return [Erased(title="就诊评价", erased=len(gone.all()))]
+
+
+register(RatingData())
