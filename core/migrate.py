@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "migrations"
 
 
-def _config(connection: Connection) -> AlembicConfig:
+def alembic_config(connection: Connection) -> AlembicConfig:
+    """What alembic's commands need to work on a connection."""
     from alembic.config import Config as AlembicConfig
 
     config = AlembicConfig()
@@ -36,7 +37,7 @@ async def upgrade(engine: AsyncEngine) -> None:
     from alembic import command
 
     async with engine.begin() as connection:
-        await connection.run_sync(lambda sync: command.upgrade(_config(sync), "head"))
+        await connection.run_sync(lambda sync: command.upgrade(alembic_config(sync), "head"))
 
 
 async def current(engine: AsyncEngine) -> tuple[str | None, str | None]:
@@ -77,7 +78,7 @@ async def draft(engine: AsyncEngine, message: str, revision: str) -> None:
     from alembic import command
 
     def write(connection: Connection) -> None:
-        command.revision(_config(connection), message, autogenerate=True, rev_id=revision)
+        command.revision(alembic_config(connection), message, autogenerate=True, rev_id=revision)
 
     async with engine.begin() as connection:
         await connection.run_sync(write)
