@@ -57,6 +57,7 @@ class PatientPhone:
             await expect(boxes.nth(place)).to_have_attribute("aria-checked", "true")
 
     async def add_myself(self, name: str, number: str, phone: str) -> None:
+        """After the own real name was proved: the consent given there counts for oneself."""
         await self.open("/pages/patients/index")
         await self.screen.press("添加就诊人")
         await self.screen.tap("relation-self")
@@ -69,6 +70,7 @@ class PatientPhone:
     async def add_child(
         self, name: str, number: str, *, guardian: str, guardian_number: str, phone: str
     ) -> None:
+        """Somebody under fourteen, by the guardian whose account this is."""
         await self.open("/pages/patients/index")
         await self.screen.press("添加就诊人")
         await self.screen.tap("kind-child")
@@ -78,6 +80,8 @@ class PatientPhone:
         await self.screen.fill("guardian-id-number", guardian_number)
         await self.screen.fill("guardian-phone", phone)
         await self.screen.fill("guardian-address", "示范市梧桐街1号")
+        await self.screen.item("consent-guardian").wait_for()
+        await self.tick_consents(beside="save-patient")
         await self._save_patient(name)
 
     async def _save_patient(self, name: str) -> None:

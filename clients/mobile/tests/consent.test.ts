@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { NeededConsent } from '@/api/rights'
-import { answerTo, complete, emptyChoice } from '@/logic/consent'
+import { answerTo, complete, consentWith, emptyChoice } from '@/logic/consent'
 
 const text = (more: Partial<NeededConsent['text']> = {}): NeededConsent => ({
   kind: 'sensitive',
@@ -55,5 +55,16 @@ describe('consents', () => {
     const agreement = { ...text({ purposes: [] }), kind: 'privacy' as const }
     expect(answerTo(agreement, emptyChoice(), 'p').patient_id).toBeNull()
     expect(answerTo(text(), emptyChoice(), 'p').patient_id).toBe('p')
+  })
+
+  it('given with a new patient name the text by its digest and every purpose', () => {
+    const choice = { ...emptyChoice(), purposes: { care: true } }
+    expect(consentWith(text({ digest: 'abc' }), choice)).toEqual({
+      kind: 'sensitive',
+      version: '1.0',
+      digest: 'abc',
+      purposes: { care: true, quality: false },
+      signature: null,
+    })
   })
 })

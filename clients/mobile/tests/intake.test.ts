@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Consultation, FileRef } from '@/api/types'
-import { markSent, newDraft, openStep, resume, unsent } from '@/logic/intake'
+import { markSent, needsGuardian, newDraft, openStep, resume, unsent } from '@/logic/intake'
 
 const photo = (id: string): FileRef => ({
   id,
@@ -73,5 +73,22 @@ describe('a draft of an application', () => {
     expect(
       openStep(onServer({ consent: { version: '1', accepted_at: '', recording_agreed: true } })),
     ).toBe('confirm')
+  })
+})
+
+describe('a child', () => {
+  const guardian = {
+    name: '林小满',
+    id_number_masked: '1101***********027',
+    phone_masked: '138****0001',
+    address: '示范市',
+    verified: true,
+  }
+
+  it('goes on with a verified guardian alone', () => {
+    expect(needsGuardian({ kind: 'child', guardian })).toBe(false)
+    expect(needsGuardian({ kind: 'child', guardian: { ...guardian, verified: false } })).toBe(true)
+    expect(needsGuardian({ kind: 'child', guardian: null })).toBe(true)
+    expect(needsGuardian({ kind: 'adult', guardian: null })).toBe(false)
   })
 })

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { changeOf, emptyForm, faultsOf, inputOf, type PatientForm } from '@/logic/patient-form'
+import {
+  addingOf,
+  changeOf,
+  emptyForm,
+  faultsOf,
+  inputOf,
+  type PatientForm,
+} from '@/logic/patient-form'
 import { zh } from '@/strings'
 
 const texts = { ...zh.patients.faults, tooOld: zh.patients.tooOld, idNumber: zh.patients.faults }
@@ -81,5 +88,31 @@ describe('the form of a person', () => {
       relation: 'self',
       address: '示范市新街2号',
     })
+  })
+
+  it('says whose consent is needed, from the age and not from the choice alone', () => {
+    expect(addingOf(adult, TODAY)).toBe('self')
+    expect(addingOf({ ...adult, relation: 'spouse' }, TODAY)).toBe('other')
+    expect(addingOf(child, TODAY)).toBe('child')
+    expect(addingOf({ ...child, birthDate: '' }, TODAY)).toBe('child')
+    expect(addingOf({ ...child, birthDate: '2012-11-21' }, TODAY)).toBe('other')
+    expect(addingOf({ ...child, birthDate: '2012-11-22' }, TODAY)).toBe('child')
+    // A young child entered as an adult is a child all the same.
+    const passport = { ...adult, idType: 'passport' as const, birthDate: '2020-01-01' }
+    expect(addingOf(passport, TODAY)).toBe('child')
+    // A number typed for somebody without one does not count.
+    expect(addingOf({ ...child, idNumber: '11010519491231002X' }, TODAY)).toBe('child')
+    expect(addingOf({ ...child, hasIdCard: 'yes', idNumber: '11010519491231002X' }, TODAY)).toBe(
+      'other',
+    )
+  })
+
+  it('of a known child asks for a guardian who is not verified yet once more', () => {
+    const kept = { ...child, guardianId: '', guardianPhone: '' }
+    expect(faultsOf(kept, texts, TODAY, true)).toEqual({})
+    expect(Object.keys(faultsOf(kept, texts, TODAY, true, false)).sort()).toEqual([
+      'guardian_id_number',
+      'guardian_phone',
+    ])
   })
 })

@@ -154,6 +154,9 @@ export const consents = {
   one: (id: string) => http.call<ConsentDetail>('GET', `/consents/${id}`),
   needed: (patient_id?: string) =>
     http.call<NeededConsent[]>('GET', '/consents/needed', { query: { patient_id } }),
+  /** What must be agreed to before somebody is added: oneself, another, a child under fourteen. */
+  neededFor: (adding: 'self' | 'other' | 'child') =>
+    http.call<NeededConsent[]>('GET', '/consents/needed', { query: { adding } }),
   give: (body: ConsentAnswer, idempotencyKey: string) =>
     http.call<ConsentEntry>('POST', '/consents', { body, idempotencyKey }),
   withdraw: (entry: ConsentEntry, idempotencyKey: string) =>

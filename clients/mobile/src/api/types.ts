@@ -179,6 +179,15 @@ export interface GuardianInput {
   address: string
 }
 
+/** What was agreed to before a person's data is sent: the text that was shown, each purpose. */
+export interface PatientConsent {
+  kind: string
+  version: string
+  digest: string
+  purposes: Record<string, boolean>
+  signature: string | null
+}
+
 export interface PatientInput {
   kind: 'adult' | 'child'
   name: string
@@ -191,6 +200,7 @@ export interface PatientInput {
   relation: Relation
   card_number?: string
   guardian?: GuardianInput
+  consent?: PatientConsent
 }
 
 export type FileKind = 'image' | 'voice' | 'video' | 'file'

@@ -1,4 +1,5 @@
 import type { ConsentAnswer, NeededConsent } from '@/api/rights'
+import type { PatientConsent } from '@/api/types'
 
 /** What the person has chosen about one text so far; nothing is chosen for anybody. */
 export interface Choice {
@@ -39,4 +40,10 @@ export function answerTo(
     patient_id: OF_ACCOUNT.has(needed.kind) ? null : patientId,
     signature: choice.signature || null,
   }
+}
+
+/** The consent that goes with a new patient; it names the text by the digest of what was shown. */
+export function consentWith(needed: NeededConsent, choice: Choice): PatientConsent {
+  const { kind, version, purposes, signature } = answerTo(needed, choice, null)
+  return { kind, version, digest: needed.text.digest ?? '', purposes, signature }
 }

@@ -1,4 +1,4 @@
-import type { Consultation, FileRef } from '@/api/types'
+import type { Consultation, FileRef, Patient } from '@/api/types'
 
 /** What the patient has filled in so far; kept on the device at every key, sent soon after. */
 export interface IntakeDraft {
@@ -17,6 +17,11 @@ export interface IntakeDraft {
 
 export const STEPS = ['person', 'purpose', 'check', 'describe', 'notice', 'confirm'] as const
 export type Step = (typeof STEPS)[number]
+
+/** A child's revisit goes on only with a guardian whose real name was verified. */
+export function needsGuardian(patient: Pick<Patient, 'kind' | 'guardian'>): boolean {
+  return patient.kind === 'child' && patient.guardian?.verified !== true
+}
 
 export function newDraft(doctorId: string, mode: 'text' | 'video'): IntakeDraft {
   return {

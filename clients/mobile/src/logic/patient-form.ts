@@ -80,16 +80,34 @@ export function idTypeOf(form: PatientForm): IdType {
 }
 
 const CHILD_BELOW = 18
+/** Below this age only the guardian may agree to anything about a child. */
+const GUARDIAN_AGREES_BELOW = 14
+
+/** Whose data the form brings, which decides the consent: the own, another's, a young child's. */
+export function addingOf(form: PatientForm, today: string): 'self' | 'other' | 'child' {
+  let birth = form.birthDate
+  if (idTypeOf(form) === 'identity_card') {
+    const reading = readIdNumber(form.idNumber, today)
+    birth = reading.ok ? reading.facts.birthDate : ''
+  }
+  const known = /^\d{4}-\d{2}-\d{2}$/.test(birth) && birth <= today
+  // Until the age is known, a child counts as young.
+  const young = known ? yearsOld(birth, today) < GUARDIAN_AGREES_BELOW : form.kind === 'child'
+  if (young) return 'child'
+  return form.relation === 'self' ? 'self' : 'other'
+}
 
 /**
  * The faults of a form by field name. With `known`, sensitive fields that stay empty keep what the
- * server has: they are shown masked and never come back to the device.
+ * server has: they are shown masked and never come back to the device. A guardian who is not verified
+ * yet is entered anew.
  */
 export function faultsOf(
   form: PatientForm,
   texts: FaultTexts,
   today: string,
   known = false,
+  guardianVerified = known,
 ): Record<string, string> {
   const faults: Record<string, string> = {}
   if (form.name.trim().length < 2) faults.name = texts.name
@@ -115,7 +133,9 @@ export function faultsOf(
   const keepPhone = known && form.phone.trim() === ''
   if (form.kind === 'adult' && !keepPhone && !isPhone(form.phone)) faults.phone = texts.phone
   if (form.kind === 'adult' && form.address.trim() === '') faults.address = texts.address
-  if (form.kind === 'child') Object.assign(faults, guardianFaults(form, texts, today, known))
+  if (form.kind === 'child') {
+    Object.assign(faults, guardianFaults(form, texts, today, guardianVerified))
+  }
   return faults
 }
 

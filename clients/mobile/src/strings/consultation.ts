@@ -15,6 +15,8 @@ export const consultation = {
     addPerson: '添加就诊人',
     noPerson: '还没有就诊人，请先添加',
     choosePerson: '请选择就诊人',
+    guardianFirst: '儿童复诊须先填写监护人信息，并通过监护人实名核验。',
+    enterGuardian: '填写并核验监护人',
     purposeLead: '这次主要想做什么？',
     purposes: {
       revisit: { title: '在线复诊', text: '病情变化、检查结果、用药调整，与医生沟通' },

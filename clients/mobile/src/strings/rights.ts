@@ -23,6 +23,8 @@ export const rights = {
     updated: '内容有更新，请重新阅读并同意',
     guardianOnly: '未满十四周岁儿童的信息，只能由已实名认证、并登记为监护人的本人同意。',
     guardianHint: '请先完成实名认证，并在就诊人资料中确认监护人为您本人。',
+    guardianFirst: '请先完成实名认证，再填写孩子的信息。',
+    guardianYou: '监护人须是您本人，请填写您实名认证的身份证号',
     incomplete: '请阅读并勾选必需的同意项',
     sign: '请在下方手写签名',
     signAgain: '重写',
