@@ -22,13 +22,28 @@ export interface Wording {
   effective_at: string | null;
 }
 
+/** The newest wish to publish a version; a second person decides about it. */
+export interface Proposal {
+  id: string;
+  state: "pending" | "confirmed" | "refused" | "withdrawn";
+  base_id: string | null;
+  base_version: string | null;
+  requested_by: string;
+  requested_at: string;
+  decided_by: string | null;
+  decided_at: string | null;
+  note: string;
+  mine: boolean;
+}
+
 export interface TextVersion extends Wording {
   id: string;
   kind: string;
   kind_text: string;
   own: boolean;
-  state: "draft" | "published";
-  phase: "draft" | "coming" | "current" | "past";
+  state: "draft" | "pending" | "published";
+  phase: "draft" | "pending" | "coming" | "current" | "past";
+  proposal: Proposal | null;
   digest: string | null;
   created_at: string;
   changed_at: string;
@@ -82,12 +97,22 @@ export interface RightsRequest {
   requester: string;
   requester_id: string;
   assignee: string | null;
+  assignee_id: string | null;
   checked_at: string | null;
   steps: { at: string; what: string; what_text: string; words: string; by: string | null }[];
 }
 
+export interface Officer {
+  id: string;
+  name: string;
+  open: number;
+  me: boolean;
+}
+
 export interface QueueNumbers {
   open: number;
+  mine: number;
+  unassigned: number;
   near: number;
   overdue: number;
   answered: number;
@@ -129,13 +154,26 @@ export const RIGHTS: Record<string, string> = {
   account_closing: "注销账号",
 };
 
+/** What publishing a version means for those who agreed before. */
+export function agreeAgain(version: { material: boolean; grace_days: number }): string {
+  if (!version.material) return "非重要变更，此前的同意继续有效";
+  const when = version.grace_days ? `生效 ${version.grace_days} 天后` : "生效后";
+  return `重要变更，${when}此前的同意失效，需重新同意`;
+}
+
 export const texts = {
   list: () => http.get<TextVersion[]>("/consent-texts"),
   draft: (kind: string, body: Wording) =>
     http.post<TextVersion>("/consent-texts", { kind, ...body }),
   edit: (id: string, body: Wording) => http.put<TextVersion>(`/consent-texts/${id}`, body),
   drop: (id: string) => http.delete<void>(`/consent-texts/${id}`),
-  publish: (id: string) => http.post<TextVersion>(`/consent-texts/${id}/publish`),
+  propose: (id: string) => http.post<TextVersion>(`/consent-texts/${id}/proposals`),
+  confirm: (proposal: string, note: string) =>
+    http.post<TextVersion>(`/consent-text-proposals/${proposal}/confirm`, { note }),
+  refuse: (proposal: string, note: string) =>
+    http.post<TextVersion>(`/consent-text-proposals/${proposal}/refuse`, { note }),
+  withdraw: (proposal: string) =>
+    http.post<TextVersion>(`/consent-text-proposals/${proposal}/withdraw`),
   diff: (id: string, base: string) => http.get<DiffLine[]>(`/consent-texts/${id}/diff`, { base }),
   answers: (id: string) => http.get<Answers>(`/consent-texts/${id}/answers`),
 };
@@ -148,6 +186,10 @@ export const queue = {
   holdings: (id: string) => http.get<Holding[]>(`/rights/requests/${id}/holdings`),
   act: (id: string, verb: "take" | "check" | "extend" | "decide", body?: unknown) =>
     http.post<RightsRequest>(`/rights/requests/${id}/${verb}`, body),
+  officers: () => http.get<Officer[]>("/rights/officers"),
+  /** `heldBy` is who had it when the giver looked; the server refuses when that has changed. */
+  give: (id: string, to: string, heldBy: string | null) =>
+    http.post<RightsRequest>(`/rights/requests/${id}/give`, { to, held_by: heldBy }),
 };
 
 export const holds = {

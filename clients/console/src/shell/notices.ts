@@ -15,6 +15,8 @@ const ACCESS_PAGES: Record<string, string> = {
   delegation: "delegations",
   permit: "permissions",
   emergency: "emergency",
+  consent_text: "texts",
+  rights_request: "rights",
 };
 
 /** Where a notice leads to, if anywhere for this role. */
