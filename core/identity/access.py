@@ -192,7 +192,7 @@ class StaffPlace:
     allowed: Grant
 
     def require_departments(self, departments: Collection[UUID | None], caller: "Caller") -> None:
-        """Whoever keeps a department gives duties in it alone. Raises NotPermitted."""
+        """Whoever keeps a department gives and takes duties in it alone. Raises NotPermitted."""
         whole = not self.allowed.scopes.isdisjoint({Scope.HOSPITAL, Scope.GROUP})
         if not whole and not caller.department_ids.issuperset(departments):
             raise NotPermitted()
@@ -209,7 +209,8 @@ async def staff_place(
     """The hospital whose staff the caller looks after: the token's, or where the policy says
     the whole group, another that is named.
 
-    With `user_id` that person must be within reach. Raises NotPermitted, NotFound.
+    With `user_id` that person must be within reach; whoever keeps a department changes nobody who
+    works beyond it as well (an administrator, say). Raises NotPermitted, NotFound.
     """
     allowed = await grant(uow, caller, STAFF, action)
     here = wanted or caller.hospital_id
@@ -221,7 +222,17 @@ async def staff_place(
         query = _staff_users(here, None, None).where(User.id == user_id, allowed.condition)
         if await uow.session.scalar(query.with_only_columns(User.id)) is None:
             raise NotFound()
-    return StaffPlace(here, allowed)
+    place = StaffPlace(here, allowed)
+    if user_id is not None and action != READ:
+        rows = await uow.session.scalars(
+            select(RoleAssignment.department_id).where(
+                RoleAssignment.user_id == user_id,
+                RoleAssignment.hospital_id == here,
+                RoleAssignment.role.in_(STAFF_ROLES),
+            )
+        )
+        place.require_departments(rows.all(), caller)
+    return place
 
 
 async def hospitals_of_group(uow: "UnitOfWork", caller: "Caller") -> Sequence[Hospital]:
