@@ -27,7 +27,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 PAYLOAD = 200
 READY_SECONDS = 60.0
 #: Connections that may be on their way at once.
-ARRIVING = 100
+ARRIVING = 40
 SETTLE_SECONDS = 2.0
 
 

@@ -28,7 +28,7 @@ from core.access import (
     open_emergencies,
     permitted,
 )
-from core.access.book import Book, BookCache, Holder, Opened
+from core.access.book import Book, BookCache, Opened
 from core.access.engine import sources_of
 from core.errors import NotFound
 from core.identity.caller import Caller
@@ -197,7 +197,7 @@ class _Speech:
 
     def __init__(self) -> None:
         self.book: Book | None = None
-        self.known: dict[Holder, bool] = {}
+        self.known: dict[tuple[int, int, Role], bool] = {}
 
 
 def may_speak(runtime: Runtime, caller: Caller) -> bool | None:
@@ -210,7 +210,7 @@ def may_speak(runtime: Runtime, caller: Caller) -> bool | None:
         speech = runtime.ports[_Speech] = _Speech()
     if speech.book is not book:
         speech.book, speech.known = book, {}
-    holder = (caller.user_id, caller.hospital_id, caller.role)
+    holder = (caller.user_id.int, caller.hospital_id.int, caller.role)
     found = speech.known.get(holder)
     if found is None:
         found = bool(sources_of(book, runtime.clock.now(), caller, ROOM, "speak"))

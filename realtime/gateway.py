@@ -50,6 +50,7 @@ from realtime.limits import LIMITS, Limit, RateLimits
 from realtime.messages import MessageWriter
 from realtime.metrics import COMMANDS, CONNECTIONS
 from realtime.outgoing import ack_frame, event_frame
+from realtime.stalls import StallWatch
 from realtime.table import MessageContext, RoomMessage
 from realtime.tokens import token_expiry
 from realtime.transport import Listener, RoomServer
@@ -112,6 +113,7 @@ class Gateway:
             most_sockets=(door_rules or DoorRules()).sockets_per_user if guarded else None,
         )
         self.upkeep = Upkeep(runtime, self.connections, self.delivery, self.watch)
+        self._stalls = StallWatch()
         self._table = room_messages
         self._max_connections = max_connections
         if limits is None:
@@ -163,6 +165,7 @@ class Gateway:
         self.writer.start()
         self.delivery.start()
         self.upkeep.start()
+        self._stalls.start()
 
     async def stop(self) -> None:
         """End all sockets; clients reconnect, elsewhere or here, and resume by their cursors."""
@@ -175,6 +178,7 @@ class Gateway:
             *(each.socket.close(wait=False) for each in tuple(self.connections.by_id.values())),
             return_exceptions=True,
         )
+        self._stalls.stop()
         await self.upkeep.stop()
         await self.writer.stop()
         await self.delivery.stop()

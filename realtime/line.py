@@ -21,7 +21,12 @@ from urllib.parse import unquote
 
 import structlog
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
-from websockets.utils import apply_mask
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:
+    # A machine for which there is no wheel and no compiler.
+    from websockets.utils import apply_mask
 
 log = structlog.get_logger(__name__)
 
@@ -253,6 +258,8 @@ class Line(asyncio.Protocol):
         if self._owner is None:
             if self._request is not None and self._opening is None and not self._told:
                 self._ask(data)
+            return
+        if self._told:
             return
         if self._buffer is not None:
             self._buffer += data

@@ -93,7 +93,8 @@ class Store:
 class MessageWriter:
     """Takes messages one by one and commits them in groups.
 
-    `delivered` hears every message once it is committed, in order, after its acknowledgement.
+    `delivered` hears every message once it is committed, in order, before its acknowledgement: who
+    is told that his message is stored has it in his log already.
     """
 
     def __init__(self, runtime: Runtime, delivered: Delivered) -> None:
@@ -171,11 +172,11 @@ class MessageWriter:
         except Exception as error:
             log.error("message_batch_failed", error=repr(error), exc_info=True)
             outcomes = [ServiceUnavailable(retry_after=1) for _ in batch]
-        for (_, answer), outcome in zip(batch, outcomes, strict=True):
-            answer(outcome)
         fresh = [o.entry for o in outcomes if isinstance(o, Sent) and o.entry is not None]
         if fresh:
             self._delivered(fresh)
+        for (_, answer), outcome in zip(batch, outcomes, strict=True):
+            answer(outcome)
 
     async def _commit(self, sends: list[Send]) -> list[Outcome]:
         for attempt in range(MAX_ATTEMPTS):

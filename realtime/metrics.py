@@ -13,3 +13,7 @@ RESYNCS = Counter("zhenjian_resyncs_total", "Times that a slow client had to be 
 PRESENCE_BATCHES = Counter(
     "zhenjian_presence_batches_total", "Transactions in which presence was written or read", ["way"]
 )
+LONGEST_STALL = Gauge(
+    "zhenjian_loop_longest_stall_seconds",
+    "Longest time that the event loop was away since this was last read",
+)

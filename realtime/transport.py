@@ -155,6 +155,11 @@ class RoomSocket:
         """Keep what comes until `release`."""
         self._early = deque()
 
+    @property
+    def held(self) -> bool:
+        """Whether it is just being let in."""
+        return self._early is not None
+
     def release(self) -> None:
         early, self._early = self._early, None
         while early and not self.closed:
@@ -377,7 +382,13 @@ class RoomServer(socketio.AsyncServer):  # type: ignore[misc]
 
     def _end_stranger(self, eio_sid: str) -> None:
         socket = self.eio.sockets.get(eio_sid)
-        if socket is not None and socket.member is None:
+        if socket is None or socket.member is not None:
+            return
+        if socket.held:
+            # It has said who it is; it is this process that is slow.
+            loop = asyncio.get_running_loop()
+            loop.call_later(CONNECT_SECONDS, self._end_stranger, eio_sid)
+        else:
             socket.end()
 
     def forget(self, socket: RoomSocket) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from core.errors import ProblemError
 from core.identity.roles import Role
+from core.ids import new_id, new_ids
 from core.runtime import Runtime
 from realtime import access, groups, room, service
 from realtime.groups import Entry, Group, Outcome, Send, Sent, group_end
@@ -254,10 +255,9 @@ async def test_a_message_that_spoils_its_group_fails_alone(
 
     def spoilt(self: Group, now: Any) -> list[Any]:
         arguments = whole(self, now)
-        for index, send in enumerate(self.sends):
-            if isinstance(send.body, TextBody) and send.body.text == "坏":
-                # A kind that is missing is what the table does not take.
-                arguments[5][index] = None
+        # A kind that is missing is what the table does not take.
+        bad = [isinstance(send.body, TextBody) and send.body.text == "坏" for send in self.sends]
+        arguments[5] = "{" + ",".join("NULL" if each else "text" for each in bad) + "}"
         return arguments
 
     monkeypatch.setattr(Group, "arguments", spoilt)
@@ -328,3 +328,9 @@ def test_messages_are_stored_by_column_names_that_the_models_know() -> None:
         "room_id", "seq", "id", "sender_id", "sender_role", "client_id", "kind", "body",
         "reply_to", "at", "recalled_at",
     }  # fmt: skip
+
+
+def test_ids_made_at_once_are_ids_in_their_order() -> None:
+    made = [*new_ids(500), *new_ids(3), new_id()]
+    assert made == sorted(set(made))
+    assert {(each.version, each.variant) for each in made} == {(7, uuid.RFC_4122)}

@@ -133,5 +133,6 @@ def test_a_veil_finds_patients_wherever_they_stand_and_leaves_the_rest_alone() -
     assert masked["text"] == "林小满", "what people write is free text"
     assert Veil(hidden=True).over(payload)["call"]["participants"][0]["name"] == "患者"
     frame = Veil(hidden=True).over_frame(event_frame("call:ring", payload))
-    assert frame.text.startswith('42["call:ring",')
-    assert frame.size == len(frame.text.encode())
+    assert frame.data.startswith(b'42["call:ring",')
+    assert frame.wire.endswith(frame.data)
+    assert "林小满".encode() not in frame.data.partition(b'"text"')[0]
