@@ -50,9 +50,17 @@ from core.integrity.anchors import Anchors, open_anchors
 from core.jobs import JobRunner
 from core.lan import open_to_lan
 from core.modules import Modules, UnknownModules, load_modules
+from core.redis_server import PrivateRedis, RedisMissing
 from core.runtime import Runtime
 from core.storage import Storage, StorageError
-from core.supervisor import Child, ProcessFailed, Supervisor, python_command, stop_event
+from core.supervisor import (
+    Child,
+    ProcessFailed,
+    Supervisor,
+    port_is_free,
+    python_command,
+    stop_event,
+)
 from core.tls import TlsProblem
 from realtime.gateway import Gateway
 from realtime.hub import Hub
@@ -450,20 +458,46 @@ async def seed_demo(config: Config, sandbox_url: str) -> None:
         await runtime.engine.dispose()
 
 
-async def serve(config: Config) -> None:
+async def serve(config: Config, nodes: int = 1) -> None:
     """Web, one media worker and one worker under one parent."""
     missing = missing_adapters(config)
     if missing:
         raise SetupProblem("Not configured: " + "; ".join(missing) + ".")
     supervisor = Supervisor()
     stop = stop_event()
-    environment = {**os.environ, "ZHENJIAN_RELAY": "false"}
     try:
-        for name in ("media", "web", "worker"):
-            await supervisor.start(Child(name, python_command(name), environment))
+        for child in children_of(config, nodes):
+            await supervisor.start(child)
         await supervisor.wait(stop)
     finally:
         await supervisor.stop()
+
+
+def children_of(config: Config, nodes: int) -> list[Child]:
+    """The processes of one machine. Several web nodes have a port each, upwards from the first, and
+    a Redis between them: a private one where none is configured. Raises SetupProblem.
+    """
+    environment = {**os.environ, "ZHENJIAN_RELAY": "false"}
+    ports = range(config.port, config.port + nodes)
+    children = []
+    if nodes > 1:
+        taken = [port for port in ports if not port_is_free(config.host, port)]
+        taken += {config.sandbox_port, config.media_control_port} & set(ports)
+        if taken:
+            raise SetupProblem(
+                f"{nodes} nodes need the ports {ports[0]} to {ports[-1]}, and {taken[0]} is taken: "
+                "set ZHENJIAN_PORT."
+            )
+        if config.redis_url is None:
+            redis = PrivateRedis.prepare(config.data_dir)
+            children.append(Child("redis", redis.command, os.environ))
+            environment["ZHENJIAN_REDIS_URL"] = redis.url
+        print("Nodes on the ports", *ports, flush=True)
+    children.append(Child("media", python_command("media"), environment))
+    for number, port in enumerate(ports, start=1):
+        own = {**environment, "ZHENJIAN_PORT": str(port)}
+        children.append(Child(f"web-{number}" if nodes > 1 else "web", python_command("web"), own))
+    return [*children, Child("worker", python_command("worker"), environment)]
 
 
 async def manage_keys(config: Config, given: argparse.Namespace) -> None:
@@ -580,6 +614,11 @@ def main(arguments: list[str] | None = None) -> None:
                 metavar="REASON",
                 help="integrity: after a backup was restored, begin the anchors anew",
             )
+        if name == "serve":
+            command_parser.add_argument(
+                "--nodes", type=int, choices=range(1, 65), default=1, metavar="N",
+                help="web processes, each on a port of its own from ZHENJIAN_PORT upwards",
+            )  # fmt: skip
         if name in ("serve", "demo"):
             command_parser.add_argument(
                 "--lan", action="store_true", help="HTTPS for phones on the local network"
@@ -611,6 +650,8 @@ def work_of(given: argparse.Namespace, config: Config) -> Coroutine[Any, Any, No
         return check_integrity(config, restart=given.restart_anchors)
     if given.command == "keys":
         return manage_keys(config, given)
+    if given.command == "serve":
+        return serve(config, given.nodes)
     return COMMANDS[given.command](config)
 
 
@@ -650,6 +691,7 @@ def one_line_problems() -> tuple[type[Exception], ...]:
         DemoProblem,
         PostgresFailed,
         ProcessFailed,
+        RedisMissing,
         KeyringError,
         TlsProblem,
         UnknownModules,

@@ -30,7 +30,7 @@ async def redis(tmp_path: Path) -> AsyncIterator[RedisProcess]:
 
 @pytest.fixture
 async def proxy(redis: RedisProcess) -> AsyncIterator[Proxy]:
-    async with proxy_to("127.0.0.1", redis.port) as between:
+    async with proxy_to(("127.0.0.1", redis.port)) as between:
         yield between
 
 

@@ -15,17 +15,18 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from core.crypto.keyring import Keyring
 from tests.support.demo import ROOT, free_port
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 
 
 class WebProcess:
     """One `zhenjian web`. It speaks to no outside system: their addresses lead nowhere."""
 
-    def __init__(self, folder: Path, database_url: str, keyring: Keyring) -> None:
+    def __init__(self, folder: Path, database_url: str, keyring: Keyring, **settings: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = folder / "web.log"
         self._environment = _environment(folder, database_url, keyring, self.port)
+        self._environment |= {f"ZHENJIAN_{name.upper()}": text for name, text in settings.items()}
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -47,6 +48,16 @@ class WebProcess:
     async def stop(self) -> None:
         """End it in order."""
         await self._end(signal.SIGTERM)
+
+    def pause(self) -> None:
+        """Stop its work without closing its connections."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        if self._process.returncode is None:
+            self._process.send_signal(signal.SIGCONT)
 
     def log(self) -> str:
         return self._log.read_text(errors="replace")[-4000:]
