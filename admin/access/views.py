@@ -39,7 +39,7 @@ from core.identity.caller import Caller
 from core.identity.roles import Role
 from core.uow import UnitOfWork
 
-_AREAS = ("诊疗", "费用", "监管", "安全", "管理")
+_AREAS = ("诊疗", "费用", "签名", "隐私", "监管", "安全", "管理")
 CellPlace = tuple[str, str | None, str, str]
 
 

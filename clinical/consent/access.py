@@ -1,6 +1,7 @@
 """Who may see which text, consent, request or hold, and the question that others ask: may we?
 
-A person sees the own consents and requests; administrators and supervisors those of their hospital.
+A person sees the own consents and requests; what officers see and do is the engine's to say
+(`clinical/consent/policies.py`).
 """
 
 from collections.abc import Collection, Sequence
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,19 +23,18 @@ from clinical.consent.models import (
     RightsRequest,
     TextProposal,
 )
+from clinical.consent.policies import CONSENT, CONSENT_TEXT, LEGAL_HOLD, RIGHTS
 from clinical.consent.rules import GuardianFacts, Version
 from clinical.consent.states import REACH, Act, Kind, Reach, TextState
 from clinical.days import business_day
 from clinical.people.access import PatientRelation
 from clinical.people.states import Relation
+from core.access import READ, condition, require
 from core.errors import NotFound
 from core.identity.caller import Caller
 from core.identity.models import User
 from core.identity.roles import Role
-from core.uow import UnitOfWork
-
-OFFICERS = frozenset({Role.ADMINISTRATOR, Role.SUPERVISOR})
-
+from core.uow import UnitOfWork, unit_of
 
 # --- texts ---------------------------------------------------------------------------------------
 
@@ -107,18 +107,12 @@ def as_version(row: ConsentText) -> Version:
     )
 
 
-def editable_by(caller: Caller) -> ColumnElement[bool]:
-    """Texts of the caller's hospital, for administrators; supervisors read them."""
-    if caller.role not in OFFICERS:
-        return false()
-    return or_(ConsentText.hospital_id == caller.hospital_id, ConsentText.hospital_id.is_(None))
-
-
 async def text_for(
     session: AsyncSession, caller: Caller, text_id: UUID, *, lock: bool = False
 ) -> ConsentText:
-    """A version for the editor. Raises NotFound."""
-    query = select(ConsentText).where(ConsentText.id == text_id, editable_by(caller))
+    """A version for the editor; locked, to change it. Raises NotPermitted, NotFound."""
+    allowed = await condition(unit_of(session), caller, CONSENT_TEXT, "edit" if lock else READ)
+    query = select(ConsentText).where(ConsentText.id == text_id, allowed)
     if lock:
         query = query.with_for_update().execution_options(populate_existing=True)
     row = await session.scalar(query)
@@ -128,10 +122,13 @@ async def text_for(
 
 
 async def texts_of(session: AsyncSession, caller: Caller) -> list[ConsentText]:
-    """Every version of the caller's hospital and of the group, newest first."""
+    """Every version of the caller's hospital and of the group, newest first.
+
+    Raises NotPermitted.
+    """
     rows = await session.scalars(
         select(ConsentText)
-        .where(editable_by(caller))
+        .where(await condition(unit_of(session), caller, CONSENT_TEXT))
         .order_by(
             ConsentText.kind,
             func.coalesce(ConsentText.effective_at, ConsentText.created_at).desc(),
@@ -142,12 +139,15 @@ async def texts_of(session: AsyncSession, caller: Caller) -> list[ConsentText]:
 
 
 async def proposal_for(session: AsyncSession, caller: Caller, proposal_id: UUID) -> TextProposal:
-    """A proposal of the caller's hospital to publish a version. Raises NotFound."""
+    """A proposal of the caller's hospital to publish a version, for who decides.
+
+    Raises NotPermitted, NotFound.
+    """
+    await require(unit_of(session), caller, CONSENT_TEXT, "edit")
     row = await session.scalar(
         select(TextProposal).where(
             TextProposal.id == proposal_id,
             TextProposal.hospital_id == caller.hospital_id,
-            true() if caller.role in OFFICERS else false(),
         )
     )
     if row is None:
@@ -333,19 +333,10 @@ async def my_records(session: AsyncSession, caller: Caller) -> list[ConsentRecor
     return list(rows)
 
 
-def record_visible_to(caller: Caller) -> ColumnElement[bool]:
-    """The condition under which a consent exists for the caller."""
-    here = ConsentRecord.hospital_id == caller.hospital_id
-    if caller.role in OFFICERS:
-        return here
-    return and_(here, ConsentRecord.user_id == caller.user_id)
-
-
 async def record_for(session: AsyncSession, caller: Caller, record_id: UUID) -> ConsentRecord:
-    """One consent. Raises NotFound."""
-    row = await session.scalar(
-        select(ConsentRecord).where(ConsentRecord.id == record_id, record_visible_to(caller))
-    )
+    """One consent. Raises NotPermitted, NotFound."""
+    allowed = await condition(unit_of(session), caller, CONSENT)
+    row = await session.scalar(select(ConsentRecord).where(ConsentRecord.id == record_id, allowed))
     if row is None:
         raise NotFound()
     return row
@@ -354,19 +345,24 @@ async def record_for(session: AsyncSession, caller: Caller, record_id: UUID) -> 
 # --- requests, holds, restrictions ---------------------------------------------------------------
 
 
-def request_visible_to(caller: Caller) -> ColumnElement[bool]:
-    """The condition under which a request exists for the caller."""
-    here = RightsRequest.hospital_id == caller.hospital_id
-    if caller.role in OFFICERS:
-        return here
-    return and_(here, RightsRequest.user_id == caller.user_id)
+async def requests_visible_to(
+    uow: UnitOfWork, caller: Caller, action: str = READ
+) -> ColumnElement[bool]:
+    """The condition under which a request exists for the caller. Raises NotPermitted."""
+    return await condition(uow, caller, RIGHTS, action)
 
 
 async def request_for(
-    session: AsyncSession, caller: Caller, request_id: UUID, *, lock: bool = False
+    session: AsyncSession,
+    caller: Caller,
+    request_id: UUID,
+    action: str = READ,
+    *,
+    lock: bool = False,
 ) -> RightsRequest:
-    """One request. Raises NotFound."""
-    query = select(RightsRequest).where(RightsRequest.id == request_id, request_visible_to(caller))
+    """One request. Raises NotPermitted, NotFound."""
+    allowed = await requests_visible_to(unit_of(session), caller, action)
+    query = select(RightsRequest).where(RightsRequest.id == request_id, allowed)
     if lock:
         query = query.with_for_update().execution_options(populate_existing=True)
     row = await session.scalar(query)
@@ -376,12 +372,10 @@ async def request_for(
 
 
 async def holds_of(session: AsyncSession, caller: Caller) -> list[LegalHold]:
-    """The hospital's legal holds, those in force first."""
-    if caller.role not in OFFICERS:
-        return []
+    """The hospital's legal holds, those in force first. Raises NotPermitted."""
     rows = await session.scalars(
         select(LegalHold)
-        .where(LegalHold.hospital_id == caller.hospital_id)
+        .where(await condition(unit_of(session), caller, LEGAL_HOLD))
         .order_by(LegalHold.lifted_at.is_not(None), LegalHold.since.desc(), LegalHold.id)
         .limit(500)
     )
@@ -389,16 +383,10 @@ async def holds_of(session: AsyncSession, caller: Caller) -> list[LegalHold]:
 
 
 async def hold_for(session: AsyncSession, caller: Caller, hold_id: UUID) -> LegalHold:
-    """One hold under its lock. Raises NotFound."""
-    if caller.role not in OFFICERS:
-        raise NotFound()
+    """One hold under its lock, to change it. Raises NotPermitted, NotFound."""
+    allowed = await condition(unit_of(session), caller, LEGAL_HOLD, "change")
     row = await session.scalar(
-        select(LegalHold)
-        .where(
-            LegalHold.id == hold_id,
-            LegalHold.hospital_id == caller.hospital_id,
-        )
-        .with_for_update()
+        select(LegalHold).where(LegalHold.id == hold_id, allowed).with_for_update()
     )
     if row is None:
         raise NotFound()

@@ -17,6 +17,7 @@ from clinical.consent.access import Matter
 from clinical.consent.adding import Who, before_adding
 from clinical.consent.errors import GuardianOnly, NotAChildsConsent
 from clinical.consent.models import ConsentRecord
+from clinical.consent.policies import READERS
 from clinical.consent.rights import Wish
 from clinical.consent.schemas import (
     AcceptAgreement,
@@ -46,7 +47,6 @@ from realtime import access as rooms
 
 routes = Routes(tag="consent", title="同意与授权")
 PATIENT = [Role.PATIENT]
-READERS = [Role.PATIENT, Role.SUPERVISOR, Role.ADMINISTRATOR]
 AGREEMENTS = (Kind.USER_AGREEMENT, Kind.PRIVACY)
 
 

@@ -7,6 +7,7 @@ from clinical.consent import access
 from clinical.consent.models import ConsentRecord, ConsentText
 from clinical.consent.states import ACT_TEXT, KIND_TEXT, METHOD_TEXT
 from clinical.people import access as people
+from core.access import NotPermitted
 from core.documents import Content, DocumentType, Field
 from core.errors import NotFound
 from core.identity.caller import Caller
@@ -67,7 +68,7 @@ async def may_see_consent(uow: UnitOfWork, caller: Caller, document_id: UUID) ->
     """Whoever may see the consent may see its seal."""
     try:
         await access.record_for(uow.session, caller, document_id)
-    except NotFound:
+    except (NotFound, NotPermitted):
         return False
     return True
 

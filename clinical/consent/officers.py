@@ -17,7 +17,7 @@ from realtime import inbox
 
 
 async def _waiting(uow: UnitOfWork, caller: Caller, request_id: UUID) -> RightsRequest:
-    row = await access.request_for(uow.session, caller, request_id, lock=True)
+    row = await access.request_for(uow.session, caller, request_id, "handle", lock=True)
     if row.state not in (RequestState.SUBMITTED, RequestState.IN_PROGRESS):
         raise errors.RequestClosed()
     return row
@@ -56,7 +56,7 @@ async def _hold(
 async def take(uow: UnitOfWork, caller: Caller, request_id: UUID) -> RightsRequest:
     """An officer takes on what nobody has; again is the same.
 
-    Raises NotFound, RequestClosed, RequestHeld naming the colleague who was first.
+    Raises NotPermitted, NotFound, RequestClosed, RequestHeld naming the colleague who was first.
     """
     return await _in_hand(uow, caller, request_id)
 
@@ -66,8 +66,8 @@ async def give(
 ) -> RightsRequest:
     """Give a request to an officer of the hospital: the own one, a free one, an absent colleague's.
 
-    `held_by` is who had it when the giver looked. Raises NotFound, RequestClosed, NotAnOfficer,
-    RequestHeld when somebody else has it by now.
+    `held_by` is who had it when the giver looked. Raises NotPermitted, NotFound, RequestClosed,
+    NotAnOfficer, RequestHeld when somebody else has it by now.
     """
     row = await _waiting(uow, caller, request_id)
     if row.assignee_id != held_by:
@@ -96,7 +96,7 @@ async def check_identity(
 ) -> RightsRequest:
     """An officer says how the requester's identity was checked.
 
-    Raises NotFound, RequestClosed, RequestHeld.
+    Raises NotPermitted, NotFound, RequestClosed, RequestHeld.
     """
     row = await _in_hand(uow, caller, request_id)
     row.checked_at, row.checked_by, row.check_note = uow.now, caller.user_id, note
@@ -109,7 +109,7 @@ async def check_identity(
 async def extend(uow: UnitOfWork, caller: Caller, request_id: UUID, reason: str) -> RightsRequest:
     """Lengthen the time to answer, once, and tell the requester why.
 
-    Raises NotFound, RequestClosed, RequestHeld, AlreadyExtended.
+    Raises NotPermitted, NotFound, RequestClosed, RequestHeld, AlreadyExtended.
     """
     row = await _in_hand(uow, caller, request_id)
     if row.extended_at is not None:
@@ -129,9 +129,9 @@ async def decide(
 ) -> RightsRequest:
     """Answer a request; a granted deletion or restriction is carried out in the same transaction.
 
-    Raises NotFound, RequestClosed, RequestHeld, IdentityUnchecked, ReasonRequired.
+    Raises NotPermitted, NotFound, RequestClosed, RequestHeld, IdentityUnchecked, ReasonRequired.
     """
-    row = await access.request_for(uow.session, caller, request_id, lock=True)
+    row = await access.request_for(uow.session, caller, request_id, "handle", lock=True)
     refusing = outcome is not Outcome.GRANTED
     rules.decide(row.state, checked=row.checked_at is not None, reason=reason, refusing=refusing)
     if row.right in rules.SELF_SERVICE:

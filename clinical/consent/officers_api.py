@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from clinical.consent import access, officers, queue, retention, rights_views
 from clinical.consent.models import RightsRequest
+from clinical.consent.policies import OFFICERS
 from clinical.consent.queue import Filters, Holder
 from clinical.consent.rights_schemas import (
     CheckInput,
@@ -24,10 +25,8 @@ from clinical.cursors import cut, read_moment
 from core import audit
 from core.defence.kinds import Kind
 from core.http import Context, Page, Routes
-from core.identity.roles import Role
 
 routes = Routes(tag="rights", title="个人信息权利")
-OFFICERS = [Role.ADMINISTRATOR, Role.SUPERVISOR]
 LIMIT = 100
 
 

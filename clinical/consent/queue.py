@@ -49,7 +49,7 @@ class Filters:
 
 
 async def _condition(uow: UnitOfWork, caller: Caller, filters: Filters) -> ColumnElement[bool]:
-    parts = [access.request_visible_to(caller)]
+    parts = [await access.requests_visible_to(uow, caller)]
     if filters.which == "open":
         parts.append(RightsRequest.state.in_(OPEN))
     elif filters.which == "closed":
@@ -86,7 +86,7 @@ async def page(
 
 async def numbers(uow: UnitOfWork, caller: Caller) -> QueueNumbers:
     """The queue in numbers."""
-    here = access.request_visible_to(caller)
+    here = await access.requests_visible_to(uow, caller)
     today = await business_day(uow, caller.hospital_id)
     warn = await core_settings.get(uow, settings.WARN_DAYS, hospital_id=caller.hospital_id)
     waiting = await uow.session.execute(
@@ -132,7 +132,7 @@ async def in_hand(uow: UnitOfWork, caller: Caller) -> dict[UUID | None, int]:
     rows = await uow.session.execute(
         select(RightsRequest.assignee_id, func.count())
         .where(
-            access.request_visible_to(caller),
+            await access.requests_visible_to(uow, caller),
             RightsRequest.state.in_(WAITING),
             RightsRequest.right.not_in(_SELF),
         )

@@ -10,10 +10,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from clinical.consent import access, copies, errors, rights, rules
 from clinical.consent.events import AccountClosed
 from clinical.consent.models import ConsentRecord, LegalHold, RightsRequest, RightsStep
+from clinical.consent.policies import LEGAL_HOLD
 from clinical.consent.states import HELD_TEXT, HeldThing, Outcome, RequestState
 from clinical.consultation import access as consultations
 from clinical.people import access as people
 from core import audit, integrity
+from core.access import require
 from core.errors import NotFound, ProblemError
 from core.identity.caller import Caller
 from core.identity.models import User
@@ -33,7 +35,11 @@ BATCH = 200
 async def place_hold(
     uow: UnitOfWork, caller: Caller, thing: HeldThing, thing_id: UUID, reason: str
 ) -> LegalHold:
-    """Say that something must not be deleted until the hold is lifted. Raises NotFound."""
+    """Say that something must not be deleted until the hold is lifted.
+
+    Raises NotPermitted, NotFound.
+    """
+    await require(uow, caller, LEGAL_HOLD, "change")
     label = await _label(uow, caller, thing, thing_id)
     row = LegalHold(
         id=new_id(),

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from clinical.consent import access, copies, errors, rights, rights_views, settings
 from clinical.consent.models import RightsRequest
+from clinical.consent.policies import READERS, RIGHTS
 from clinical.consent.rights import SCOPE, Wish
 from clinical.consent.rights_schemas import (
     ClosingView,
@@ -22,6 +23,7 @@ from clinical.consent.rights_schemas import (
 from clinical.consent.states import Right
 from core import audit
 from core import settings as core_settings
+from core.access import find_grant
 from core.errors import FieldProblem, InvalidRequest, NotFound
 from core.files import register_viewer
 from core.files.models import File
@@ -35,14 +37,12 @@ from core.uow import UnitOfWork
 
 routes = Routes(tag="rights", title="个人信息权利")
 PATIENT = [Role.PATIENT]
-READERS = [Role.PATIENT, Role.SUPERVISOR, Role.ADMINISTRATOR]
 
 
 async def _may_see_papers(uow: UnitOfWork, caller: Caller, file: File) -> bool:
     """Papers of a request are seen by its author and by officers."""
-    found = select(RightsRequest.id).where(
-        RightsRequest.id == file.scope_id, access.request_visible_to(caller)
-    )
+    allowed = await find_grant(uow, caller, RIGHTS)
+    found = select(RightsRequest.id).where(RightsRequest.id == file.scope_id, allowed.condition)
     return await uow.session.scalar(found) is not None
 
 
@@ -105,7 +105,7 @@ async def mine(ctx: Context) -> list[RequestView]:
     """The caller's own requests, newest first."""
     rows = await ctx.uow.session.scalars(
         select(RightsRequest)
-        .where(access.request_visible_to(ctx.caller))
+        .where(await access.requests_visible_to(ctx.uow, ctx.caller))
         .order_by(RightsRequest.created_at.desc(), RightsRequest.id.desc())
         .limit(100)
     )

@@ -12,9 +12,11 @@ from sqlalchemy.exc import IntegrityError
 
 from clinical.consent import access, errors, live
 from clinical.consent.models import ConsentRecord, ConsentText
+from clinical.consent.policies import CONSENT_TEXT
 from clinical.consent.states import Act, Kind, TextState
 from clinical.days import zone_of
 from core import audit
+from core.access import require
 from core.identity.caller import Caller
 from core.ids import new_id
 from core.uow import UnitOfWork
@@ -37,7 +39,11 @@ class Wording:
 
 
 async def draft(uow: UnitOfWork, caller: Caller, kind: Kind, wording: Wording) -> ConsentText:
-    """A new version of the caller's hospital, not shown to anybody yet. Raises VersionTaken."""
+    """A new version of the caller's hospital, not shown to anybody yet.
+
+    Raises NotPermitted, VersionTaken.
+    """
+    await require(uow, caller, CONSENT_TEXT, "edit")
     row = ConsentText(
         id=new_id(),
         hospital_id=caller.hospital_id,

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from clinical.consent import access, publishing, texts, views
 from clinical.consent.models import ConsentText, TextProposal
+from clinical.consent.policies import OFFICERS
 from clinical.consent.schemas import (
     AnswersView,
     ConfirmNote,
@@ -21,7 +22,6 @@ from core.identity.roles import Role
 
 routes = Routes(tag="consent", title="同意与授权")
 EDITORS = [Role.ADMINISTRATOR]
-OFFICERS = [Role.ADMINISTRATOR, Role.SUPERVISOR]
 
 
 async def _view(ctx: Context, row: ConsentText) -> VersionView:

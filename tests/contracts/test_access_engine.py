@@ -14,12 +14,12 @@ PACKAGES = ("core", "realtime", "media", "clinical", "admin")
 
 #: Files that do not ask, and why.
 NOT_ASKING = {
-    "clinical/consent/access.py": "not yet: officers by role, persons by their own account",
     "core/audit/access.py": "every query is handed the grant that its route was given",
     "core/files/access.py": "asks the owner of what a file hangs on, who asks the engine",
 }
 #: Functions that look at the caller's role, and why they may.
 BY_ROLE = {
+    ("clinical/consent/access.py", "require_for_identity"): "patients agree, staff have a contract",
     ("clinical/consultation/access.py", "find"): "which action is asked for: booking or treating",
     ("media/recording/access.py", "require_room"): "a setting of the hospital about patients",
 }
