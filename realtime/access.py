@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, text
 from sqlalchemy.orm import aliased
 
 from core import audit
@@ -140,6 +140,34 @@ async def room_for(uow: UnitOfWork, caller: Caller, room_id: UUID) -> RoomAccess
         patient_id = await audit.patient_of(uow, row.ref_type, row.ref_id)
         await audit.look(uow, caller, "room", row.id, patient_id)
     return RoomAccess(caller, row, participants, mine, veil)
+
+
+async def rooms_joined(
+    uow: UnitOfWork, asked: Sequence[tuple[Caller, UUID]]
+) -> list[RoomAccess | None]:
+    """The room of each asker who is a member now, where the policies let members in as such.
+
+    None says nothing: `room_for` knows. Read with a few statements for all.
+    """
+    book = await BookCache.of(uow.runtime).read(uow)
+    room_ids = {room_id for _, room_id in asked}
+    found = await uow.session.scalars(select(RoomRow).where(RoomRow.id.in_(room_ids)))
+    rows = {row.id: row for row in found}
+    participants = await _participants_by_room(uow, list(rows))
+    accesses: list[RoomAccess | None] = []
+    for caller, room_id in asked:
+        row = rows.get(room_id)
+        mine = next(
+            (each for each in participants.get(room_id, ()) if _is_mine(each, caller)), None
+        )
+        policies = sources_of(book, uow.now, caller, ROOM, READ)
+        plain = any(each.scope is Scope.ROOMS and not each.filters for each in policies)
+        if row is None or mine is None or row.hospital_id != caller.hospital_id or not plain:
+            accesses.append(None)
+            continue
+        veil = await veil_for(uow, caller)
+        accesses.append(RoomAccess(caller, row, participants[room_id], mine, veil))
+    return accesses
 
 
 async def _in_emergency(
@@ -337,16 +365,30 @@ async def room_view(uow: UnitOfWork, access: RoomAccess) -> RoomView:
     return shown(access.veil, _view(access, states))
 
 
-async def room_views(uow: UnitOfWork, caller: Caller, rows: Sequence[RoomRow]) -> list[RoomView]:
-    """The views of several rooms of which the caller is a member, in the order given."""
+async def room_views_of(uow: UnitOfWork, accesses: Sequence[RoomAccess]) -> list[RoomView]:
+    """`room_view` for several at once."""
+    everybody = {each.user_id for access in accesses for each in access.participants}
+    states = await presence.states(uow, list(everybody))
+    return [shown(access.veil, _view(access, states)) for access in accesses]
+
+
+async def _participants_by_room(
+    uow: UnitOfWork, room_ids: Sequence[UUID]
+) -> dict[UUID, list[ParticipantRow]]:
     found = await uow.session.scalars(
         select(ParticipantRow)
-        .where(ParticipantRow.room_id.in_([row.id for row in rows]))
+        .where(ParticipantRow.room_id.in_(room_ids))
         .order_by(ParticipantRow.joined_at, ParticipantRow.user_id)
     )
-    by_room: dict[UUID, list[ParticipantRow]] = {row.id: [] for row in rows}
+    by_room: dict[UUID, list[ParticipantRow]] = {room_id: [] for room_id in room_ids}
     for each in found:
         by_room[each.room_id].append(each)
+    return by_room
+
+
+async def room_views(uow: UnitOfWork, caller: Caller, rows: Sequence[RoomRow]) -> list[RoomView]:
+    """The views of several rooms of which the caller is a member, in the order given."""
+    by_room = await _participants_by_room(uow, [row.id for row in rows])
     everybody = {each.user_id for group in by_room.values() for each in group}
     states = await presence.states(uow, list(everybody))
     veil = await veil_for(uow, caller)
@@ -452,6 +494,50 @@ async def messages_before(
     found = (await uow.session.execute(query)).all()
     views = [message_view(row, name) for row, name in reversed(found[:limit])]
     return MessagePage(messages=views, has_more=len(found) > limit)
+
+
+_BETWEEN = text(
+    "SELECT m.* FROM unnest(CAST(:rooms AS uuid[]), CAST(:lows AS bigint[]), "
+    "CAST(:highs AS bigint[])) AS asked (room_id, low, high) "
+    "JOIN room_messages m ON m.room_id = asked.room_id AND m.seq > asked.low "
+    "AND m.seq <= asked.high ORDER BY m.room_id, m.seq"
+)
+
+
+async def messages_between(
+    uow: UnitOfWork, asked: Sequence[tuple[RoomAccess, int, int]]
+) -> list[MessagePage]:
+    """For each room the entries above the first number, up to the second."""
+    wanted: dict[UUID, tuple[int, int]] = {}
+    for each, low, high in asked:
+        known = wanted.get(each.row.id, (low, high))
+        wanted[each.row.id] = min(low, known[0]), max(high, known[1])
+    found: dict[UUID, list[MessageView]] = {room_id: [] for room_id in wanted}
+    names = {
+        (each.room_id, each.user_id): each.name
+        for room, _, _ in asked
+        for each in room.participants
+    }
+    arrays = {
+        "rooms": list(wanted),
+        "lows": [low for low, _ in wanted.values()],
+        "highs": [high for _, high in wanted.values()],
+    }
+    if any(low < high for low, high in wanted.values()):
+        rows = await uow.session.scalars(
+            select(MessageRow).from_statement(_BETWEEN).execution_options(populate_existing=True),
+            arrays,
+        )
+        for row in rows:
+            name = names.get((row.room_id, row.sender_id)) if row.sender_id else None
+            found[row.room_id].append(message_view(row, name))
+    return [
+        MessagePage(
+            messages=[view for view in found[each.row.id] if low < view.seq <= high],
+            has_more=False,
+        )
+        for each, low, high in asked
+    ]
 
 
 async def entries_above(uow: UnitOfWork, cursors: dict[UUID, int], limit: int) -> list[MessageView]:

@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
-
 from core.errors import NotFound, ProblemError
 from core.identity.errors import SessionIsRevoked
 from core.identity.sessions import authenticate
-from realtime import access, presence, rules, service
+from realtime import access, presence, service
 from realtime.access import IN_ROOMS as IN_ROOMS
 from realtime.access import MEMBERS
 from realtime.gateway import Gateway
@@ -24,7 +22,7 @@ from realtime.schemas import (
     WatchPresence,
 )
 from realtime.sending import Outcome, Send, Sent, check_body
-from realtime.table import ANY_ROLE, Finished, MessageContext, Messages, join_extras
+from realtime.table import ANY_ROLE, Finished, MessageContext, Messages
 from realtime.tokens import token_expiry
 from realtime.watch import shown
 
@@ -44,38 +42,13 @@ async def join(ctx: MessageContext, body: JoinRoom) -> Mapping[str, Any]:
     gateway.delivery.listen(connection, body.room)
     answer = None
     try:
-        answer = await _read_room(ctx, body)
+        answer = await gateway.joins.read(ctx, body)
     finally:
         if answer is None and not was_listening:
             gateway.delivery.unlisten(connection, body.room)
     connection.behind.discard(body.room)
     gateway.delivery.feeds.start(body.room, answer["room"]["seq"])
     return answer
-
-
-async def _read_room(ctx: MessageContext, body: JoinRoom) -> dict[str, Any]:
-    async with ctx.runtime.unit_of_work() as uow:
-        found = await access.room_for(uow, ctx.caller, body.room)
-        if found.emergency:
-            # It ends by itself: a socket would go on listening.
-            raise NotFound
-        view = await access.room_view(uow, found)
-        if body.after is None:
-            page = await access.messages_before(uow, body.room, None, rules.PAGE_DEFAULT)
-        else:
-            page = await access.messages_after(uow, body.room, body.after, rules.PAGE_MAX)
-        extras = await join_extras(ctx.within(uow), body.room)
-    return {
-        "room": view.model_dump(mode="json"),
-        "messages": [message.model_dump(mode="json") for message in page.messages],
-        "resync": body.after is not None and page.has_more,
-        "call": None,
-        **{field: _plain(value) for field, value in extras.items()},
-    }
-
-
-def _plain(value: BaseModel | Mapping[str, Any] | None) -> Any:
-    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
 
 
 @messages.on("room:leave", roles=IN_ROOMS, transaction=False)

@@ -46,6 +46,7 @@ from realtime.delivery import Delivery
 from realtime.errors import Overloaded, PayloadTooLarge, UnknownEvent
 from realtime.floods import Door, DoorRules, GuardedSockets
 from realtime.hub import PRESENCE_CHANNEL, ROOMS_CHANNEL, SEND_CHANNEL, Hub
+from realtime.joining import Joins
 from realtime.limits import LIMITS, Limit, RateLimits
 from realtime.messages import MessageWriter
 from realtime.metrics import COMMANDS, CONNECTIONS
@@ -113,6 +114,7 @@ class Gateway:
             most_sockets=(door_rules or DoorRules()).sockets_per_user if guarded else None,
         )
         self.upkeep = Upkeep(runtime, self.connections, self.delivery, self.watch)
+        self.joins = Joins(runtime)
         self._stalls = StallWatch()
         self._table = room_messages
         self._max_connections = max_connections

@@ -15,7 +15,7 @@ one unit of work, `ctx.uow`, and the acknowledgement is sent after its commit.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol, get_type_hints
@@ -161,18 +161,35 @@ def _payload_type(handler: Handler) -> type[BaseModel]:
 
 
 JoinExtra = Callable[[MessageContext, UUID], Awaitable[Payload | None]]
-_join_extras: dict[str, JoinExtra] = {}
+#: The rooms of which the reader has something to say at all.
+Concerned = Callable[[UnitOfWork, Sequence[UUID]], Awaitable[Collection[UUID]]]
+_join_extras: dict[str, tuple[JoinExtra, Concerned | None]] = {}
 
 
-def register_join_extra(field: str, reader: JoinExtra) -> None:
+def register_join_extra(field: str, reader: JoinExtra, concerned: Concerned | None = None) -> None:
     """Add a field to the answer to `room:join`; called at import by the module that owns it.
 
     `reader(ctx, room_id)` runs inside the join's transaction (`ctx.uow`) after the caller was let
-    in. Media registers `"call"` here, so that a client which joins learns of the call under way.
+    in; what it says is the same for everybody in the room. Media registers `"call"` here, so that a
+    client which joins learns of the call under way. `concerned(uow, room_ids)` spares it the rooms
+    of which it would say None, when many join at once.
     """
-    _join_extras[field] = reader
+    _join_extras[field] = reader, concerned
 
 
 async def join_extras(ctx: MessageContext, room_id: UUID) -> dict[str, Payload | None]:
     """What the other modules have to say about a room to somebody who joins it."""
-    return {field: await reader(ctx, room_id) for field, reader in _join_extras.items()}
+    return {field: await reader(ctx, room_id) for field, (reader, _) in _join_extras.items()}
+
+
+async def join_extras_of_many(
+    ctx: MessageContext, room_ids: Sequence[UUID]
+) -> list[dict[str, Payload | None]]:
+    """The same for many rooms, in the order given."""
+    found: list[dict[str, Payload | None]] = [{} for _ in room_ids]
+    for field, (reader, concerned) in _join_extras.items():
+        chosen = set(room_ids if concerned is None else await concerned(ctx.uow, room_ids))
+        known = {room_id: await reader(ctx, room_id) for room_id in chosen}
+        for room_id, extras in zip(room_ids, found, strict=True):
+            extras[field] = known.get(room_id)
+    return found

@@ -1,5 +1,6 @@
 """Who may see a call, and what others may read of calls."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -150,6 +151,14 @@ async def current_call(uow: UnitOfWork, room_id: UUID) -> CallView | None:
     )
     found = await stored(uow, call_id) if call_id is not None else None
     return view(found) if found is not None else None
+
+
+async def rooms_in_call(uow: UnitOfWork, room_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the rooms in which a call is under way."""
+    found = select(CallRow.room_id).where(
+        CallRow.room_id.in_(room_ids), CallRow.state != CallState.ENDED
+    )
+    return set(await uow.session.scalars(found))
 
 
 async def call_in_room(uow: UnitOfWork, caller: Caller, room_id: UUID) -> CallView | None:

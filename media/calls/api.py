@@ -95,7 +95,7 @@ async def _call_of_room(ctx: MessageContext, room_id: UUID) -> CallView | None:
     return await access.current_call(ctx.uow, room_id)
 
 
-register_join_extra("call", _call_of_room)
+register_join_extra("call", _call_of_room, access.rooms_in_call)
 room_messages = messages.handlers
 
 
