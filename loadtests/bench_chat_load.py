@@ -25,7 +25,7 @@ import uvloop
 
 TICK = os.sysconf("SC_CLK_TCK")
 PAYLOAD = 200
-READY_SECONDS = 60.0
+READY_SECONDS = 300.0
 #: Connections that may be on their way at once.
 ARRIVING = 40
 SETTLE_SECONDS = 2.0

@@ -93,8 +93,9 @@ class Feeds:
                 self._raise_head(room_id, feed, seq)
         self._catch_up()
 
-    def rooms(self) -> list[UUID]:
-        return list(self._feeds)
+    def known(self) -> dict[UUID, int]:
+        """How far each room is known to have come."""
+        return {room_id: feed.head for room_id, feed in self._feeds.items()}
 
     def _raise_head(self, room_id: UUID, feed: Feed, seq: int) -> None:
         feed.head = max(feed.head, seq)
