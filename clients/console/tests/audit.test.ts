@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { shortId } from "@/supervise/audit-labels";
+import { actionText, shortId } from "@/supervise/audit-labels";
 import { columnText, valueText } from "@/supervise/audit-values";
 import { auditQuery, daysBetween, daysQuery, type AuditFilters } from "@/supervise/audit-query";
 
@@ -45,6 +45,12 @@ describe("the audit's words", () => {
     expect(shortId("0199a1b2-0000-7000-8000-123456789abc")).toBe("123456789abc");
     expect(shortId("list")).toBe("列表");
     expect(shortId("payments.minutes")).toBe("payments.minutes");
+  });
+
+  it("say of every object that it was looked at or exported", () => {
+    expect(actionText("closing_note.look")).toBe("查看问诊小结");
+    expect(actionText("rights.take")).toBe("受理个人信息请求");
+    expect(actionText("nobody.knows")).toBe("nobody.knows");
   });
 
   it("say what a value is, and know columns", () => {

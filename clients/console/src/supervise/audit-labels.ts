@@ -214,8 +214,15 @@ export const OBJECTS: Record<string, string> = {
   user: "账号",
 };
 
-export const actionText = (action: string): string => ACTIONS[action] ?? action;
+const VERBS: Record<string, string> = { look: "查看", export: "导出" };
+
 export const objectText = (type: string): string => OBJECTS[type] ?? type;
+/** Every sort of object can be looked at and exported; other actions have names of their own. */
+export function actionText(action: string): string {
+  const [object = "", verb = ""] = action.split(".");
+  const general = VERBS[verb] && OBJECTS[object] ? VERBS[verb] + OBJECTS[object] : action;
+  return ACTIONS[action] ?? general;
+}
 
 export const isId = (id: string | null): boolean => id !== null && /^[0-9a-f-]{36}$/.test(id);
 /** The end of an identifier tells rows apart; a word is shown whole. */

@@ -180,11 +180,14 @@ const MOMENT = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d/;
 
 export const columnText = (column: string): string => COLUMNS[column] ?? column;
 
-/** A value of a change or a detail; of lists and objects every part, in one line. */
+/** A value of a change or a detail; of lists and objects every part, objects on lines of their own. */
 export function valueText(value: unknown): string {
   if (value === null || value === undefined || value === "") return "（空）";
   if (typeof value === "boolean") return value ? "是" : "否";
-  if (Array.isArray(value)) return value.length ? value.map(valueText).join("、") : "（空）";
+  if (Array.isArray(value)) {
+    const between = typeof value[0] === "object" ? "\n" : "、";
+    return value.length ? value.map(valueText).join(between) : "（空）";
+  }
   if (typeof value === "object")
     return Object.entries(value)
       .map(([key, each]) => `${columnText(key)}：${partText(each)}`)

@@ -13,6 +13,8 @@ export interface Load<T> {
 
 export function stateOf(error: unknown): LoadState {
   if (error instanceof ApiError) {
+    // Who would rather not prove it now may do so later.
+    if (error.code === 'second_factor_required') return 'error'
     if (error.status === 403) return 'forbidden'
     if (error.status === 404) return 'missing'
     if (error.code === 'offline') return 'offline'

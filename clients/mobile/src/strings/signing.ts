@@ -68,6 +68,10 @@ export const signing = {
     timestamp: '时间戳',
     noTimestamp: '尚未取得',
     algorithm: '算法',
+    algorithms: { SM3withSM2: 'SM2（SM3）', SHA256withRSA: 'RSA（SHA-256）' } as Record<
+      string,
+      string
+    >,
     checks: '逐项核对',
     chain: '证书链',
     changes: '签名之后的变化',
