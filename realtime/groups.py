@@ -151,7 +151,8 @@ class Group:
             "at": at,
             "recalled": False,
         }
-        json = orjson.dumps(view, option=orjson.OPT_UTC_Z)
+        # The driver's own kind of UUID, where a caller was read from the database, is text as well.
+        json = orjson.dumps(view, default=str, option=orjson.OPT_UTC_Z)
         return Sent(seq, at, False, Entry(send.room_id, seq, send.kind, json))
 
 
