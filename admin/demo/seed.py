@@ -18,6 +18,7 @@ from admin.demo.sharing import leave_to_decide
 from admin.demo.signatures import enrol
 from admin.demo.signing_service import offer_signing
 from admin.demo.texts import SPECIALITIES
+from admin.demo.wishes import leave_wishes
 from core.crypto.rotation import make_due_keys
 from core.crypto.vault import Vault
 from core.identity.models import Hospital
@@ -61,6 +62,7 @@ async def seed(runtime: Runtime, sandbox_url: str | None) -> None:
         await offer_signing(runtime, dice, town, today)
     await _welcome_staff(runtime, town)
     await leave_to_decide(runtime, today, town)
+    await leave_wishes(runtime, today, town)
     await today.play()
 
 

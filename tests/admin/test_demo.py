@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 
 from admin.demo.accounts import DEMO_ACCOUNTS, DOCTOR, PASSWORD
 from admin.demo.seed import seed
+from clinical.consent.models import RightsRequest, TextProposal
 from clinical.consultation import notes
 from clinical.consultation.models import Consultation
 from clinical.consultation.states import State
@@ -71,6 +72,8 @@ async def test_every_demo_account_can_log_in_and_has_something_to_do(
 async def test_the_hospital_has_the_promised_size_and_a_lively_present(hospital: Runtime) -> None:
     assert await count(hospital, Clinician) >= 60
     assert await count(hospital, Patient) >= 40
+    # A text waits for the second administrator, and two people wait for an officer.
+    assert (await count(hospital, TextProposal), await count(hospital, RightsRequest)) == (1, 2)
     async with hospital.unit_of_work() as uow:
         rows = (await uow.session.scalars(select(Consultation))).all()
         states = Counter(row.state for row in rows)
