@@ -161,6 +161,21 @@ export function agreeAgain(version: { material: boolean; grace_days: number }): 
   return `重要变更，${when}此前的同意失效，需重新同意`;
 }
 
+const purposeLine = (one: Purpose): string =>
+  `${one.title}（${one.required ? "必需" : "可选"}）：${one.text}`;
+
+/** What changed between the purposes that are ticked one by one, as lines of a comparison. */
+export function purposeChanges(before: readonly Purpose[], after: readonly Purpose[]): DiffLine[] {
+  const old = before.map(purposeLine);
+  const now = after.map(purposeLine);
+  return [
+    ...old
+      .filter((line) => !now.includes(line))
+      .map((text) => ({ mark: "removed", text }) as const),
+    ...now.filter((line) => !old.includes(line)).map((text) => ({ mark: "added", text }) as const),
+  ];
+}
+
 export const texts = {
   list: () => http.get<TextVersion[]>("/consent-texts"),
   draft: (kind: string, body: Wording) =>
