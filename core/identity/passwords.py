@@ -1,6 +1,7 @@
 """Password hashes: argon2id, made and checked in a thread because they are slow on purpose."""
 
 import asyncio
+import functools
 from concurrent.futures import ThreadPoolExecutor
 
 from argon2 import PasswordHasher
@@ -12,8 +13,11 @@ _HASHER = PasswordHasher(time_cost=3, memory_cost=65536, parallelism=4)
 # At most this many run at once: each takes 64 MiB and a core.
 _pool = ThreadPoolExecutor(4, thread_name_prefix="password")
 
-#: What unknown accounts are checked against, so that they answer as slowly as known ones.
-_NOBODY = _HASHER.hash("nobody has this password")
+
+@functools.cache
+def _nobody() -> str:
+    """What unknown accounts are checked against, so that they answer as slowly as known ones."""
+    return _HASHER.hash("nobody has this password")
 
 
 async def hash_password(password: str) -> str:
@@ -37,7 +41,7 @@ def needs_rehash(encoded: str) -> bool:
 
 def _matches(encoded: str | None, password: str) -> bool:
     try:
-        _HASHER.verify(encoded or _NOBODY, password)
+        _HASHER.verify(encoded or _nobody(), password)
     except (VerificationError, InvalidHashError):
         return False
     return encoded is not None

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import av
 from PIL import Image, ImageDraw, ImageFont
-from pypinyin import lazy_pinyin
 
 FONTS = (
     "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",
@@ -38,6 +37,9 @@ def writable(text: str) -> str:
     """The text, or its pinyin where the machine has no font with Chinese characters."""
     if _font_path() is not None:
         return text
+    # Its dictionaries take a second to load, and few machines lack a font.
+    from pypinyin import lazy_pinyin
+
     return " ".join(lazy_pinyin(text)).title()
 
 
