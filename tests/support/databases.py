@@ -37,6 +37,8 @@ BEGIN
 END $$;
 CREATE EVENT TRIGGER test_schema_changes ON ddl_command_end
 EXECUTE FUNCTION test_seeds.note_change();
+-- Tests that tamper with rows do so as a replica, which fires nothing else.
+ALTER EVENT TRIGGER test_schema_changes ENABLE ALWAYS;
 """
 
 # As a replica the session fires no triggers, so append-only tables are emptied too.
