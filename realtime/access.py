@@ -200,7 +200,16 @@ async def member_of(uow: UnitOfWork, caller: Caller, room_id: UUID) -> RoomAcces
 
 async def veil_for(uow: UnitOfWork, caller: Caller) -> Veil | None:
     """What is taken out of everything of rooms that reaches the caller; None: nothing."""
-    return veil_of(await find_grant(uow, caller, ROOM))
+    book = await BookCache.of(uow.runtime).read(uow)
+    veils, holder = _Known.of(uow.runtime, book).veils, _holder(caller)
+    if holder in veils:
+        return veils[holder]
+    veil = veil_of(await find_grant(uow, caller, ROOM))
+    for_a_time = (caller.user_id, caller.hospital_id, caller.role)
+    if for_a_time not in book.lent and for_a_time not in book.permits:
+        # Whether somebody reads patients' names may hang on what he was given for a time.
+        veils[holder] = veil
+    return veil
 
 
 async def still_heard(uow: UnitOfWork, caller: Caller, room_ids: Sequence[UUID]) -> set[UUID]:
@@ -218,31 +227,41 @@ async def require_speech(runtime: Runtime, caller: Caller) -> None:
         raise NotPermitted()
 
 
-class _Speech:
-    """Who may speak, by the book that said so: this right is neither lent nor given for a time, so
-    an answer holds as long as the book.
-    """
+class _Known:
+    """What a book says of each caller about rooms, as far as it holds as long as the book."""
 
     def __init__(self) -> None:
         self.book: Book | None = None
-        self.known: dict[tuple[int, int, Role], bool] = {}
+        self.speech: dict[tuple[int, int, Role], bool] = {}
+        self.veils: dict[tuple[int, int, Role], Veil | None] = {}
+
+    @classmethod
+    def of(cls, runtime: Runtime, book: Book) -> "_Known":
+        known: _Known | None = runtime.ports.get(cls)
+        if known is None or known.book is not book:
+            known = runtime.ports[cls] = cls()
+            known.book = book
+        return known
+
+
+def _holder(caller: Caller) -> tuple[int, int, Role]:
+    # The numbers in the ids: hashing an id itself takes several times longer.
+    return caller.user_id.int, caller.hospital_id.int, caller.role
 
 
 def may_speak(runtime: Runtime, caller: Caller) -> bool | None:
-    """What `require_speech` asks, from memory; None when it must be read first."""
+    """What `require_speech` asks, from memory; None when it must be read first.
+
+    This right is neither lent nor given for a time, so an answer holds as long as the book.
+    """
     book = BookCache.of(runtime).held()
     if book is None:
         return None
-    speech: _Speech | None = runtime.ports.get(_Speech)
-    if speech is None:
-        speech = runtime.ports[_Speech] = _Speech()
-    if speech.book is not book:
-        speech.book, speech.known = book, {}
-    holder = (caller.user_id.int, caller.hospital_id.int, caller.role)
-    found = speech.known.get(holder)
+    speech, holder = _Known.of(runtime, book).speech, _holder(caller)
+    found = speech.get(holder)
     if found is None:
         found = bool(sources_of(book, runtime.clock.now(), caller, ROOM, "speak"))
-        speech.known[holder] = found
+        speech[holder] = found
     return found
 
 
