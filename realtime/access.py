@@ -5,7 +5,7 @@ supervisors of its hospital; a supervisor's look is in the audit. For everybody 
 exist.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -32,7 +32,7 @@ from core.access.book import Book, BookCache, Opened
 from core.access.engine import sources_of
 from core.errors import NotFound
 from core.identity.caller import Caller
-from core.identity.models import DeviceSession, RoleAssignment
+from core.identity.models import RoleAssignment
 from core.identity.roles import Role
 from core.runtime import Runtime
 from core.uow import UnitOfWork
@@ -315,16 +315,6 @@ async def member_now(uow: UnitOfWork, room_id: UUID, user_id: UUID) -> MemberVie
         return None
     found = await presence.states(uow, [user_id])
     return member_view(row, found[user_id])
-
-
-async def revoked_among(uow: UnitOfWork, session_ids: Collection[UUID]) -> set[UUID]:
-    """Those of these sessions that have been ended."""
-    found = await uow.session.scalars(
-        select(DeviceSession.id).where(
-            DeviceSession.id.in_(session_ids), DeviceSession.revoked_at.is_not(None)
-        )
-    )
-    return set(found)
 
 
 async def watchable(uow: UnitOfWork, caller: Caller, user_ids: Sequence[UUID]) -> set[UUID]:

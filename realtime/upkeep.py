@@ -4,12 +4,16 @@ bus was silent for a time.
 
 import asyncio
 import contextlib
+from collections.abc import Collection
+from uuid import UUID
 
 import structlog
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from core.identity.models import DeviceSession
 from core.runtime import Runtime
-from realtime import access
+from core.uow import UnitOfWork
 from realtime.connections import Connections
 from realtime.delivery import Delivery
 from realtime.watch import PresenceWatch
@@ -74,7 +78,7 @@ class Upkeep:
             return
         try:
             async with self._runtime.unit_of_work() as uow:
-                revoked = await access.revoked_among(uow, mine)
+                revoked = await _revoked_among(uow, mine)
         except (SQLAlchemyError, OSError) as error:
             log.warning("sessions_not_read", error=repr(error))
             # Until it is known, it is asked for again.
@@ -84,3 +88,9 @@ class Upkeep:
         for session_id in revoked:
             for connection in self._connections.of_session(session_id):
                 connection.drop("session_revoked")
+
+
+async def _revoked_among(uow: UnitOfWork, session_ids: Collection[UUID]) -> list[UUID]:
+    """Those of these sessions that have been ended."""
+    ended = DeviceSession.id.in_(session_ids), DeviceSession.revoked_at.is_not(None)
+    return list(await uow.session.scalars(select(DeviceSession.id).where(*ended)))

@@ -17,10 +17,12 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-async def soak(messages: int, rooms: int, seconds: float) -> int:
+async def soak(messages: int, rooms: int, calm: float, seconds: float) -> int:
     with tempfile.TemporaryDirectory(prefix="zhenjian-soak-") as folder:
         async with running_world(Path(folder), rooms=rooms) as world:
-            outcome = await run(world, messages=messages, calm=4.0, seconds=seconds, say=say)
+            outcome = await run(
+                world, messages=messages, pause=0.005, calm=calm, seconds=seconds, say=say
+            )
     print(outcome.tell())
     for violation in outcome.violations[:20]:
         print(violation.kind, violation.text, file=sys.stderr)
@@ -31,10 +33,11 @@ async def soak(messages: int, rooms: int, seconds: float) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=100_000)
-    parser.add_argument("--rooms", type=int, default=24, help="of three devices each")
+    parser.add_argument("--rooms", type=int, default=16, help="of three devices each")
+    parser.add_argument("--calm", type=float, default=8.0, help="seconds between two faults")
     parser.add_argument("--seconds", type=float, default=math.inf, help="give up after so long")
     given = parser.parse_args()
-    raise SystemExit(asyncio.run(soak(given.messages, given.rooms, given.seconds)))
+    raise SystemExit(asyncio.run(soak(given.messages, given.rooms, given.calm, given.seconds)))
 
 
 if __name__ == "__main__":
