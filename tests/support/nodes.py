@@ -12,7 +12,7 @@ from typing import Any
 import uvicorn
 
 import app as zhenjian
-from core.bus import PostgresBus
+from core.bus import open_bus
 from core.clock import Clock
 from core.config import Config
 from core.crypto.keyring import Keyring
@@ -54,7 +54,7 @@ async def serving(
         config,
         modules,
         clock=clock,
-        bus=PostgresBus(config.require_database()),
+        bus=open_bus(config),
         keyring=keyring,
     )
     await runtime.bus.start()
