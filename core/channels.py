@@ -20,6 +20,11 @@ def open_channels(config: Config) -> list[str]:
         mode = (modes.get("ssl") or modes.get("sslmode") or [""])[0]
         if not _is_here(parts.hostname) and mode not in _VERIFIED:
             found.append(f"The database at {parts.hostname} is reached without ssl=verify-full.")
+    if config.redis_url is not None:
+        # What is pushed to people on another node travels over it.
+        parts = urlsplit(config.redis_url.get_secret_value())
+        if parts.scheme == "redis" and not _is_here(parts.hostname):
+            found.append(f"Redis at {parts.hostname} is reached without rediss://.")
     for url in config.workers:
         parts = urlsplit(url)
         if parts.scheme != "wss" and not _is_here(parts.hostname):

@@ -124,9 +124,12 @@ def test_the_check_names_inner_channels_that_leave_the_machine_unprotected() -> 
     far = Config(
         _env_file=None,
         database_url=SecretStr("postgresql://zhenjian:secret@db.hospital.example/zhenjian"),
+        redis_url=SecretStr("redis://:secret@cache.hospital.example/0"),
         media_workers="ws://10.0.0.5:8300/control,ws://127.0.0.1:8300/control",
     )
-    database, worker = open_channels(far)
+    database, redis, worker = open_channels(far)
+    assert "cache.hospital.example" in redis
+    assert "secret" not in redis
     assert "db.hospital.example" in database
     assert "secret" not in database
     assert "10.0.0.5" in worker
@@ -135,6 +138,7 @@ def test_the_check_names_inner_channels_that_leave_the_machine_unprotected() -> 
         database_url=SecretStr(
             "postgresql://zhenjian@db.hospital.example/zhenjian?ssl=verify-full"
         ),
+        redis_url=SecretStr("rediss://cache.hospital.example/0"),
         media_workers="wss://10.0.0.5:8300/control",
         media_tls_authority=Path("/etc/zhenjian/inner.pem"),
     )
