@@ -14,10 +14,11 @@ DATA := $(or $(ZHENJIAN_DATA_DIR),var)
 CONSOLE := clients/console
 MOBILE := clients/mobile
 REALTIME := clients/realtime
+PEERS := loadtests/peers
 SHARED := $(shell find clients/realtime/src clients/design -type f 2>/dev/null)
 
 .PHONY: run test setup clients check lint types contracts supply-chain unit client-tests browser services format \
-	requirements clean-data clean help migration lock bench-crypto soak
+	requirements clean-data clean help migration lock bench-crypto bench-chat soak
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -115,6 +116,9 @@ soak: setup services ## 100,000 acknowledged messages under faults: none lost, d
 bench-crypto: setup ## How fast signing is, beside gmssl, and the signing service under load
 	@$(PYTHON) -m loadtests.bench_crypto
 
+bench-chat: setup $(PEERS)/node_modules/.ready ## How fast the rooms are, beside Socket.IO on Node and stock python-socketio
+	@$(PYTHON) -m loadtests.bench_chat
+
 requirements: setup ## Which requirement rows are shown by a passing test
 	@$(PYTHON) -m tests.support.requirements
 
@@ -129,4 +133,4 @@ clean-data: setup ## Delete what the demo has stored
 	@echo "The demo's data is gone."
 
 clean: ## Delete environments and builds (not the data)
-	@rm -rf $(VENV) $(CONSOLE)/dist $(MOBILE)/dist clients/*/node_modules clients/digests.json
+	@rm -rf $(VENV) $(CONSOLE)/dist $(MOBILE)/dist clients/*/node_modules $(PEERS)/node_modules clients/digests.json
