@@ -226,6 +226,9 @@ async def test_a_deaf_subscription_is_noticed_within_ten_seconds_and_healed(
     proxy.swallow_down = False
     await until_heard(lambda: speaker.publish("lamps", {}), heard, 20)
     assert proxy.accepted > connections
+    async with asyncio.timeout(10):
+        while deaf.deaf:
+            await asyncio.sleep(0.01)
     assert gaps == [1]
 
 
