@@ -146,25 +146,32 @@ async def complaints(process: asyncio.subprocess.Process) -> str:
     return (await process.stderr.read()).decode()
 
 
-@pytest.mark.requirement("S3-016")
-async def test_testssl_finds_nothing_above_low(door: Door, tmp_path: Path) -> None:
-    report = tmp_path / "testssl.json"
-    scan = await asyncio.create_subprocess_exec(
+async def scan(door: Door, report: Path) -> tuple[list[dict[str, str]], str]:
+    """What testssl.sh found, and all that it said."""
+    process = await asyncio.create_subprocess_exec(
         "testssl", "--quiet", "--color", "0", "--warnings", "off", "--add-ca", door.authority,
         # Protocols, ciphers, certificate, forward secrecy, headers, known vulnerabilities.
         "-p", "-s", "-S", "-f", "-h", "-U", "--jsonfile", report, f"127.0.0.1:{door.secure}",
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
-    said, _ = await scan.communicate()
-    findings = json.loads(report.read_text())
+    said, _ = await process.communicate()
+    return json.loads(report.read_text()), said.decode()
+
+
+@pytest.mark.requirement("S3-016")
+async def test_testssl_finds_nothing_above_low(door: Door, tmp_path: Path) -> None:
+    findings, said = await scan(door, tmp_path / "testssl.json")
+    if any("connect problem" in each["finding"] for each in findings):
+        # It now and then gives up on one of its hundred connections: that check is still owed.
+        findings, said = await scan(door, tmp_path / "again.json")
     checked = {each["id"] for each in findings}
     assert {"TLS1_2", "TLS1_3", "cert_chain_of_trust", "HSTS_time", "BREACH", "ROBOT"} <= checked, (
         said
     )
     serious = [each for each in findings if each["severity"] in ("MEDIUM", "HIGH", "CRITICAL")]
-    assert serious == [], said.decode()
+    assert serious == [], said
     broken = [each for each in findings if each["severity"] in ("FATAL", "WARN")]
-    assert broken == [], said.decode()
+    assert broken == [], said
 
 
 @pytest.mark.requirement("S0-N-012")
