@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from core import audit
@@ -21,16 +21,15 @@ from core.identity.errors import (
     SessionTooOld,
 )
 from core.identity.events import SessionRevoked
-from core.identity.models import DeviceSession, Hospital, RefreshToken, RoleAssignment, User
+from core.identity.models import DeviceSession, RefreshToken, RoleAssignment
 from core.identity.roles import Role
 from core.identity.session_cache import REVOKED_CHANNEL, USER_CHANNEL, LiveSession, SessionCache
+from core.identity.session_reading import SEEN_STEP, SessionReader
 
 if TYPE_CHECKING:
     from core.runtime import Runtime
     from core.uow import UnitOfWork
 
-#: `last_seen_at` is not written more often than this.
-SEEN_STEP = timedelta(seconds=60)
 #: The smallest idle limit that can be set; younger sessions need no look.
 SHORTEST_IDLE = timedelta(minutes=5)
 
@@ -62,7 +61,7 @@ async def live_caller(
     live = SessionCache.of(runtime).get(key)
     if live is None or _ended(live, now):
         # Another process may have seen somebody act since this one last asked.
-        live = await _read(runtime, claimed)
+        live = await SessionReader.of(runtime).read(claimed)
     if live.user_id != claimed.user_id or live.device_id != claimed.device_id:
         raise Unauthenticated()
     if live.revoked:
@@ -112,78 +111,6 @@ async def touch(runtime: "Runtime", session_id: UUID) -> None:
         )
         now = uow.now
     SessionCache.of(runtime).note_active(session_id, now)
-
-
-async def _read(runtime: "Runtime", claimed: Caller) -> LiveSession:
-    cache = SessionCache.of(runtime)
-    generation = cache.generation
-    async with runtime.unit_of_work() as uow:
-        live = await _load(uow, claimed)
-    cache.put((claimed.session_id, claimed.hospital_id, claimed.role), live, generation)
-    return live
-
-
-async def _load(uow: "UnitOfWork", claimed: Caller) -> LiveSession:
-    rows = (
-        await uow.session.execute(
-            # Not the whole account: its encrypted columns cost time that no request needs.
-            select(
-                DeviceSession,
-                User.name,
-                User.enabled,
-                User.password_changed_at,
-                User.password_reset_required,
-                RoleAssignment.department_id,
-                Hospital.enabled,
-            )
-            .join(User, User.id == DeviceSession.user_id)
-            .outerjoin(
-                RoleAssignment,
-                and_(
-                    RoleAssignment.user_id == User.id,
-                    RoleAssignment.hospital_id == claimed.hospital_id,
-                    RoleAssignment.role == claimed.role,
-                ),
-            )
-            .outerjoin(Hospital, Hospital.id == RoleAssignment.hospital_id)
-            .where(DeviceSession.id == claimed.session_id)
-        )
-    ).all()
-    if not rows:
-        return LiveSession(None, "", "", False, False, False, frozenset())
-    session, name, enabled, password_changed_at, reset, _, hospital_enabled = rows[0]
-    if session.revoked_at is None and uow.now - session.last_seen_at > SEEN_STEP:
-        await uow.session.execute(
-            update(DeviceSession)
-            .where(DeviceSession.id == claimed.session_id)
-            .values(last_seen_at=uow.now)
-        )
-    idle, longest = await limits.session_limits(
-        uow, claimed.role, claimed.hospital_id, session.platform
-    )
-    return LiveSession(
-        user_id=session.user_id,
-        name=name,
-        device_id=session.device_id,
-        revoked=session.revoked_at is not None,
-        enabled=enabled,
-        assigned=bool(hospital_enabled),
-        department_ids=frozenset(row[5] for row in rows if row[5] is not None),
-        active_at=session.active_at,
-        idle_after=session.active_at + idle,
-        over_after=session.created_at + longest,
-        second_factor_at=session.second_factor_at,
-        second_factor_pending=session.second_factor_at is None
-        and await limits.needs_second_factor(uow, claimed.role, claimed.hospital_id),
-        password_change_pending=await limits.needs_new_password(
-            uow,
-            claimed.role,
-            claimed.hospital_id,
-            password_changed_at,
-            reset,
-            session.login_method,
-        ),
-    )
 
 
 async def list_sessions(uow: "UnitOfWork", caller: Caller) -> Sequence[DeviceSession]:
