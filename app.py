@@ -375,6 +375,9 @@ async def web(config: Config) -> None:
         # which would hold everybody up for a tenth of a second.
         gc.collect()
         gc.freeze()
+        # Threads that sign need the interpreter for microseconds between calls into OpenSSL: with
+        # the default of 5 ms they would spend most of their time waiting for it.
+        sys.setswitchinterval(0.0005)
         await server.serve()
 
 

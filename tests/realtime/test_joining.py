@@ -73,6 +73,10 @@ async def test_many_at_once_get_what_each_alone_gets(
         (await connect(person, device=f"d{n}"), room, after)
         for n, (person, room, after) in enumerate(people)
     ]
+    # Presence is noted a moment after somebody has come.
+    async with asyncio.timeout(20):
+        while "offline" in str((await join_all(clients[:1]))[0]):
+            await asyncio.sleep(0.05)
     at_once = await join_all(clients)
     assert max(sizes) > 5
     sizes.clear()
