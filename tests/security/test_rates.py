@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from core.runtime import Runtime
 from tests.support.cast import Cast
 from tests.support.demo import free_port
 from tests.support.http import Client
+from tests.support.redis import redis_program
 
 SLOW = Rate(per_minute=6, burst=3)
 
@@ -126,10 +126,7 @@ def test_addresses_are_counted_by_what_one_subscriber_gets() -> None:
 
 @pytest.fixture(scope="module")
 def redis_server() -> str:
-    found = shutil.which("redis-server")
-    if found is None:
-        pytest.skip("redis-server is not installed (scripts/tools.sh redis)")
-    return found
+    return redis_program()
 
 
 @contextlib.asynccontextmanager
