@@ -371,12 +371,11 @@ async def web(config: Config) -> None:
                 ssl_keyfile=config.tls_key,
             )
         )
-        # What the start has made lives as long as the process: no collection need look at it again,
-        # which would hold everybody up for a tenth of a second.
+        # What the start has made lives as long as the process: no collection need look at it again.
         gc.collect()
         gc.freeze()
         # Threads that sign need the interpreter for microseconds between calls into OpenSSL: with
-        # the default of 5 ms they would spend most of their time waiting for it.
+        # the default each of them may wait 5 ms for it.
         sys.setswitchinterval(0.0005)
         await server.serve()
 

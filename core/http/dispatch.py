@@ -64,7 +64,7 @@ def build_routes(runtime: Runtime, routes: Sequence[Route]) -> list[BaseRoute]:
 class Grouped(BaseRoute):
     """The routes below the API, found by the first word of their path.
 
-    Asking one after another costs more than many a request when there are hundreds.
+    Asking hundreds one after another would be work in every request.
     """
 
     def __init__(self, routes: Sequence[StarletteRoute]) -> None:

@@ -37,7 +37,7 @@ def writable(text: str) -> str:
     """The text, or its pinyin where the machine has no font with Chinese characters."""
     if _font_path() is not None:
         return text
-    # Its dictionaries take a second to load, and few machines lack a font.
+    # Its dictionaries are large, and few machines lack a font.
     from pypinyin import lazy_pinyin
 
     return " ".join(lazy_pinyin(text)).title()
