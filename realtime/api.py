@@ -3,14 +3,19 @@
 from datetime import datetime
 from uuid import UUID
 
+from pydantic import AwareDatetime
 from sqlalchemy import tuple_
 
+from core.defence.kinds import Kind, Limit
+from core.defence.rates import Rate
 from core.errors import FieldProblem, InvalidRequest
 from core.http import ANY_ROLE, Context, Page, Routes, decode_cursor, encode_cursor
-from realtime import access, commands, inbox, rules
+from realtime import access, commands, inbox, rules, search
+from realtime.access import MEMBERS
 from realtime.commands import IN_ROOMS
 from realtime.models import RoomRow
-from realtime.schemas import InboxPage, MessagePage, MyRoom, ReadInbox, RoomView
+from realtime.rules import MessageKind
+from realtime.schemas import InboxPage, MessagePage, MyRoom, ReadInbox, RoomView, SearchPage
 from realtime.veil import shown as veiled
 
 routes = Routes(tag="rooms", title="诊间")
@@ -38,6 +43,29 @@ async def mine(ctx: Context, cursor: str | None = None, limit: int = 20) -> Page
     ]
     more = len(rows) > limit
     return Page(items=items, next=encode_cursor(shown[-1].last_at, shown[-1].id) if more else None)
+
+
+@routes.get(
+    "/rooms/search",
+    roles=sorted(MEMBERS),
+    summary="Messages in the caller's own rooms",
+    limit=Limit(Kind.READ, person=Rate(per_minute=120, burst=30)),
+)
+async def find(
+    ctx: Context,
+    q: str = "",
+    room: UUID | None = None,
+    kind: MessageKind | None = None,
+    sender: UUID | None = None,
+    since: AwareDatetime | None = None,
+    until: AwareDatetime | None = None,
+    cursor: str | None = None,
+) -> SearchPage:
+    """Looks through a bounded part and says how far it has come; `next` goes on, also after a
+    page without a hit.
+    """
+    asked = search.wanted(q, kind, room=room, sender=sender, since=since, until=until)
+    return await search.search(ctx.uow, ctx.caller, asked, _place(cursor))
 
 
 @routes.get("/rooms/{room_id}", roles=sorted(IN_ROOMS), summary="A room that the caller may see")
@@ -78,6 +106,16 @@ async def inbox_read(ctx: Context, body: ReadInbox) -> None:
     await inbox.mark_read(ctx.uow, ctx.caller, body.up_to)
 
 
+def _place(cursor: str | None) -> search.Position | None:
+    values = decode_cursor(cursor, 2)
+    if values is None:
+        return None
+    try:
+        return search.Position(UUID(values[0]), int(values[1]))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise _bad_cursor() from error
+
+
 def _position(cursor: str | None) -> tuple[datetime, UUID] | None:
     values = decode_cursor(cursor, 2)
     if values is None:
@@ -85,5 +123,8 @@ def _position(cursor: str | None) -> tuple[datetime, UUID] | None:
     try:
         return datetime.fromisoformat(values[0]), UUID(values[1])
     except (TypeError, ValueError) as error:
-        problem = FieldProblem("cursor", "翻页参数无效，请从第一页重新开始")
-        raise InvalidRequest(fields=[problem]) from error
+        raise _bad_cursor() from error
+
+
+def _bad_cursor() -> InvalidRequest:
+    return InvalidRequest(fields=[FieldProblem("cursor", "翻页参数无效，请从第一页重新开始")])

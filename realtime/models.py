@@ -35,6 +35,8 @@ class RoomRow(Base):
     activated_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
     last_at: Mapped[datetime]
+    #: When retention removed what was said in it; the frame of the log stays.
+    cleared_at: Mapped[datetime | None]
 
     __table_args__ = (
         Index(
@@ -99,6 +101,53 @@ class MessageRow(Base):
             postgresql_where=text("client_id IS NOT NULL"),
         ),
     )
+
+
+class TranscriptRow(Base):
+    """A room's log as a document: asked for, made in the background, kept for some days.
+
+    The digests stay when the files are gone, so that a copy can be compared with them later.
+    `total` and `done` count entries; the document holds those up to `last_seq`.
+    """
+
+    __tablename__ = "room_transcripts"
+
+    id: Mapped[UUID] = id_column()
+    hospital_id: Mapped[UUID] = hospital_column()
+    room_id: Mapped[UUID] = mapped_column(ForeignKey("rooms.id"))
+    asked_by: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    role: Mapped[str] = mapped_column(Text, info=INTERNAL)
+    #: What is taken out for whoever asked: `none`, `masked` or `hidden` names of patients.
+    names: Mapped[str] = mapped_column(Text, info=INTERNAL)
+    state: Mapped[str] = mapped_column(Text, info=INTERNAL)
+    last_seq: Mapped[int] = mapped_column(BigInteger, info=INTERNAL)
+    total: Mapped[int] = mapped_column(BigInteger, info=INTERNAL)
+    done: Mapped[int] = mapped_column(BigInteger, default=0, info=INTERNAL)
+    attempts: Mapped[int] = mapped_column(default=0, info=INTERNAL)
+    claimed_until: Mapped[datetime | None]
+    last_error: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
+    created_at: Mapped[datetime]
+    ready_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
+    #: SM3, hexadecimal: of the canonical content, of the JSON file and of the PDF file.
+    digest: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
+    json_digest: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
+    pdf_digest: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
+
+    __table_args__ = (
+        Index("ix_room_transcripts_room", "room_id", "asked_by"),
+        Index(
+            "ix_room_transcripts_waiting",
+            "created_at",
+            postgresql_where=text("state IN ('waiting', 'running')"),
+        ),
+        Index("ix_room_transcripts_digest", "digest"),
+        Index("ix_room_transcripts_pdf_digest", "pdf_digest"),
+    )
+
+    def key(self, kind: str) -> str:
+        """Where the file lies in the object store; `kind` is `json` or `pdf`."""
+        return f"transcripts/{self.created_at:%Y/%m}/{self.id}/transcript.{kind}"
 
 
 class InboxRow(Base):

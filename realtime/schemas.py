@@ -87,6 +87,31 @@ class MessagePage(BaseModel):
     has_more: bool
 
 
+class Fragment(BaseModel):
+    """A piece of a found text; `hit`: it is what was looked for."""
+
+    text: str
+    hit: bool
+
+
+class Hit(BaseModel):
+    """A message that was found, in which room, and the part of its text around the first hit."""
+
+    subject: Subject
+    state: Literal["waiting", "active", "closed"]
+    message: MessageView
+    fragments: list[Fragment]
+
+
+class SearchPage(BaseModel):
+    """Hits, newest rooms first. `looked` of `total` entries have been passed; go on with `next`."""
+
+    items: list[Hit]
+    next: str | None
+    looked: int
+    total: int
+
+
 class MyRoom(BaseModel):
     room: RoomView
     last_message: MessageView | None

@@ -216,7 +216,7 @@ class ConsultationNumber(Base):
 
 
 class Phrase(Base):
-    """A sentence that a doctor uses often."""
+    """A sentence that a clinician uses often; `position` is its place in the own list."""
 
     __tablename__ = "phrases"
 
@@ -225,6 +225,7 @@ class Phrase(Base):
     doctor_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     category: Mapped[str] = mapped_column(Text, info=INTERNAL)
     text: Mapped[str] = mapped_column(Text, info=INTERNAL)
+    position: Mapped[int] = mapped_column(default=0, server_default="0", info=INTERNAL)
     created_at: Mapped[datetime]
 
     __table_args__ = (Index("ix_phrases_doctor", "hospital_id", "doctor_id", "category"),)

@@ -7,10 +7,11 @@ Whose key seals a cell is decided in `core.crypto.scope`.
 Encrypted columns cannot be compared or sorted in SQL: search through a blind index column.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Column, Dialect, LargeBinary, Table, event
+from sqlalchemy import Column, ColumnElement, Dialect, LargeBinary, Table, event, type_coerce
 from sqlalchemy.types import TypeDecorator
 
 from core.crypto.keyring import installed_keyring
@@ -47,9 +48,11 @@ class _Encrypted(TypeDecorator[Any]):
         return seal(installed_keyring(), self._place(), self.encode(value), hospital_id)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        if value is None:
-            return None
-        return self.decode(unseal(installed_keyring(), self._place(), bytes(value)))
+        return None if value is None else self.opened(bytes(value))
+
+    def opened(self, cell: bytes) -> Any:
+        """The Python value of a cell's ciphertext."""
+        return self.decode(unseal(installed_keyring(), self._place(), cell))
 
     def _place(self) -> str:
         if self.context is None:
@@ -106,6 +109,18 @@ def context_of(column: Column[Any]) -> str:
     """What the cells of an encrypted column are bound to."""
     assert isinstance(column.type, _Encrypted)
     return column.type._place()
+
+
+def sealed(attribute: Any) -> ColumnElement[bytes]:
+    """The ciphertext of an encrypted column, for a query whose cells are opened elsewhere."""
+    return type_coerce(attribute, LargeBinary)
+
+
+def open_cells(attribute: Any, cells: Sequence[bytes]) -> list[Any]:
+    """The values of cells that `sealed` brought. CPU-bound: many of them belong into a thread."""
+    [column] = attribute.property.columns
+    assert isinstance(column.type, _Encrypted)
+    return [column.type.opened(cell) for cell in cells]
 
 
 @event.listens_for(Column, "after_parent_attach")
