@@ -24,6 +24,8 @@ help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 run: setup clients ## Start the demo: everything on this machine
+	@# Where Python may not write bytecode while it runs, every start would compile everything.
+	@$(PYTHON) -m compileall -q app.py core realtime media clinical admin
 	@exec $(PYTHON) -m app demo
 
 test: setup clients browser services check supply-chain unit client-tests ## Set up what is missing and check everything

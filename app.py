@@ -3,12 +3,18 @@
 The only file that imports all packages; nothing imports it.
 """
 
+# ruff: noqa: E402 - see the first statement.
 from __future__ import annotations
+
+import gc
+
+# Imports make hundreds of thousands of objects that stay: looking for garbage among them again and
+# again would be a third of a start.
+gc.disable()
 
 import argparse
 import asyncio
 import contextlib
-import gc
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -67,6 +73,9 @@ from realtime.gateway import Gateway
 from realtime.hub import Hub
 from realtime.line import Line
 
+gc.freeze()
+gc.enable()
+
 VERSION = "0.1.0"
 CORE_MODULES = (
     "core.integrity",
@@ -97,7 +106,12 @@ def all_modules(config: Config) -> Modules:
     from media.modules import MODULES as MEDIA
 
     names = [*CORE_MODULES, "realtime", *MEDIA, *CLINICAL, *ADMIN]
-    modules = load_modules(names, config.served_modules)
+    gc.disable()
+    try:
+        modules = load_modules(names, config.served_modules)
+    finally:
+        gc.freeze()
+        gc.enable()
     masking.learn(*data_report.log_fields(Base.metadata))
     return modules
 

@@ -1,4 +1,4 @@
-"""Starts the demo: private PostgreSQL, simulators, a media worker, the web process, the relay."""
+"""Starts the demo: private PostgreSQL, simulators, a media worker, the web process with relay."""
 
 from __future__ import annotations
 
@@ -86,17 +86,18 @@ class Demo:
         if self.config.kek == "file" and not self.config.keys.exists():
             FileKek.create_file(self.config.keys, SystemClock().now())
         environment = self._environment()
+        # Neither needs the database: they start while it does.
+        await self._children(environment, "sandbox", "media")
         await asyncio.to_thread(self.postgres.start)
         say("[2/4] Schema")
         await self._migrate()
-        await self._children(environment, "sandbox", "media")
         say("[3/4] Demo hospital")
         if await self._is_empty():
             await until_answering(f"{self.sandbox_url}/", stop, self.supervisor)
             os.environ.update(environment)
             await seed(Config(_env_file=None), self.sandbox_url)
         say("[4/4] Web")
-        await self._children(environment, "web", "worker")
+        await self._children(environment, "web")
         trust = client_context(self.config.tls_authority) if self.config.tls_authority else None
         await until_answering(f"{self.config.local_url}/readyz", stop, self.supervisor, trust)
         await until_answering(f"{self.sandbox_url}/", stop, self.supervisor)
@@ -127,7 +128,8 @@ class Demo:
             "ZHENJIAN_MEDIA_PORT": str(config.media_port),
             "ZHENJIAN_MEDIA_CONTROL_PORT": str(config.media_control_port),
             "ZHENJIAN_MEDIA_SECRET": secrets.token_urlsafe(24),
-            "ZHENJIAN_RELAY": "false",
+            # One process less to start: a demo has no load that the relay and the jobs could slow.
+            "ZHENJIAN_RELAY": "true",
             # The simulators call back over HTTPS that only the local authority vouches for.
             **({"SSL_CERT_FILE": str(config.tls_authority)} if config.tls_authority else {}),
             # A browser must reach the page of consent, so it goes by the outside address.

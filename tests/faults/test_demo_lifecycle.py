@@ -42,7 +42,7 @@ def test_a_signal_stops_every_process_and_the_data_survives(
         demo.start()
         hospitals = demo.call("GET", "/hospitals")
         family = family_of(demo)
-        assert len(family) == 5, "web, worker, media, simulators and PostgreSQL"
+        assert len(family) == 4, "web, media, simulators and PostgreSQL"
         assert demo.process is not None
         os.kill(demo.process.pid, number)
         assert demo.process.wait(60) == 0
