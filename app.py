@@ -84,6 +84,7 @@ CORE_MODULES = (
     "core.audit",
     "core.files",
     "core.files.scanning",
+    "core.files.resumable",
     "core.settings",
     "core.access",
     "core.alarms",

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from core.errors import NotFound
 from core.files import access, upload
-from core.files.models import File
+from core.files.models import ONLY_SIDE, File
 from core.files.schemas import FileLink, FileRef, LinkRequest
 from core.http import ANY_ROLE, PUBLIC, Context, Routes
 from core.http.content import stored_object_response
@@ -57,20 +57,24 @@ async def file_content(ctx: Context, file_id: UUID, ticket: str) -> Response:
 
 
 @routes.get("/files/{file_id}/thumbnail", roles=PUBLIC, transaction=False)
-async def file_thumbnail(ctx: Context, file_id: UUID, ticket: str) -> Response:
-    """The small picture of an image or video."""
+async def file_thumbnail(
+    ctx: Context, file_id: UUID, ticket: str, side: int = ONLY_SIDE
+) -> Response:
+    """The small picture of an image or video: the smallest whose longest side is `side` or more."""
     file = await _opened(ctx, file_id, ticket)
-    if file.thumbnail_key is None or file.thumbnail_type is None:
+    kept = file.thumbnails()
+    if not kept or file.thumbnail_type is None:
         raise NotFound()
-    info = await ctx.runtime.storage.head(file.thumbnail_key)
+    found = next((each for each in kept if each >= side), max(kept))
+    info = await ctx.runtime.storage.head(kept[found])
     return stored_object_response(
         ctx.request,
         ctx.runtime.storage,
-        file.thumbnail_key,
+        kept[found],
         size=info.size,
         content_type=file.thumbnail_type,
         name="thumbnail.jpg",
-        digest=f"t-{file.sha256}",
+        digest=f"t{found}-{file.sha256}",
     )
 
 

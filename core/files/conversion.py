@@ -5,7 +5,8 @@ import contextlib
 import os
 import signal
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -34,6 +35,18 @@ MEDIA_SECONDS = 240.0
 QUEUE_SECONDS = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long somebody waits, in seconds, and who hears how far it is (0 to 1).
+
+    The default is for a request that stays open meanwhile.
+    """
+
+    queue: float = QUEUE_SECONDS
+    media: float = MEDIA_SECONDS
+    hear: Callable[[float], None] = lambda progress: None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Converted:
     """The files to store and what is known of them."""
@@ -41,7 +54,7 @@ class Converted:
     kind: FileKind
     content_type: str
     file: Path
-    thumbnail: Path | None = None
+    thumbnails: dict[int, Path] = field(default_factory=dict)
     thumbnail_type: str | None = None
     width: int | None = None
     height: int | None = None
@@ -71,6 +84,7 @@ class Converter:
         *,
         square: bool,
         max_seconds: int,
+        pace: Pace,
         ink: bool = False,
     ) -> Converted:
         """Decode and rewrite a picture, sound or video into `folder`.
@@ -89,18 +103,20 @@ class Converter:
             "max_seconds": max_seconds,
         }
         try:
-            async with asyncio.timeout(QUEUE_SECONDS):
+            async with asyncio.timeout(pace.queue):
                 await self._slots.acquire()
         except TimeoutError as error:
             raise ServiceUnavailable("正在处理的文件较多，请稍后再试", retry_after=30) from error
         try:
-            answer = await _run(request, IMAGE_SECONDS if image else MEDIA_SECONDS)
+            answer = await _run(request, IMAGE_SECONDS if image else pace.media, pace.hear)
         finally:
             self._slots.release()
         return _read_answer(answer)
 
 
-async def _run(request: dict[str, Any], seconds: float) -> dict[str, Any]:
+async def _run(
+    request: dict[str, Any], seconds: float, hear: Callable[[float], None]
+) -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
@@ -118,7 +134,7 @@ async def _run(request: dict[str, Any], seconds: float) -> dict[str, Any]:
     )
     try:
         async with asyncio.timeout(seconds):
-            output, _ = await process.communicate(orjson.dumps(request))
+            answer = await _talk(process, orjson.dumps(request), hear)
     except TimeoutError as error:
         log.warning("conversion_timed_out", kind=request["kind"])
         raise FileTooLarge("处理该文件用时过长") from error
@@ -127,12 +143,34 @@ async def _run(request: dict[str, Any], seconds: float) -> dict[str, Any]:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
-    try:
-        answer: dict[str, Any] = orjson.loads(output)
-    except orjson.JSONDecodeError:
+    if answer is None:
         # The decoder crashed on the content: that is a property of the file, not of the house.
         log.warning("conversion_crashed", kind=request["kind"], status=process.returncode)
         answer = {"ok": False, "reason": "damaged"}
+    return answer
+
+
+async def _talk(
+    process: asyncio.subprocess.Process, request: bytes, hear: Callable[[float], None]
+) -> dict[str, Any] | None:
+    """Send the request, pass the progress on; the answer, or None when the process died first."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    answer: dict[str, Any] | None = None
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        process.stdin.write(request)
+        await process.stdin.drain()
+        process.stdin.close()
+    async for line in process.stdout:
+        try:
+            said: dict[str, Any] = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            continue
+        if "progress" in said:
+            hear(said["progress"])
+        else:
+            answer = said
+    await process.wait()
     return answer
 
 
@@ -146,12 +184,12 @@ def _read_answer(answer: dict[str, Any]) -> Converted:
             case "blank":
                 raise FileEmpty("没有看到笔迹，请重新书写")
         raise FileContentMismatch()
-    thumbnail = answer.get("thumbnail")
+    thumbnails = answer.get("thumbnails") or {}
     return Converted(
         kind=FileKind(answer["kind"]),
         content_type=answer["content_type"],
         file=Path(answer["file"]),
-        thumbnail=Path(thumbnail) if thumbnail else None,
+        thumbnails={int(side): Path(path) for side, path in thumbnails.items()},
         thumbnail_type=answer.get("thumbnail_type"),
         width=answer.get("width"),
         height=answer.get("height"),

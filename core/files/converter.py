@@ -2,18 +2,19 @@
 
 Decoders for pictures and sound are the most attacked code there is: this file imports nothing of
 the house, holds no keys and no connections, and runs with bounded memory and time. One JSON
-request on standard input, one JSON answer on standard output:
+request on standard input, JSON lines on standard output, of which the last is the answer:
 
 `{"kind": "image"|"media", "source": path, "folder": path, "demuxer": name, "square": bool,
-"ink": bool, "max_seconds": n}` → `{"ok": true, "kind", "content_type", "file", "thumbnail"?,
-"thumbnail_type"?, "width"?, "height"?, "duration_ms"?, "waveform"?}` or
-`{"ok": false, "reason": "damaged"|"too_large"|"unsupported"|"blank"}`.
+"ink": bool, "max_seconds": n}` → any number of `{"progress": 0..1}`, then `{"ok": true, "kind",
+"content_type", "file", "thumbnails"?, "thumbnail_type"?, "width"?, "height"?, "duration_ms"?,
+"waveform"?}` or `{"ok": false, "reason": "damaged"|"too_large"|"unsupported"|"blank"}`.
+`thumbnails` maps the longest side in pixels to a file.
 
 Pictures come out as JPEG (PNG where they have transparency), upright, in sRGB, without metadata;
 handwriting (`ink`) as black strokes on nothing, cut to the strokes.
 Voice comes out as MP3, mono: the one format that every browser and mini-program plays, also those
 without licensed codecs. Video with H.264 is copied into MP4 and VP8, VP9 or AV1 into WebM, without
-metadata; anything else is encoded to H.264 and AAC.
+metadata; anything else (HEVC, ten bits a colour, ...) is encoded to H.264 and AAC, upright.
 """
 
 import io
@@ -31,7 +32,8 @@ from typing import Any
 
 BARS = 64
 LONGEST_SIDE = 4096
-THUMBNAIL_SIDE = 480
+#: In a list, in a bubble, and as large as a phone shows it. Larger than the picture none is made.
+THUMBNAIL_SIDES = (160, 480, 1280)
 AVATAR_SIDE = 640
 INK_SIZE = (900, 360)
 #: How dark a pixel must be to belong to a stroke, and the least area that can be a name.
@@ -41,9 +43,13 @@ MOST_VIDEO_PIXELS = 4096 * 2304
 VIDEO_SIDE = 1280
 MEMORY_BYTES = 3 * 1024**3
 SILENCE = 200
-IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "HEIF", "AVIF")
 MP4_VIDEO, MP4_AUDIO = ("h264",), ("aac", "mp3")
 WEBM_VIDEO, WEBM_AUDIO = ("vp8", "vp9", "av1"), ("opus", "vorbis")
+#: What the decoders in browsers and phones take; H.264 with ten bits they do not.
+PLAIN_PIXELS = ("yuv420p", "yuvj420p")
+#: Seconds of video between two lines of progress.
+PROGRESS_SECONDS = 0.5
 
 
 class Refused(Exception):
@@ -70,6 +76,7 @@ def convert_image(
     """Decode a picture completely and write it anew with a thumbnail."""
     from PIL import Image, ImageOps
 
+    _register_heif()
     Image.MAX_IMAGE_PIXELS = MOST_PIXELS
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     try:
@@ -96,7 +103,6 @@ def convert_image(
         picture.save(file, "PNG")
     else:
         picture.save(file, "JPEG", quality=88)
-    _save_thumbnail(picture, folder / "thumbnail")
     return {
         "ok": True,
         "kind": "image",
@@ -104,9 +110,18 @@ def convert_image(
         "file": str(file),
         "width": picture.width,
         "height": picture.height,
-        "thumbnail": str(folder / "thumbnail"),
+        "thumbnails": _save_thumbnails(picture, folder),
         "thumbnail_type": "image/jpeg",
     }
+
+
+def _register_heif() -> None:
+    """Teach Pillow HEIC. The decoder turns such pictures upright itself."""
+    import pillow_heif
+
+    # Threads would count against the memory limit and gain nothing for one photograph.
+    pillow_heif.options.DECODE_THREADS = 1
+    pillow_heif.register_heif_opener(thumbnails=False)
 
 
 def _plain_colours(picture: Any) -> Any:
@@ -151,16 +166,23 @@ def _strokes(picture: Any) -> Any:
     return strokes
 
 
-def _save_thumbnail(picture: Any, path: Path) -> None:
+def _save_thumbnails(picture: Any, folder: Path) -> dict[int, str]:
     from PIL import Image
 
-    small = picture.copy()
-    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    small = picture
     if small.mode == "RGBA":
-        ground = Image.new("RGB", small.size, "white")
-        ground.paste(small, mask=small.getchannel("A"))
-        small = ground
-    small.save(path, "JPEG", quality=80)
+        small = Image.new("RGB", picture.size, "white")
+        small.paste(picture, mask=picture.getchannel("A"))
+    kept = {}
+    for side in THUMBNAIL_SIDES:
+        one = small.copy()
+        one.thumbnail((side, side))
+        path = folder / f"thumbnail-{side}"
+        one.save(path, "JPEG", quality=80)
+        kept[side] = str(path)
+        if side >= max(picture.size):
+            break
+    return kept
 
 
 def convert_media(source: Path, folder: Path, demuxer: str, max_seconds: int) -> dict[str, Any]:
@@ -259,12 +281,13 @@ def _convert_video(
 ) -> dict[str, Any]:
     if not 0 < video.codec_context.width * video.codec_context.height <= MOST_VIDEO_PIXELS:
         raise Refused("too_large")
-    poster, width, height = _poster(container, video, folder)
+    thumbnails, width, height = _poster(container, video, folder)
     container.seek(0)
     audio = next(iter(container.streams.audio), None)
     codec, sound = video.codec_context.name, audio.codec_context.name if audio else None
     file = folder / "original"
-    if codec in MP4_VIDEO and sound in (None, *MP4_AUDIO):
+    plain = video.codec_context.pix_fmt in PLAIN_PIXELS
+    if codec in MP4_VIDEO and plain and sound in (None, *MP4_AUDIO):
         form, content_type = "mp4", "video/mp4"
     elif codec in WEBM_VIDEO and sound in (None, *WEBM_AUDIO):
         form, content_type = "webm", "video/webm"
@@ -273,7 +296,7 @@ def _convert_video(
     if form:
         duration = _copy_streams(source, demuxer, file, form, max_seconds)
     else:
-        duration = _encode_streams(source, demuxer, file, max_seconds)
+        duration, (width, height) = _encode_streams(source, demuxer, file, max_seconds)
     return {
         "ok": True,
         "kind": "video",
@@ -282,22 +305,25 @@ def _convert_video(
         "width": width,
         "height": height,
         "duration_ms": duration,
-        "thumbnail": str(poster),
+        "thumbnails": thumbnails,
         "thumbnail_type": "image/jpeg",
     }
 
 
-def _poster(container: Any, video: Any, folder: Path) -> tuple[Path, int, int]:
+def _poster(container: Any, video: Any, folder: Path) -> tuple[dict[int, str], int, int]:
     """The first picture, upright; proves that the video decodes at all."""
     frame = next(_decoded(container, video), None)
     if frame is None:
         raise Refused("damaged")
     picture = frame.to_image()
-    turn = round(getattr(frame, "rotation", 0) or 0) % 360
-    if turn:
-        picture = picture.rotate(turn, expand=True)
-    _save_thumbnail(picture, folder / "thumbnail")
-    return folder / "thumbnail", picture.width, picture.height
+    if _turn(frame):
+        picture = picture.rotate(_turn(frame), expand=True)
+    return _save_thumbnails(picture, folder), picture.width, picture.height
+
+
+def _turn(frame: Any) -> int:
+    """Degrees, counter-clockwise, by which a player turns the picture."""
+    return round(getattr(frame, "rotation", 0) or 0) % 360
 
 
 def _copy_streams(source: Path, demuxer: str, file: Path, form: str, max_seconds: int) -> int:
@@ -327,22 +353,31 @@ def _copy_streams(source: Path, demuxer: str, file: Path, form: str, max_seconds
     return int(end * 1000)
 
 
-def _encode_streams(source: Path, demuxer: str, file: Path, max_seconds: int) -> int:
-    """Encode to H.264 and AAC, at most 1280 pixels on the longer side; returns milliseconds."""
+def _encode_streams(
+    source: Path, demuxer: str, file: Path, max_seconds: int
+) -> tuple[int, tuple[int, int]]:
+    """Encode to H.264 and AAC, at most 1280 pixels on the longer side; returns milliseconds, size.
+
+    What the camera held sideways is turned, because a fresh container does not say so.
+    """
     import av
 
-    end = Fraction(0)
+    end, told = Fraction(0), 0.0
     with (
         av.open(str(source), format=demuxer) as container,
         av.open(str(file), "w", format="mp4", options={"movflags": "+faststart"}) as output,
     ):
         video = next(s for s in container.streams.video if not _is_cover(s))
         audio = next(iter(container.streams.audio), None)
-        picture = _picture_stream(output, video)
+        upright = Upright()
+        picture: Any = None
+        # Streams are added before the first packet is written; the picture's needs a frame.
         sound = output.add_stream("aac", rate=48000) if audio else None
         if sound is not None:
             sound.codec_context.layout = "stereo"
         resampler = av.AudioResampler("fltp", "stereo", 48000)
+        early: list[Any] = []
+        whole = (container.duration or 0) / av.time_base
         for packet in container.demux([s for s in (video, audio) if s is not None]):
             for frame in packet.decode():
                 if not isinstance(frame, av.VideoFrame | av.AudioFrame):
@@ -353,30 +388,78 @@ def _encode_streams(source: Path, demuxer: str, file: Path, max_seconds: int) ->
                 if end > max_seconds + 1:
                     raise Refused("too_large")
                 if isinstance(frame, av.VideoFrame):
-                    small = frame.reformat(picture.width, picture.height, "yuv420p")
+                    turned = upright(frame)
+                    picture = picture or _picture_stream(output, video, turned)
+                    small = turned.reformat(picture.width, picture.height, "yuv420p")
                     output.mux(picture.encode(small))
                 elif sound is not None:
                     for part in resampler.resample(frame):
-                        output.mux(sound.encode(part))
+                        early.extend(sound.encode(part))
+                if picture is not None:
+                    output.mux(early)
+                    early.clear()
+            if whole and float(end) - told >= PROGRESS_SECONDS:
+                told = float(end)
+                _tell(min(0.99, told / whole))
+        if picture is None:
+            raise Refused("damaged")
         output.mux(picture.encode(None))
         if sound is not None:
             output.mux(sound.encode(None))
-    return int(end * 1000)
+        size = picture.width, picture.height
+    return int(end * 1000), size
 
 
-def _picture_stream(output: Any, video: Any) -> Any:
-    context = video.codec_context
-    scale = min(1.0, VIDEO_SIDE / max(context.width, context.height))
+class Upright:
+    """Turns frames as their container says that a player would."""
+
+    def __init__(self) -> None:
+        self._graph: Any = None
+
+    def __call__(self, frame: Any) -> Any:
+        steps = {90: ["cclock"], 180: ["clock", "clock"], 270: ["clock"]}.get(_turn(frame))
+        if steps is None:
+            return frame
+        if self._graph is None:
+            self._graph = self._build(frame, steps)
+        self._graph.push(frame)
+        return self._graph.pull()
+
+    def _build(self, frame: Any, steps: list[str]) -> Any:
+        import av.filter
+
+        graph = av.filter.Graph()
+        nodes = [
+            graph.add_buffer(
+                width=frame.width,
+                height=frame.height,
+                format=frame.format,
+                time_base=frame.time_base,
+            ),
+            *(graph.add("transpose", step) for step in steps),
+            graph.add("buffersink"),
+        ]
+        graph.link_nodes(*nodes).configure()
+        return graph
+
+
+def _picture_stream(output: Any, video: Any, frame: Any) -> Any:
+    scale = min(1.0, VIDEO_SIDE / max(frame.width, frame.height))
     rate = video.average_rate or Fraction(25)
     stream = output.add_stream("libx264", rate=min(rate, Fraction(30)))
     stream.width, stream.height = (
-        max(2, round(context.width * scale) // 2 * 2),
-        max(2, round(context.height * scale) // 2 * 2),
+        max(2, round(frame.width * scale) // 2 * 2),
+        max(2, round(frame.height * scale) // 2 * 2),
     )
     stream.pix_fmt = "yuv420p"
     stream.codec_context.time_base = Fraction(1, 90000)
     stream.options = {"preset": "veryfast", "crf": "26"}
     return stream
+
+
+def _tell(progress: float) -> None:
+    sys.stdout.write(json.dumps({"progress": round(progress, 3)}) + "\n")
+    sys.stdout.flush()
 
 
 def main() -> None:
@@ -391,7 +474,7 @@ def main() -> None:
         answer = {"ok": False, "reason": error.reason}
     except MemoryError:
         answer = {"ok": False, "reason": "too_large"}
-    sys.stdout.write(json.dumps(answer))
+    sys.stdout.write(json.dumps(answer) + "\n")
 
 
 if __name__ == "__main__":

@@ -36,18 +36,14 @@ async def remove_orphans(runtime: Runtime) -> None:
                 .with_for_update(skip_locked=True)
             )
             claimed = await uow.session.execute(
-                update(File)
-                .where(File.id.in_(forgotten))
-                .values(scope=REMOVED)
-                .returning(File.id, File.storage_key, File.thumbnail_key)
+                update(File).where(File.id.in_(forgotten)).values(scope=REMOVED).returning(File)
             )
-            rows = claimed.all()
-        for _, key, thumbnail_key in rows:
-            await runtime.storage.delete(key)
-            if thumbnail_key is not None:
-                await runtime.storage.delete(thumbnail_key)
+            rows = claimed.scalars().all()
+        for file in rows:
+            for key in (file.storage_key, *file.thumbnails().values()):
+                await runtime.storage.delete(key)
         async with runtime.unit_of_work() as uow:
-            ids = [row[0] for row in rows]
+            ids = [file.id for file in rows]
             await uow.session.execute(delete(File).where(File.id.in_(ids)))
         if len(rows) < BATCH:
             return

@@ -40,6 +40,27 @@ UNUSED_FILES = declare(
     maximum=10_000,
 )
 
+OPEN_UPLOADS = declare(
+    "files.open_uploads_per_person",
+    int,
+    10,
+    "每人未完成上传上限",
+    "断点续传中尚未传完的文件数量，24 小时内未传完的由系统清理。",
+    "个",
+    minimum=1,
+    maximum=100,
+)
+OPEN_MEGABYTES = declare(
+    "files.open_megabytes_per_person",
+    int,
+    1000,
+    "每人未完成上传总大小上限",
+    "断点续传中尚未传完的文件按其完整大小合计。",
+    "MB",
+    minimum=10,
+    maximum=100_000,
+)
+
 _KINDS: dict[Purpose, tuple[FileKind, ...]] = {
     Purpose.MESSAGE: (FileKind.IMAGE, FileKind.VOICE, FileKind.VIDEO, FileKind.FILE),
     Purpose.INTAKE: (FileKind.IMAGE, FileKind.VOICE, FileKind.VIDEO, FileKind.FILE),
@@ -59,11 +80,14 @@ _CAPS: dict[Purpose, int] = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Byte limits by kind, the longest sound or video, and how many unused uploads are kept."""
+    """Byte limits by kind, the longest sound or video, how many unused uploads are kept, and how
+    many resumable ones may be open and how large together."""
 
     by_kind: dict[FileKind, int]
     media_seconds: int
     unused_files: int
+    open_uploads: int
+    open_bytes: int
 
     def allowed(self, purpose: Purpose, kind: FileKind) -> int | None:
         """The limit in bytes, or None when the purpose does not take the kind."""
@@ -89,4 +113,6 @@ async def limits_for(uow: "UnitOfWork", caller: "Caller") -> Limits:
         },
         60 * await settings.get(uow, MEDIA_MINUTES, **here),
         await settings.get(uow, UNUSED_FILES, **here),
+        await settings.get(uow, OPEN_UPLOADS, **here),
+        MIB * await settings.get(uow, OPEN_MEGABYTES, **here),
     )

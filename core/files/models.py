@@ -13,6 +13,9 @@ from core.data_classes import INTERNAL, PERSONAL, SENSITIVE
 from core.db import Base, hospital_column, id_column
 from core.files.schemas import FileKind, FileRef
 
+#: The one size that was made before there were several.
+ONLY_SIDE = 480
+
 
 class Purpose(StrEnum):
     """What a file was uploaded for: decides which kinds and sizes are taken."""
@@ -33,7 +36,8 @@ class File(Base):
     """One attachment. `scope` and `scope_id` say what it hangs on; NULL until it is attached.
 
     `sha256` and `size` speak of the stored bytes (after re-encoding). `name` is what the uploader
-    called it and may quote personal data, hence encrypted.
+    called it and may quote personal data, hence encrypted. `thumbnail_sides` are the longest sides
+    in pixels of the small pictures; NULL where there is one, of 480, under `thumbnail_key` itself.
     """
 
     __tablename__ = "files"
@@ -78,7 +82,16 @@ class File(Base):
     storage_key: Mapped[str] = mapped_column(Text, info=INTERNAL)
     thumbnail_key: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
     thumbnail_type: Mapped[str | None] = mapped_column(String(100), info=INTERNAL)
+    thumbnail_sides: Mapped[list[int] | None] = mapped_column(ARRAY(SmallInteger), info=INTERNAL)
     created_at: Mapped[datetime]
+
+    def thumbnails(self) -> dict[int, str]:
+        """Where the small pictures are stored, by their longest side in pixels, smallest first."""
+        if self.thumbnail_key is None:
+            return {}
+        if self.thumbnail_sides is None:
+            return {ONLY_SIDE: self.thumbnail_key}
+        return {side: f"{self.thumbnail_key}-{side}" for side in sorted(self.thumbnail_sides)}
 
     def ref(self) -> FileRef:
         """The shape that messages and forms carry."""

@@ -6,6 +6,7 @@ from sqlalchemy import func, or_, select, update
 
 from core.files.jobs import REMOVED
 from core.files.models import File
+from core.files.resumable.models import Upload, UploadState
 from core.personal_data import Erased, Holding, RecordClass, Section, Subject, register
 
 if TYPE_CHECKING:
@@ -83,6 +84,15 @@ class FileData:
             )
             .values(scope=REMOVED)
             .returning(File.id)
+        )
+        # Uploads that are under way go at once, with whatever has come of them.
+        await uow.session.execute(
+            update(Upload)
+            .where(
+                Upload.uploader_id == subject.user_id,
+                Upload.hospital_id == subject.hospital_id,
+            )
+            .values(state=UploadState.REMOVED, claim=None)
         )
         kept = await uow.session.scalar(
             select(func.count()).where(

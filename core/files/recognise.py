@@ -32,7 +32,18 @@ _IMAGES = {
     "image/webp": "webp",
     "image/gif": "gif",
     "image/bmp": "bmp",
+    "image/heic": "heic",
+    "image/avif": "avif",
 }
+#: Pictures share their container with films; the brand tells. Sequences of pictures are not taken.
+_PICTURE_BRANDS = {
+    b"heic": "image/heic",
+    b"heix": "image/heic",
+    b"heim": "image/heic",
+    b"mif1": "image/heic",
+    b"avif": "image/avif",
+}
+_SEQUENCE_BRANDS = (b"hevc", b"hevx", b"msf1", b"avis")
 _OFFICE = {
     "word/document.xml": (
         "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
@@ -51,6 +62,7 @@ _OFFICE = {
 #: What an extension promises; content of another family is a contradiction.
 _FAMILIES: dict[str, str] = {
     **dict.fromkeys(("jpg", "jpeg", "png", "webp", "gif", "bmp"), "image"),
+    **dict.fromkeys(("heic", "heif", "hif", "avif"), "image"),
     **dict.fromkeys(("webm", "mkv", "mp4", "mov", "m4v", "3gp"), "media"),
     **dict.fromkeys(("mp3", "m4a", "aac", "ogg", "oga", "opus", "wav", "amr"), "media"),
     "pdf": "pdf",
@@ -67,6 +79,8 @@ def recognise(path: Path, name: str) -> Recognised:
     """
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
+    if b"#!SILK" in head[:8]:
+        raise FileTypeNotAllowed("不支持 SILK 格式的语音，请用本应用录音后发送")
     promised = _FAMILIES.get(PurePath(name.lower()).suffix.lstrip("."))
     found = _by_magic(head) or _document(path, head, promised)
     if found is None:
@@ -106,6 +120,8 @@ def _image(head: bytes) -> str | None:
         return "image/gif"
     if head[:2] == b"BM" and head[6:10] == b"\0\0\0\0":
         return "image/bmp"
+    if head[4:8] == b"ftyp":
+        return _PICTURE_BRANDS.get(head[8:12])
     return None
 
 
@@ -114,9 +130,7 @@ def _demuxer(head: bytes) -> str | None:
     if head.startswith(b"\x1aE\xdf\xa3"):
         return "matroska"
     if head[4:8] == b"ftyp":
-        # HEIC and AVIF pictures share the container.
-        brand = head[8:12]
-        return None if brand in (b"heic", b"heix", b"mif1", b"msf1", b"avif") else "mov"
+        return None if head[8:12] in _SEQUENCE_BRANDS else "mov"
     if head.startswith(b"OggS"):
         return "ogg"
     if head[:4] == b"RIFF" and head[8:12] == b"WAVE":

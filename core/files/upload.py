@@ -2,11 +2,10 @@
 
 import hashlib
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 import structlog
 from anyio import to_thread
@@ -16,7 +15,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from core.errors import FieldProblem, InvalidRequest, RateLimited
-from core.files.conversion import Converted, Converter
+from core.files.conversion import Converted, Converter, Pace
 from core.files.errors import FileEmpty, FileTooLarge, FileTypeNotAllowed, UploadMalformed
 from core.files.limits import Limits, limits_for
 from core.files.models import File, Purpose
@@ -30,8 +29,12 @@ from core.storage import StorageError
 if TYPE_CHECKING:
     from core.identity.caller import Caller
     from core.runtime import Runtime
+    from core.uow import UnitOfWork
 
 log = structlog.get_logger(__name__)
+
+#: What else happens in the transaction that makes the row of a file.
+KeptWith = Callable[["UnitOfWork", File], Awaitable[None]]
 
 # Boundaries, headers and the other fields of the form.
 FORM_OVERHEAD = 64 * 1024
@@ -58,18 +61,23 @@ async def take_in(runtime: "Runtime", caller: "Caller", request: Request) -> Fil
     """
     async with runtime.unit_of_work() as uow:
         limits = await limits_for(uow, caller)
-        unused = await uow.session.scalar(
-            select(func.count())
-            .select_from(File)
-            .where(File.uploader_id == caller.user_id, File.scope.is_(None))
-        )
-    if (unused or 0) >= limits.unused_files:
-        raise RateLimited("未使用的附件过多，请稍后再上传", retry_after=3600)
+        await refuse_hoarding(uow, caller, limits)
     parent = runtime.config.data_dir / FOLDER
     parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(dir=parent) as folder:
         received = await _receive(request, limits, Path(folder))
-        return await _keep(runtime, caller, received, limits, Path(folder))
+        return await keep(runtime, caller, received, limits, Path(folder))
+
+
+async def refuse_hoarding(uow: "UnitOfWork", caller: "Caller", limits: Limits) -> None:
+    """Raises RateLimited while the caller has too many uploads that hang on nothing."""
+    unused = await uow.session.scalar(
+        select(func.count())
+        .select_from(File)
+        .where(File.uploader_id == caller.user_id, File.scope.is_(None))
+    )
+    if (unused or 0) >= limits.unused_files:
+        raise RateLimited("未使用的附件过多，请稍后再上传", retry_after=3600)
 
 
 async def take_in_local(runtime: "Runtime", caller: "Caller", path: Path, purpose: Purpose) -> File:
@@ -79,17 +87,28 @@ async def take_in_local(runtime: "Runtime", caller: "Caller", path: Path, purpos
     with tempfile.TemporaryDirectory() as folder:
         size = (await to_thread.run_sync(path.stat)).st_size
         received = Received(path, path.name, purpose, size)
-        return await _keep(runtime, caller, received, limits, Path(folder))
+        return await keep(runtime, caller, received, limits, Path(folder))
 
 
-async def _keep(
-    runtime: "Runtime", caller: "Caller", received: Received, limits: Limits, folder: Path
+async def keep(
+    runtime: "Runtime",
+    caller: "Caller",
+    received: Received,
+    limits: Limits,
+    folder: Path,
+    *,
+    pace: Pace | None = None,
+    kept_with: KeptWith | None = None,
 ) -> File:
+    """Check, convert and store what was received; `folder` takes the working files.
+
+    `kept_with` runs in the transaction that makes the row. Raises as `take_in` does.
+    """
     # Before any decoder touches the content, and long before somebody else may see it.
     await let_pass(runtime, caller, received.path)
     recognised = await to_thread.run_sync(recognise, received.path, received.name)
-    converted = await _convert(runtime, received, recognised, limits, folder)
-    return await _store(runtime, caller, received, converted, recognised)
+    converted = await _convert(runtime, received, recognised, limits, folder, pace)
+    return await _store(runtime, caller, received, converted, recognised, kept_with)
 
 
 async def _receive(request: Request, limits: Limits, folder: Path) -> Received:
@@ -125,7 +144,7 @@ async def _bounded(request: Request, most: int) -> AsyncGenerator[bytes, None]:
 
 
 async def _read_form(form: FormData, limits: Limits, folder: Path) -> Received:
-    purpose = _purpose(form.get("purpose"))
+    purpose = read_purpose(form.get("purpose"))
     upload = form.get("file")
     if not isinstance(upload, UploadFile):
         raise InvalidRequest(fields=[FieldProblem("file", "请选择要上传的文件")])
@@ -140,7 +159,8 @@ async def _read_form(form: FormData, limits: Limits, folder: Path) -> Received:
     return Received(path, clean_name(upload.filename or ""), purpose, upload.size)
 
 
-def _purpose(value: object) -> Purpose:
+def read_purpose(value: object) -> Purpose:
+    """What an upload is for. Raises InvalidRequest."""
     try:
         return Purpose(str(value))
     except ValueError as error:
@@ -165,6 +185,7 @@ async def _convert(
     recognised: Recognised,
     limits: Limits,
     folder: Path,
+    pace: Pace | None,
 ) -> Converted:
     kinds = [FileKind.VOICE, FileKind.VIDEO] if recognised.media else [recognised.kind]
     allowed = [limits.allowed(received.purpose, kind) for kind in kinds]
@@ -186,6 +207,7 @@ async def _convert(
         square=received.purpose is Purpose.AVATAR,
         ink=received.purpose is Purpose.SIGNATURE,
         max_seconds=limits.media_seconds,
+        pace=pace or Pace(),
     )
     # Only now is it known whether the container held a video.
     limit = limits.allowed(received.purpose, converted.kind)
@@ -217,14 +239,15 @@ async def _store(
     received: Received,
     converted: Converted,
     recognised: Recognised,
+    kept_with: KeptWith | None,
 ) -> File:
     file_id, now = new_id(), runtime.clock.now()
     base = f"files/{now:%Y/%m}/{file_id}"
     digest, size = await to_thread.run_sync(_digest, converted.file)
     hospital_id = caller.hospital_id
     await runtime.storage.put(f"{base}/original", converted.file, hospital_id)
-    if converted.thumbnail is not None:
-        await runtime.storage.put(f"{base}/thumbnail", converted.thumbnail, hospital_id)
+    for side, path in converted.thumbnails.items():
+        await runtime.storage.put(f"{base}/thumbnail-{side}", path, hospital_id)
     row = File(
         id=file_id,
         hospital_id=hospital_id,
@@ -240,28 +263,32 @@ async def _store(
         duration_ms=converted.duration_ms,
         waveform=converted.waveform,
         storage_key=f"{base}/original",
-        thumbnail_key=f"{base}/thumbnail" if converted.thumbnail else None,
+        thumbnail_key=f"{base}/thumbnail" if converted.thumbnails else None,
         thumbnail_type=converted.thumbnail_type,
+        thumbnail_sides=sorted(converted.thumbnails) or None,
         created_at=now,
     )
     stored = False
     try:
         async with runtime.unit_of_work() as uow:
             uow.session.add(row)
+            await uow.session.flush()
+            if kept_with is not None:
+                await kept_with(uow, row)
         stored = True
     finally:
         if not stored:
-            await _discard(runtime, file_id, base)
+            await _discard(runtime, row)
     return row
 
 
-async def _discard(runtime: "Runtime", file_id: UUID, base: str) -> None:
+async def _discard(runtime: "Runtime", file: File) -> None:
     """The row was not kept, so nobody would ever find the objects again."""
     try:
-        await runtime.storage.delete(f"{base}/original")
-        await runtime.storage.delete(f"{base}/thumbnail")
+        for key in (file.storage_key, *file.thumbnails().values()):
+            await runtime.storage.delete(key)
     except StorageError as error:
-        log.warning("upload_not_discarded", file=str(file_id), error=str(error))
+        log.warning("upload_not_discarded", file=str(file.id), error=str(error))
 
 
 def _digest(path: Path) -> tuple[str, int]:

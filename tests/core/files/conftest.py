@@ -80,37 +80,48 @@ def sound_wav(seconds: float = 2.0, rate: int = 16000) -> bytes:
 def sound(container: str = "webm", codec: str = "libopus", seconds: float = 2.0) -> bytes:
     """The same tone as MediaRecorder (webm and Opus) or a phone (mp4 and AAC) would give it."""
     output = io.BytesIO()
-    resampler = av.AudioResampler("fltp" if codec == "aac" else "s16", "mono", 48000)
+    rate = 8000 if container == "amr" else 48000
+    resampler = av.AudioResampler("fltp" if codec == "aac" else "s16", "mono", rate)
     with (
-        av.open(io.BytesIO(sound_wav(seconds)), format="wav") as source,
+        av.open(io.BytesIO(sound_wav(seconds)), "r", format="wav") as source,
         av.open(output, "w", format=container) as target,
     ):
-        stream = target.add_stream(codec, rate=48000)
-        stream.codec_context.layout = "mono"  # type: ignore[union-attr]
+        stream: Any = target.add_stream(codec, rate=rate)
+        stream.codec_context.layout = "mono"
         for frame in source.decode(audio=0):
             for part in resampler.resample(frame):
-                target.mux(stream.encode(part))  # type: ignore[union-attr]
+                target.mux(stream.encode(part))
         for part in resampler.resample(None):
-            target.mux(stream.encode(part))  # type: ignore[union-attr]
-        target.mux(stream.encode(None))  # type: ignore[union-attr]
+            target.mux(stream.encode(part))
+        target.mux(stream.encode(None))
     return output.getvalue()
 
 
-def video(container: str = "mp4", codec: str = "libx264", frames: int = 30) -> bytes:
+def video(
+    container: str = "mp4", codec: str = "libx264", frames: int = 30, pixels: str = "yuv420p"
+) -> bytes:
     """A moving bar, 25 pictures a second, with a title in its metadata."""
     output = io.BytesIO()
     with av.open(output, "w", format=container) as target:
         target.metadata["title"] = "secret-place"
         stream: Any = target.add_stream(codec, rate=25)
-        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = 160, 120, pixels
+        frames_of: Any = av.VideoFrame
         for number in range(frames):
             image = Image.new("RGB", (160, 120), (0, 40, 120))
             image.paste((255, 255, 0), (number, 0, number + 20, 120))
-            frame = av.VideoFrame.from_image(image)
+            frame = frames_of.from_image(image).reformat(format=pixels)
             frame.pts, frame.time_base = number, Fraction(1, 25)
             target.mux(stream.encode(frame))
         target.mux(stream.encode(None))
     return output.getvalue()
+
+
+def sideways(film: bytes, width: int = 160, height: int = 120) -> bytes:
+    """The same film as a telephone held upright writes it: turned a quarter when it is played."""
+    place = film.index(b"tkhd") + 44
+    matrix = (0, 0x10000, 0, -0x10000, 0, 0, height << 16, 0, 0x40000000)
+    return film[:place] + struct.pack(">9i", *matrix) + film[place + 36 :]
 
 
 def probe(data: bytes, tmp_path: Path) -> Any:

@@ -1,5 +1,6 @@
 """Who may attach and see files, and how they are served."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,6 +10,7 @@ import pytest
 from core import files
 from core.clock import FakeClock
 from core.files.errors import FileNotAttachable, FileTypeNotAllowed
+from core.files.jobs import remove_orphans
 from core.files.models import File, Purpose
 from core.files.service import detach
 from core.identity import sessions
@@ -214,6 +216,40 @@ async def test_only_its_uploader_attaches_a_file_and_only_once(
         ]
 
 
+async def test_a_file_that_is_sent_at_the_moment_of_its_collection_is_kept_or_refused_whole(
+    cast: Cast, runtime: Runtime, upload: Upload, clock: FakeClock, jobs: JobRunner
+) -> None:
+    ids = [UUID((await upload(cast.patient.token, PDF, "a.pdf")).expect(201)["id"])]
+    for _ in range(11):
+        ids.append(UUID((await upload(cast.patient.token, PDF, "a.pdf")).expect(201)["id"]))
+    clock.advance(timedelta(hours=25))
+
+    async def send(file_id: UUID) -> bool:
+        try:
+            async with runtime.unit_of_work() as uow:
+                await files.attach(uow, [file_id], SCOPE, uuid4(), cast.patient.caller)
+                # The transaction stays open for a moment, as that of a group of messages does.
+                await asyncio.sleep(0.01)
+        except FileNotAttachable:
+            return False
+        return True
+
+    # The collection takes some of those that are just being sent, never one that was sent.
+    sent = [asyncio.create_task(send(file_id)) for file_id in ids[:6]]
+    await asyncio.sleep(0.005)
+    collection = asyncio.create_task(jobs.run_due())
+    sent += [asyncio.create_task(send(file_id)) for file_id in ids[6:]]
+    kept = {file_id for file_id, done in zip(ids, await asyncio.gather(*sent), strict=True) if done}
+    await collection
+    await remove_orphans(runtime)
+    async with runtime.unit_of_work() as uow:
+        assert {ref.id for ref in await files.file_refs(uow, ids)} == kept
+    for file_id in kept:
+        key = f"files/{runtime.clock.now() - timedelta(hours=25):%Y/%m}/{file_id}/original"
+        assert await runtime.storage.get(key) == PDF
+    assert len(await runtime.storage.list("files")) == len(kept)
+
+
 async def test_forgotten_uploads_are_removed_with_their_bytes(
     cast: Cast,
     runtime: Runtime,
@@ -230,7 +266,7 @@ async def test_forgotten_uploads_are_removed_with_their_bytes(
     async with runtime.unit_of_work() as uow:
         await detach(uow, [detached], SCOPE, thing[0], cast.patient.caller)
     await jobs.run_due()
-    assert len(await runtime.storage.list("files")) == 4
+    assert len(await runtime.storage.list("files")) == 5
     clock.advance(timedelta(hours=5))
     await jobs.run_due()
     keys = [info.key for info in await runtime.storage.list("files")]

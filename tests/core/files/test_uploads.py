@@ -2,16 +2,28 @@
 
 import hashlib
 import io
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import av
+import pillow_heif
 import pytest
 from PIL import Image
 from sqlalchemy import text
 
 from core.runtime import Runtime
-from tests.core.files.conftest import Upload, form, picture, probe, sound, sound_wav, video
+from tests.core.files.conftest import (
+    Upload,
+    form,
+    picture,
+    probe,
+    sideways,
+    sound,
+    sound_wav,
+    video,
+)
 from tests.support.cast import Cast
 from tests.support.http import Client
 
@@ -109,8 +121,9 @@ async def test_an_avatar_is_square_and_seen_by_the_hospital(
         (sound("adts", "aac"), "voice.aac"),
         (sound("mp3", "libmp3lame"), "voice.mp3"),
         (sound_wav(), "voice.wav"),
+        (sound("amr", "libopencore_amrnb"), "voice.amr"),
     ],
-    ids=["webm", "ogg", "m4a", "aac", "mp3", "wav"],
+    ids=["webm", "ogg", "m4a", "aac", "mp3", "wav", "amr"],
 )
 async def test_a_voice_message_becomes_mp3_with_duration_and_waveform(
     cast: Cast, client: Client, upload: Upload, tmp_path: Path, data: bytes, name: str
@@ -136,8 +149,9 @@ async def test_a_voice_message_becomes_mp3_with_duration_and_waveform(
         (video("mov", "libx264"), "v.mov", "video/mp4", "h264"),
         (video("webm", "libvpx"), "v.webm", "video/webm", "vp8"),
         (video("mp4", "mpeg4"), "v.mp4", "video/mp4", "h264"),
+        (video("mov", "libx265"), "IMG_1.MOV", "video/mp4", "h264"),
     ],
-    ids=["h264", "quicktime", "vp8", "mpeg4"],
+    ids=["h264", "quicktime", "vp8", "mpeg4", "hevc"],
 )
 async def test_a_video_gets_a_duration_and_a_poster_and_loses_its_metadata(
     cast: Cast,
@@ -161,6 +175,91 @@ async def test_a_video_gets_a_duration_and_a_poster_and_loses_its_metadata(
     assert frames >= 29
     with Image.open(io.BytesIO(await content(client, token, ref["id"], "thumbnail_url"))) as small:
         assert small.size == (160, 120)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+async def test_a_video_that_was_taken_upright_stays_upright(
+    cast: Cast, client: Client, upload: Upload, tmp_path: Path, codec: str
+) -> None:
+    token = cast.patient.token
+    ref = (await upload(token, sideways(video("mov", codec)), "v.mov")).expect(201)
+    assert (ref["width"], ref["height"]) == (120, 160)
+    path = tmp_path / "stored"
+    path.write_bytes(await content(client, token, ref["id"]))
+    poster = Image.open(io.BytesIO(await content(client, token, ref["id"], "thumbnail_url")))
+    with av.open(str(path)) as film:
+        frame: Any = next(film.decode(video=0))
+        played = frame.to_image().rotate(frame.rotation, expand=True)
+    for shown in (poster, played):
+        assert shown.size == (120, 160)
+        # The bar is at the left of the picture as the sensor saw it, hence above when it is turned.
+        assert is_yellow(shown, (60, 6))
+        assert not is_yellow(shown, (60, 150))
+
+
+def is_yellow(image: Image.Image, place: tuple[int, int]) -> bool:
+    pixel = image.convert("RGB").getpixel(place)
+    assert isinstance(pixel, tuple)
+    return pixel[0] > 180 and pixel[1] > 180 and pixel[2] < 90
+
+
+async def test_colours_that_browsers_cannot_show_are_encoded_anew(
+    cast: Cast, client: Client, upload: Upload, tmp_path: Path
+) -> None:
+    data = video("mp4", "libx264", pixels="yuv420p10le")
+    ref = (await upload(cast.patient.token, data, "v.mp4")).expect(201)
+    path = tmp_path / "stored"
+    path.write_bytes(await content(client, cast.patient.token, ref["id"]))
+    with av.open(str(path)) as film:
+        assert film.streams.video[0].codec_context.pix_fmt == "yuv420p"
+
+
+def heic(size: tuple[int, int] = (400, 200), **options: Any) -> bytes:
+    image = pillow_heif.from_pillow(Image.linear_gradient("L").resize(size).convert("RGB"))
+    output = io.BytesIO()
+    image.save(output, quality=60, **options)
+    return output.getvalue()
+
+
+async def test_a_heic_photograph_becomes_an_upright_jpeg_without_its_place(
+    cast: Cast, client: Client, upload: Upload
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # Turn a quarter to the right.
+    exif[0x010F] = "SecretCamera"
+    exif.get_ifd(0x8825)[1] = "N"
+    data = heic(exif=exif.tobytes())
+    assert b"SecretCamera" in data
+    token = cast.patient.token
+    ref = (await upload(token, data, "IMG_0001.HEIC")).expect(201)
+    assert (ref["kind"], ref["content_type"]) == ("image", "image/jpeg")
+    assert (ref["name"], ref["width"], ref["height"]) == ("IMG_0001.jpg", 200, 400)
+    stored = await content(client, token, ref["id"])
+    assert b"SecretCamera" not in stored
+    assert b"Exif" not in stored
+    with Image.open(io.BytesIO(stored)) as image:
+        assert image.size == (200, 400)
+
+
+async def test_small_pictures_come_in_the_size_that_is_asked_for(
+    cast: Cast, client: Client, upload: Upload
+) -> None:
+    token = cast.patient.token
+    ref = (await upload(token, picture(size=(2000, 1000)), "a.jpg")).expect(201)
+    links = (await client.post("/files/links", token=token, json={"ids": [ref["id"]]})).expect(200)
+    url = links[ref["id"]]["thumbnail_url"].removeprefix("/api/v1")
+    seen = {}
+    for side in ("", "100", "160", "161", "1280", "5000"):
+        answer = await client.get(f"{url}&side={side}" if side else url)
+        with Image.open(io.BytesIO(answer.body)) as image:
+            seen[side] = image.size[0], answer.headers["etag"]
+    widths = {side: width for side, (width, _) in seen.items()}
+    assert widths == {"": 480, "100": 160, "160": 160, "161": 480, "1280": 1280, "5000": 1280}
+    assert len({etag for _, etag in seen.values()}) == 3
+    small = (await upload(token, picture(size=(90, 60)), "a.jpg")).expect(201)
+    found = await content(client, token, small["id"], "thumbnail_url")
+    with Image.open(io.BytesIO(found)) as image:
+        assert image.size == (90, 60)
 
 
 def office(**parts: bytes) -> bytes:
@@ -197,6 +296,16 @@ def bomb() -> bytes:
     return output.getvalue()
 
 
+HEIC = heic()
+
+
+def claimed_size(data: bytes, width: int, height: int) -> bytes:
+    """A HEIC whose header speaks of another size than its picture has."""
+    place = data.index(b"ispe") + 8
+    return data[:place] + struct.pack(">II", width, height) + data[place + 8 :]
+
+
+HEIC_BOMB = claimed_size(HEIC, 30_000, 30_000)
 EXE = b"MZ\x90\0" + b"x" * 90
 JPEG, PNG, MP4 = picture("JPEG"), picture("PNG"), video("mp4")
 MACRO = office(
@@ -252,6 +361,15 @@ MACRO = office(
             office(**{"evil.exe": b"MZ"}), "a.docx", "message", "file_type_not_allowed", id="zip"
         ),
         pytest.param(bomb(), "a.png", "message", "file_too_large", id="bomb"),
+        pytest.param(HEIC_BOMB, "a.heic", "message", "file_too_large", id="heic bomb"),
+        pytest.param(HEIC[:-150], "a.heic", "message", "file_content_mismatch", id="cut heic"),
+        pytest.param(MP4, "a.heic", "message", "file_content_mismatch", id="mp4 named heic"),
+        pytest.param(
+            b"\x02#!SILK_V3" + b"\1" * 500, "a.silk", "message", "file_type_not_allowed", id="silk"
+        ),
+        pytest.param(
+            b"\x02#!SILK_V3" + b"\1" * 500, "a.amr", "message", "file_type_not_allowed", id="silk2"
+        ),
         pytest.param(MP4, "a.mp4", "proof", "file_type_not_allowed", id="video as proof"),
         pytest.param(PDF, "a.pdf", "avatar", "file_type_not_allowed", id="pdf as avatar"),
         pytest.param(
