@@ -70,6 +70,8 @@ IN_ROOMS = frozenset(
     }
 )
 MEMBERS = IN_ROOMS - {Role.SUPERVISOR}
+#: Reading what somebody took back.
+RECALLED = "recalled"
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ ROOM = declare(
     actions={
         READ: Action("查看聊天", tuple(sorted(IN_ROOMS))),
         "speak": Action("发言", tuple(sorted(MEMBERS))),
+        RECALLED: Action("查看撤回的内容", (Role.SUPERVISOR,)),
     },
     scopes={Scope.ROOMS: is_member, Scope.HOSPITAL: None},
     only={Scope.HOSPITAL: (Role.SUPERVISOR,)},
@@ -118,7 +121,7 @@ ROOM = declare(
     ],
     defaults=[
         *(allow(role, Scope.ROOMS, READ, "speak") for role in sorted(MEMBERS)),
-        allow(Role.SUPERVISOR, Scope.HOSPITAL, READ),
+        allow(Role.SUPERVISOR, Scope.HOSPITAL, READ, RECALLED),
     ],
     floors=[allow(Role.PATIENT, Scope.ROOMS, READ, "speak")],
 )

@@ -10,12 +10,22 @@ from core.defence.kinds import Kind, Limit
 from core.defence.rates import Rate
 from core.errors import FieldProblem, InvalidRequest
 from core.http import ANY_ROLE, Context, Page, Routes, decode_cursor, encode_cursor
-from realtime import access, commands, inbox, rules, search
+from core.identity.roles import Role
+from realtime import access, commands, inbox, recalled, rules, search
 from realtime.access import MEMBERS
 from realtime.commands import IN_ROOMS
 from realtime.models import RoomRow
 from realtime.rules import MessageKind
-from realtime.schemas import InboxPage, MessagePage, MyRoom, ReadInbox, RoomView, SearchPage
+from realtime.schemas import (
+    InboxPage,
+    MessagePage,
+    MyRoom,
+    ReadInbox,
+    ReadRecalled,
+    RecalledView,
+    RoomView,
+    SearchPage,
+)
 from realtime.veil import shown as veiled
 
 routes = Routes(tag="rooms", title="诊间")
@@ -90,6 +100,18 @@ async def history(
     else:
         page = await access.messages_before(ctx.uow, room_id, before, limit)
     return veiled(found.veil, page)
+
+
+@routes.post(
+    "/rooms/{room_id}/messages/{seq}/original",
+    roles=[Role.SUPERVISOR],
+    transaction=False,
+    summary="A recalled message as it was, for auditors with a reason",
+)
+async def recalled_message(
+    ctx: Context, room_id: UUID, seq: int, body: ReadRecalled
+) -> RecalledView:
+    return await recalled.original(ctx.runtime, ctx.caller, room_id, seq, body.reason)
 
 
 @routes.get("/inbox", roles=ANY_ROLE, summary="What concerns the caller, above a cursor")

@@ -6,7 +6,14 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+)
 
 from core.identity.roles import Role
 from realtime import rules
@@ -78,6 +85,25 @@ class MessageView(BaseModel):
     reply_to: int | None
     at: datetime
     recalled: bool
+
+
+class ReadRecalled(Strict):
+    """Why somebody reads what was taken back."""
+
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=500)]
+
+
+class RecalledView(BaseModel):
+    """A recalled message as it was; `preview` is the small picture of a picture or video."""
+
+    room: UUID
+    seq: int
+    kind: MessageKind
+    sender: SenderView | None
+    body: dict[str, Any]
+    at: datetime
+    recalled_at: datetime
+    preview: str | None
 
 
 class MessagePage(BaseModel):

@@ -14,7 +14,7 @@ from clinical.consent.policies import LEGAL_HOLD
 from clinical.consent.states import HELD_TEXT, HeldThing, Outcome, RequestState
 from clinical.consultation import access as consultations
 from clinical.people import access as people
-from core import audit, integrity
+from core import audit, holds, integrity
 from core.access import require
 from core.errors import NotFound, ProblemError
 from core.identity.caller import Caller
@@ -40,6 +40,7 @@ async def place_hold(
     Raises NotPermitted, NotFound.
     """
     await require(uow, caller, LEGAL_HOLD, "change")
+    await holds.placing(uow, caller.hospital_id)
     label = await _label(uow, caller, thing, thing_id)
     row = LegalHold(
         id=new_id(),
@@ -57,6 +58,20 @@ async def place_hold(
         uow, caller, "legal_hold.place", thing.value, thing_id, detail={"hold": row.id}
     )
     return row
+
+
+async def _held(uow: UnitOfWork, hospital_id: UUID, ids: set[UUID]) -> set[UUID]:
+    rows = await uow.session.scalars(
+        select(LegalHold.thing_id).where(
+            LegalHold.hospital_id == hospital_id,
+            LegalHold.lifted_at.is_(None),
+            LegalHold.thing_id.in_(ids),
+        )
+    )
+    return set(rows)
+
+
+holds.tells_holds(_held)
 
 
 async def _label(uow: UnitOfWork, caller: Caller, thing: HeldThing, thing_id: UUID) -> str:

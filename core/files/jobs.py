@@ -8,7 +8,7 @@ from pathlib import Path
 from anyio import to_thread
 from sqlalchemy import delete, or_, select, update
 
-from core.files.models import File
+from core.files.models import REMOVED, File
 from core.files.upload import FOLDER
 from core.jobs import Job
 from core.runtime import Runtime
@@ -16,8 +16,6 @@ from core.runtime import Runtime
 #: A form may lie open for a day before its attachments count as forgotten.
 ORPHAN_AGE = timedelta(hours=24)
 BATCH = 200
-#: Nothing attaches a file in this scope, and no viewer check exists for it.
-REMOVED = "removed"
 
 
 async def remove_orphans(runtime: Runtime) -> None:

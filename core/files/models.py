@@ -15,6 +15,8 @@ from core.files.schemas import FileKind, FileRef
 
 #: The one size that was made before there were several.
 ONLY_SIDE = 480
+#: The scope of what is to be deleted: nothing attaches a file in it, and nobody may see one.
+REMOVED = "removed"
 
 
 class Purpose(StrEnum):

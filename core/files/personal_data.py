@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, or_, select, update
 
-from core.files.jobs import REMOVED
-from core.files.models import File
+from core.files.models import REMOVED, File
 from core.files.resumable.models import Upload, UploadState
 from core.personal_data import Erased, Holding, RecordClass, Section, Subject, register
 

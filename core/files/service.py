@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from core.files.errors import FileNotAttachable, FileTypeNotAllowed
-from core.files.models import File, Purpose
+from core.files.models import REMOVED, File, Purpose
 from core.files.schemas import FileKind, FileRef
 
 if TYPE_CHECKING:
@@ -71,6 +71,23 @@ async def detach(
     for file in rows:
         # The age of an orphan counts from here.
         file.scope, file.scope_id, file.created_at = None, None, uow.now
+
+
+async def give_up(uow: "UnitOfWork", scope: str, scope_ids: Sequence[UUID]) -> int:
+    """Let go of everything that hangs on these things; returns how many files.
+
+    Nobody opens them from now on, and the job that removes orphans deletes them.
+    """
+    if not scope_ids:
+        return 0
+    gone = await uow.session.execute(
+        update(File)
+        .where(File.scope == scope, File.scope_id.in_(scope_ids))
+        .values(scope=REMOVED)
+        .returning(File.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(gone.all())
 
 
 async def file_refs(uow: "UnitOfWork", file_ids: Sequence[UUID]) -> list[FileRef]:

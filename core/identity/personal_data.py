@@ -6,8 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, or_, select, update
 
-from core.files.jobs import REMOVED
-from core.files.models import File
+from core.files.models import REMOVED, File
 from core.identity.certification.models import Certification
 from core.identity.certification.service import SCOPE as CERTIFICATION
 from core.identity.external.models import ExternalIdentity

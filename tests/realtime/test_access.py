@@ -129,10 +129,16 @@ async def test_every_route_of_rooms_with_every_role(
     for route in modules.routes:
         if route.tag != "rooms":
             continue
+        if "{seq}" in route.path:
+            # For auditors alone: tests/realtime/test_retention.py.
+            continue
         path = route.path.replace("{room_id}", str(room))
         body = {"up_to": 0} if route.method == "PUT" else None
+        query = {"kind": "image"} if path == "/rooms/search" else None
         for role, person in cast.everybody.items():
-            answer = await client.request(route.method, path, token=person.token, json=body)
+            answer = await client.request(
+                route.method, path, token=person.token, json=body, query=query
+            )
             if role not in route.roles:
                 assert (answer.status, answer.code) == (403, "forbidden"), (path, role)
             elif "{room_id}" in route.path and role is not Role.SUPERVISOR:
