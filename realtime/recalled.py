@@ -31,10 +31,11 @@ async def original(
     """
     async with runtime.unit_of_work() as uow:
         view, file = await _read(uow, caller, room_id, seq, reason)
-    if file is None or file.thumbnail_key is None:
+    small = file.thumbnails() if file is not None else {}
+    if file is None or not small:
         return view
     try:
-        data = await runtime.storage.get(file.thumbnail_key)
+        data = await runtime.storage.get(small[max(small)])
     except StorageError:
         return view
     text = base64.b64encode(data).decode()
