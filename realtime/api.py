@@ -26,6 +26,7 @@ from realtime.schemas import (
     RoomView,
     SearchPage,
 )
+from realtime.transcript import api as transcripts
 from realtime.veil import shown as veiled
 
 routes = Routes(tag="rooms", title="诊间")
@@ -126,6 +127,9 @@ async def inbox_page(ctx: Context, after: int | None = None, limit: int = 50) ->
 @routes.put("/inbox/read", roles=ANY_ROLE, status=204, summary="Mark items as read up to one")
 async def inbox_read(ctx: Context, body: ReadInbox) -> None:
     await inbox.mark_read(ctx.uow, ctx.caller, body.up_to)
+
+
+routes.routes.extend(transcripts.routes.routes)
 
 
 def _place(cursor: str | None) -> search.Position | None:

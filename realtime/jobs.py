@@ -4,5 +4,10 @@ from datetime import timedelta
 
 from core.jobs import Job
 from realtime.retention import clear_what_is_over
+from realtime.transcript.making import make_waiting, remove_expired
 
-JOBS = [Job("rooms.clear_what_is_over", timedelta(days=1), clear_what_is_over)]
+JOBS = [
+    Job("rooms.clear_what_is_over", timedelta(days=1), clear_what_is_over),
+    Job("rooms.make_transcripts", timedelta(seconds=2), make_waiting),
+    Job("rooms.remove_transcripts", timedelta(hours=1), remove_expired),
+]

@@ -138,6 +138,39 @@ class SearchPage(BaseModel):
     total: int
 
 
+class TranscriptView(BaseModel):
+    """A transcript and how far it is: `done` of `total` entries. `digest` is SM3, hexadecimal."""
+
+    id: UUID
+    room: UUID
+    number: str
+    state: Literal["waiting", "running", "ready", "failed", "expired"]
+    done: int
+    total: int
+    created_at: datetime
+    expires_at: datetime | None
+    digest: str | None
+
+
+class TranscriptLinks(BaseModel):
+    json_url: str
+    pdf_url: str
+    expires_at: datetime
+
+
+class TranscriptCheck(BaseModel):
+    """What is known of a file that claims to be a transcript.
+
+    `intact`: the hospital made exactly this. `number` and the rest are None for an unknown one.
+    """
+
+    digest: str
+    intact: bool
+    number: str | None
+    made_at: datetime | None
+    entries: int | None
+
+
 class MyRoom(BaseModel):
     room: RoomView
     last_message: MessageView | None

@@ -102,6 +102,7 @@ PUBLIC_ROUTES: list[str] = [
     "GET /signature/certificate",
     "GET /signing/signatures/{signature_id}/image",
     "GET /texts/{kind}",
+    "GET /transcripts/{transcript_id}/files/{kind}",
     "POST /auth/login/password",
     "POST /auth/login/sms",
     "POST /auth/login/sso",
