@@ -5,7 +5,8 @@ inbox. A room carries an opaque reference to what it is about and knows nothing 
 media: both open and steer rooms through `realtime.service`, speak in them through
 `service.system_message` and register the socket messages they accept in `realtime.table`.
 
-Announces: `RoomOpened`, `RoomActivated`, `ParticipantJoined`, `ParticipantLeft`, `MessageRecalled`,
-`RoomClosed`. Never an event per message: the room itself is the log, read it by its `seq`.
+Announces: `RoomOpened`, `RoomActivated`, `ParticipantJoined`, `ParticipantLeft`, `RoomHandedOver`,
+`MessageRecalled`, `RoomClosed`. Never an event per message: the room itself is the log, read it by
+its `seq`.
 Hears: nothing.
 """

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, exists, select, text
+from sqlalchemy import ColumnElement, Select, exists, or_, select, text
 from sqlalchemy.orm import aliased
 
 from core import audit
@@ -103,6 +103,13 @@ def is_member(caller: Caller) -> ColumnElement[bool]:
     )
 
 
+def _supervised(caller: Caller) -> ColumnElement[bool]:
+    """Rooms with patients in them, and those of which the supervisor is a member himself: what
+    colleagues say to each other, and other supervisors to doctors, is theirs.
+    """
+    return or_(RoomRow.kind.in_([kind.value for kind in rules.SUPERVISED]), is_member(caller))
+
+
 ROOM = declare(
     "room",
     "诊间",
@@ -110,18 +117,24 @@ ROOM = declare(
     here=RoomRow.hospital_id,
     actions={
         READ: Action("查看聊天", tuple(sorted(IN_ROOMS))),
-        "speak": Action("发言", tuple(sorted(MEMBERS))),
         RECALLED: Action("查看撤回的内容", (Role.SUPERVISOR,)),
+        "speak": Action("发言", tuple(sorted(IN_ROOMS))),
+        "gather": Action("发起会话、邀请与转交", tuple(sorted(rules.COLLEAGUES))),
+        "monitor": Action("监控诊间", (Role.SUPERVISOR, Role.ADMINISTRATOR)),
+        "intervene": Action("督导介入：私信、改派、结束", (Role.SUPERVISOR,)),
     },
-    scopes={Scope.ROOMS: is_member, Scope.HOSPITAL: None},
-    only={Scope.HOSPITAL: (Role.SUPERVISOR,)},
+    scopes={Scope.ROOMS: is_member, Scope.HOSPITAL: _supervised},
+    only={Scope.HOSPITAL: (Role.SUPERVISOR, Role.ADMINISTRATOR)},
     fields=[
         Field("subject.title", "诊间标题", None, "patient:name"),
         Field("patient_names", "患者姓名", Mask.NAME, "patient:name"),
     ],
     defaults=[
         *(allow(role, Scope.ROOMS, READ, "speak") for role in sorted(MEMBERS)),
-        allow(Role.SUPERVISOR, Scope.HOSPITAL, READ, RECALLED),
+        *(allow(role, Scope.ROOMS, "gather") for role in sorted(rules.COLLEAGUES)),
+        allow(Role.SUPERVISOR, Scope.HOSPITAL, READ, RECALLED, "monitor", "intervene"),
+        allow(Role.SUPERVISOR, Scope.ROOMS, "speak"),
+        allow(Role.ADMINISTRATOR, Scope.HOSPITAL, "monitor"),
     ],
     floors=[allow(Role.PATIENT, Scope.ROOMS, READ, "speak")],
 )
@@ -286,6 +299,15 @@ def my_rooms(caller: Caller) -> Select[RoomRow]:
     )
 
 
+def rooms_joined_by(caller: Caller) -> Select[UUID]:
+    """The ids of the rooms in which the caller is a member now, as a subquery."""
+    return select(ParticipantRow.room_id).where(
+        ParticipantRow.user_id == caller.user_id,
+        ParticipantRow.role == caller.role.value,
+        ParticipantRow.left_at.is_(None),
+    )
+
+
 async def require_rooms(uow: UnitOfWork, caller: Caller) -> None:
     """Raises NotPermitted for somebody whom the policies let see no room at all."""
     await grant(uow, caller, ROOM)
@@ -369,6 +391,7 @@ def as_room(row: RoomRow, participants: Sequence[ParticipantRow]) -> Room:
         ref_type=row.ref_type,
         ref_id=row.ref_id,
         close_reason=CloseReason(row.close_reason) if row.close_reason else None,
+        lead_id=row.lead_id,
         members={each.user_id: as_member(each) for each in participants},
     )
 
@@ -433,6 +456,7 @@ def _view(access: RoomAccess, states: dict[UUID, Presence]) -> RoomView:
         seq=row.seq,
         subject=Subject(title=row.title, consultation_id=row.ref_id if is_consultation else None),
         recording=rules.RecordingPolicy(row.recording).value,
+        lead_id=row.lead_id,
         members=[
             member_view(each, states.get(each.user_id, "offline")) for each in access.participants
         ],

@@ -11,7 +11,16 @@ from core.defence.rates import Rate
 from core.errors import FieldProblem, InvalidRequest
 from core.http import ANY_ROLE, Context, Page, Routes, decode_cursor, encode_cursor
 from core.identity.roles import Role
-from realtime import access, commands, inbox, recalled, rules, search
+from realtime import (
+    access,
+    commands,
+    inbox,
+    monitor_api,
+    participants_api,
+    recalled,
+    rules,
+    search,
+)
 from realtime.access import MEMBERS
 from realtime.commands import IN_ROOMS
 from realtime.models import RoomRow
@@ -30,14 +39,21 @@ from realtime.transcript import api as transcripts
 from realtime.veil import shown as veiled
 
 routes = Routes(tag="rooms", title="诊间")
-room_messages = commands.messages.handlers
+room_messages = {**commands.messages.handlers, **monitor_api.messages.handlers}
+routes.routes.extend(monitor_api.routes.routes)
+routes.routes.extend(participants_api.routes.routes)
 
 
 @routes.get("/rooms/mine", roles=sorted(IN_ROOMS), summary="Rooms of the caller, latest first")
-async def mine(ctx: Context, cursor: str | None = None, limit: int = 20) -> Page[MyRoom]:
+async def mine(
+    ctx: Context, cursor: str | None = None, limit: int = 20, kind: str | None = None
+) -> Page[MyRoom]:
+    """`kind`: only rooms of these kinds, `colleague,group`."""
     limit = min(max(limit, 1), 100)
     query = access.my_rooms(ctx.caller).order_by(RoomRow.last_at.desc(), RoomRow.id.desc())
     position = _position(cursor)
+    if kind is not None:
+        query = query.where(RoomRow.kind.in_(kind.split(",")))
     if position is not None:
         query = query.where(tuple_(RoomRow.last_at, RoomRow.id) < tuple_(*position))
     await access.require_rooms(ctx.uow, ctx.caller)

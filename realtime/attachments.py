@@ -13,6 +13,7 @@ from core.files.service import attach
 from core.identity.caller import Caller
 from core.identity.roles import Role
 from core.uow import UnitOfWork
+from realtime import rules
 from realtime.models import MessageRow, ParticipantRow, RoomRow
 from realtime.rules import MessageKind
 from realtime.schemas import CardBody
@@ -67,14 +68,15 @@ async def may_see_file(uow: UnitOfWork, caller: Caller, file: File) -> bool:
 
     A supervisor's look is recorded where he reads the messages, not at every part of a file.
     """
-    message = await uow.session.scalar(
-        select(MessageRow)
+    found = await uow.session.execute(
+        select(MessageRow, RoomRow.kind)
         .join(RoomRow, RoomRow.id == MessageRow.room_id)
         .where(MessageRow.id == file.scope_id, RoomRow.hospital_id == caller.hospital_id)
     )
+    message, kind = found.one_or_none() or (None, "")
     if message is None or message.recalled_at is not None:
         return False
-    if caller.role is Role.SUPERVISOR:
+    if caller.role is Role.SUPERVISOR and kind in rules.SUPERVISED:
         return True
     member = await uow.session.get(ParticipantRow, (message.room_id, caller.user_id))
     return member is not None and member.role == caller.role and member.left_at is None

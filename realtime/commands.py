@@ -84,7 +84,7 @@ def send_at_once(ctx: MessageContext, body: SendMessage, finished: Finished) -> 
     return True
 
 
-@messages.on("message:send", roles=MEMBERS, transaction=False, at_once=send_at_once)
+@messages.on("message:send", roles=IN_ROOMS, transaction=False, at_once=send_at_once)
 async def send(ctx: MessageContext, body: SendMessage) -> Mapping[str, Any]:
     await access.require_speech(ctx.runtime, ctx.caller)
     return _place(await _gateway(ctx).writer.send(_send_of(ctx, body)))
@@ -98,18 +98,18 @@ async def fetch(ctx: MessageContext, body: FetchMessages) -> MessagePage:
     return await access.messages_before(ctx.uow, body.room, body.before, body.limit)
 
 
-@messages.on("message:recall", roles=MEMBERS)
+@messages.on("message:recall", roles=IN_ROOMS)
 async def recall(ctx: MessageContext, body: PointAt) -> Mapping[str, Any]:
     """Answers the `seq` of the recall; everybody hears it as a system message."""
     return {"seq": await service.recall(ctx.uow, ctx.caller, body.room, body.seq)}
 
 
-@messages.on("receipt:read", roles=MEMBERS)
+@messages.on("receipt:read", roles=IN_ROOMS)
 async def read(ctx: MessageContext, body: PointAt) -> Mapping[str, Any]:
     return _marks(ctx, body.room, await service.mark_read(ctx.uow, ctx.caller, body.room, body.seq))
 
 
-@messages.on("receipt:delivered", roles=MEMBERS)
+@messages.on("receipt:delivered", roles=IN_ROOMS)
 async def delivered(ctx: MessageContext, body: PointAt) -> Mapping[str, Any]:
     marks = await service.mark_delivered(ctx.uow, ctx.caller, body.room, body.seq)
     return _marks(ctx, body.room, marks)
@@ -129,7 +129,9 @@ def _marks(ctx: MessageContext, room_id: UUID, marks: service.Marks) -> Mapping[
 
 @messages.on("typing", roles=MEMBERS, transaction=False)
 async def typing(ctx: MessageContext, body: RoomOnly) -> None:
-    """Only from a socket that has joined: the membership was checked there."""
+    """Only from a socket that has joined: the membership was checked there. Never from a
+    supervisor, who may have joined unseen.
+    """
     if body.room not in _gateway(ctx).connection_of(ctx).rooms:
         raise NotFound
     who = {"room": str(body.room), "user": str(ctx.caller.user_id)}

@@ -27,6 +27,22 @@ class RoomFull(ProblemError):
     code, status, title = "room_full", 409, "诊间人数已满"
 
 
+class NotForThisRoom(ProblemError):
+    code, status, title = "not_for_this_room", 409, "这个诊间不能这样做"
+
+
+class LeadMayNotLeave(ProblemError):
+    code, status, title = "lead_may_not_leave", 409, "请先转交给同事，再离开"
+
+
+class NoSuchColleague(ProblemError):
+    code, status, title = "no_such_colleague", 409, "本院没有这位同事，或其已停用"
+
+
+class AlreadyTaken(ProblemError):
+    code, status, title = "already_taken", 409, "已由其他客服接入"
+
+
 class Overloaded(ProblemError):
     code, status, title = "overloaded", 503, "服务器繁忙，请稍后重试"
 

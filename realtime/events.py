@@ -42,6 +42,7 @@ class RoomOpened(RoomEvent):
 
     state: str
     members: tuple[Person, ...]
+    lead_id: UUID | None = None
 
 
 @event("room.activated")
@@ -73,6 +74,19 @@ class ParticipantLeft(RoomEvent):
     user_id: UUID
     role: Role
     reason: str
+
+
+@event("room.handed_over")
+@dataclass(frozen=True, kw_only=True)
+class RoomHandedOver(RoomEvent):
+    """Sent when somebody else leads an open room from now on; he is a member by then.
+
+    `by` is who decided: the former lead, or a supervisor.
+    """
+
+    from_id: UUID | None
+    to: Person
+    by: UUID | None
 
 
 @event("room.message_recalled")

@@ -50,6 +50,7 @@ from realtime.joining import Joins
 from realtime.limits import LIMITS, Limit, RateLimits
 from realtime.messages import MessageWriter
 from realtime.metrics import COMMANDS, CONNECTIONS
+from realtime.monitor_feed import MonitorFeed
 from realtime.outgoing import ack_frame, event_frame
 from realtime.stalls import StallWatch
 from realtime.table import MessageContext, RoomMessage
@@ -115,6 +116,7 @@ class Gateway:
         )
         self.upkeep = Upkeep(runtime, self.connections, self.delivery, self.watch)
         self.joins = Joins(runtime)
+        self.monitor = MonitorFeed(runtime, self.connections)
         self._stalls = StallWatch()
         self._table = room_messages
         self._max_connections = max_connections
@@ -181,6 +183,7 @@ class Gateway:
             return_exceptions=True,
         )
         self._stalls.stop()
+        await self.monitor.stop()
         await self.upkeep.stop()
         await self.writer.stop()
         await self.delivery.stop()

@@ -31,6 +31,7 @@ class RoomRow(Base):
     ref_type: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
     ref_id: Mapped[UUID | None]
     recording: Mapped[str] = mapped_column(Text, info=INTERNAL)
+    lead_id: Mapped[UUID | None]
     opened_at: Mapped[datetime]
     activated_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
@@ -48,6 +49,13 @@ class RoomRow(Base):
             postgresql_where=text("ref_id IS NOT NULL"),
         ),
         Index("ix_rooms_hospital_last", "hospital_id", "last_at"),
+        Index(
+            "ix_rooms_open",
+            "hospital_id",
+            "kind",
+            "id",
+            postgresql_where=text("state <> 'closed'"),
+        ),
     )
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from core.db import UtcDateTime
@@ -86,6 +86,19 @@ async def sockets_of(uow: UnitOfWork, user_ids: Sequence[UUID]) -> dict[UUID, tu
         .group_by(ConnectionRow.user_id)
     )
     return {user_id: (count, nodes) for user_id, count, nodes in found}
+
+
+async def connected_among(uow: UnitOfWork, users: Select[UUID]) -> dict[UUID, Presence]:
+    """Those of the selected users who are connected anywhere, with their state; for thousands."""
+    now = await _database_now(uow)
+    found = await uow.session.execute(
+        select(ConnectionRow.user_id, func.bool_or(BusyRow.until > uow.now))
+        .join(NodeRow, NodeRow.id == ConnectionRow.node_id)
+        .outerjoin(BusyRow, BusyRow.user_id == ConnectionRow.user_id)
+        .where(ConnectionRow.user_id.in_(users), NodeRow.expires_at > now)
+        .group_by(ConnectionRow.user_id)
+    )
+    return {user_id: "busy" if calling else "online" for user_id, calling in found}
 
 
 async def surplus(uow: UnitOfWork, user_ids: Sequence[UUID], most: int) -> list[str]:

@@ -19,7 +19,9 @@ from core.identity.roles import Role
 from realtime import rules
 from realtime.errors import (
     AlreadyRecalled,
+    LeadMayNotLeave,
     MessageKindNotAllowed,
+    NotForThisRoom,
     RecallTooLate,
     RoomFull,
     RoomIsClosed,
@@ -33,6 +35,7 @@ from realtime.events import (
     RoomActivated,
     RoomClosed,
     RoomEvent,
+    RoomHandedOver,
     RoomOpened,
 )
 from realtime.rules import (
@@ -65,6 +68,8 @@ class Room:
     ref_type: str | None = None
     ref_id: UUID | None = None
     close_reason: CloseReason | None = None
+    #: Who leads it: the treating doctor, who made the group, the agent.
+    lead_id: UUID | None = None
     members: Mapping[UUID, Member] = field(default_factory=dict)
 
     def member(self, user_id: UUID) -> Member | None:
@@ -101,6 +106,14 @@ class RemoveMember:
 
 
 @dataclass(frozen=True)
+class HandOver:
+    """Let somebody else lead the room; the former lead goes where the kind of room says so."""
+
+    to: Person
+    by: UUID | None
+
+
+@dataclass(frozen=True)
 class Recall:
     """Take back the message `target_seq`, which `sender_id` sent at `sent_at`."""
 
@@ -112,7 +125,7 @@ class Recall:
     recalled: bool
 
 
-Command = Activate | Close | AddMember | RemoveMember | Recall
+Command = Activate | Close | AddMember | RemoveMember | HandOver | Recall
 
 
 def open_room(
@@ -125,6 +138,7 @@ def open_room(
     ref_type: str | None = None,
     ref_id: UUID | None = None,
     state: RoomState = RoomState.WAITING,
+    lead_id: UUID | None = None,
 ) -> RoomOpened:
     """The first event of a room. Refuses a closed start, nobody at all, and a person named
     twice.
@@ -146,6 +160,8 @@ def open_room(
         ref_id=ref_id,
         state=state.value,
         members=members,
+        lead_id=lead_id
+        or rules.first_lead(kind, ((person.user_id, person.role) for person in members)),
     )
 
 
@@ -165,6 +181,8 @@ def decide(room: Room, command: Command, now: datetime) -> list[RoomEvent]:
             return _add_member(room, command, now)
         case RemoveMember():
             return _remove_member(room, command, now)
+        case HandOver():
+            return _hand_over(room, command, now)
         case Recall():
             return _recall(room, command, now)
 
@@ -182,7 +200,7 @@ def _close(room: Room, command: Close, now: datetime) -> list[RoomEvent]:
         if room.close_reason is command.reason:
             return []
         raise RoomIsClosed
-    if command.reason not in rules.CLOSING[room.state]:
+    if command.reason not in rules.closings(room.kind, room.state):
         raise Conflict(f"处于 {room.state} 的诊间不能以 {command.reason} 结束")
     return [RoomClosed(**_head(room, now), reason=command.reason.value, by=command.by)]
 
@@ -197,9 +215,10 @@ def _add_member(room: Room, command: AddMember, now: datetime) -> list[RoomEvent
         return []
     if len(room.present) >= rules.MAX_MEMBERS:
         raise RoomFull
-    return [
-        ParticipantJoined(**_head(room, now), person=command.person, reason=command.reason.value)
-    ]
+    reason = command.reason
+    if reason is JoinReason.INVITED and command.person.user_id in room.members:
+        reason = JoinReason.RETURNED
+    return [ParticipantJoined(**_head(room, now), person=command.person, reason=reason.value)]
 
 
 def _remove_member(room: Room, command: RemoveMember, now: datetime) -> list[RoomEvent]:
@@ -216,6 +235,42 @@ def _remove_member(room: Room, command: RemoveMember, now: datetime) -> list[Roo
             reason=command.reason.value,
         )
     ]
+
+
+def _hand_over(room: Room, command: HandOver, now: datetime) -> list[RoomEvent]:
+    if room.state is RoomState.CLOSED:
+        raise RoomIsClosed
+    to, former = command.to, room.lead_id
+    if to.user_id == former:
+        return []
+    company = rules.COMPANY[room.kind]
+    if to.role not in company.next_lead:
+        raise NotForThisRoom
+    present = room.member(to.user_id)
+    if present is not None and present.person.role is not to.role:
+        raise Conflict("该成员已以其他身份在诊间中")
+    goes = None if former is None or company.lead_stays else room.member(former)
+    if present is None and len(room.present) - (goes is not None) >= rules.MAX_MEMBERS:
+        raise RoomFull
+    events: list[RoomEvent] = []
+
+    def head() -> dict[str, Any]:
+        return {**_head(room, now), "seq": room.seq + 1 + len(events)}
+
+    if present is None:
+        reason = JoinReason.HANDED_OVER.value
+        events.append(ParticipantJoined(**head(), person=to, reason=reason))
+    events.append(RoomHandedOver(**head(), from_id=former, to=to, by=command.by))
+    if goes is not None:
+        events.append(
+            ParticipantLeft(
+                **head(),
+                user_id=goes.person.user_id,
+                role=goes.person.role,
+                reason=LeaveReason.HANDED_OVER.value,
+            )
+        )
+    return events
 
 
 def _recall(room: Room, command: Recall, now: datetime) -> list[RoomEvent]:
@@ -265,6 +320,60 @@ def check_send(
         raise InvalidRequest("被回复的消息不存在")
 
 
+def check_invite(room: Room, by: UUID, invited: Role) -> None:
+    """Refuse to ask somebody in this role in: `not_found` for who is not in the room himself,
+    `forbidden` for who has no say in it, `not_for_this_room` for a role that has no place there.
+    """
+    company = rules.COMPANY[room.kind]
+    if not company.by_anyone or _member_or_refuse(room, by).person.role is Role.PATIENT:
+        _check_leads(room, by)
+    if invited not in company.invited:
+        raise NotForThisRoom
+    if room.state is RoomState.WAITING:
+        raise RoomNotActive
+
+
+def check_remove(room: Room, by: UUID, user_id: UUID) -> None:
+    """Refuse to take somebody out: only whoever leads may, and nobody takes out a patient, whoever
+    asked customer service, or himself.
+    """
+    _check_leads(room, by)
+    found = room.member(user_id)
+    if user_id == by or (found is not None and not _may_be_absent(room, found.person)):
+        raise NotForThisRoom
+
+
+def check_leave(room: Room, user_id: UUID) -> None:
+    """Refuse to go: whoever leads hands over first, and some rooms cannot be without somebody."""
+    found = _member_or_refuse(room, user_id)
+    if user_id == room.lead_id:
+        raise LeadMayNotLeave
+    if not _may_be_absent(room, found.person):
+        raise NotForThisRoom
+
+
+def check_hand_over(room: Room, by: UUID) -> None:
+    """Refuse a hand-over by somebody who does not lead the room."""
+    _check_leads(room, by)
+
+
+def _may_be_absent(room: Room, person: Person) -> bool:
+    return person.role in rules.COMPANY[room.kind].invited
+
+
+def _member_or_refuse(room: Room, user_id: UUID) -> Member:
+    found = room.member(user_id)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _check_leads(room: Room, user_id: UUID) -> None:
+    _member_or_refuse(room, user_id)
+    if room.lead_id != user_id:
+        raise Forbidden("只有诊间的主持人可以这样做")
+
+
 def may_send(room: Room, user_id: UUID, role: Role) -> bool:
     """Whether this person could send anything at all now."""
     member = room.member(user_id)
@@ -280,9 +389,15 @@ def apply(room: Room, event: RoomEvent) -> Room:
     room = replace(room, seq=event.seq)
     match event:
         case RoomActivated():
-            return replace(room, state=RoomState.ACTIVE)
+            return replace(
+                room,
+                state=RoomState.ACTIVE,
+                lead_id=rules.lead_after_start(room.kind, room.lead_id, event.by),
+            )
         case RoomClosed():
             return replace(room, state=RoomState.CLOSED, close_reason=CloseReason(event.reason))
+        case RoomHandedOver(to=to):
+            return replace(room, lead_id=to.user_id)
         case ParticipantJoined(person=person):
             return replace(room, members={**room.members, person.user_id: Member(person)})
         case ParticipantLeft():
@@ -302,5 +417,6 @@ def opened(event: RoomOpened) -> Room:
         seq=event.seq,
         ref_type=event.ref_type,
         ref_id=event.ref_id,
+        lead_id=event.lead_id,
         members={person.user_id: Member(person) for person in event.members},
     )

@@ -3,17 +3,27 @@
 No I/O; `now` is passed in. Every number here is the default of the house.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from uuid import UUID
 
-from core.identity.roles import Role
+from core.identity.roles import CLINICAL_ROLES, Role
 
 
 class RoomKind(StrEnum):
     """What sort of meeting a room is; the table of who may send what depends on it."""
 
     CONSULTATION = "consultation"
+    #: Two colleagues, for good: the same two always meet in the same room.
+    COLLEAGUE = "colleague"
+    #: Colleagues around one who made the group.
+    GROUP = "group"
+    #: Somebody who asks customer service.
+    SERVICE = "service"
+    #: What a supervisor has to say to the doctor of a room, unseen by everybody in it.
+    WORD = "word"
 
 
 class RoomState(StrEnum):
@@ -52,12 +62,19 @@ class CloseReason(StrEnum):
     REFUNDED_BY_DOCTOR = "refunded_by_doctor"
     NOT_A_REVISIT = "not_a_revisit"
     ENDED_BY_SUPERVISOR = "ended_by_supervisor"
+    #: A group, by whoever leads it.
+    DISSOLVED = "dissolved"
+    #: A talk with customer service, by the agent and by whoever had asked.
+    SERVED = "served"
+    WITHDRAWN = "withdrawn"
 
 
 class JoinReason(StrEnum):
     INVITED = "invited"
     HANDED_OVER = "handed_over"
     RETURNED = "returned"
+    #: An agent took a talk that waited for customer service.
+    TAKEN = "taken"
 
 
 class LeaveReason(StrEnum):
@@ -76,6 +93,9 @@ _NOTHING: Kinds = frozenset()
 _TALK: Kinds = ATTACHMENT_KINDS | {MessageKind.TEXT, MessageKind.STICKER, MessageKind.LOCATION}
 _TALK_AND_CARDS: Kinds = _TALK | {MessageKind.CARD}
 
+#: Who works together in colleague rooms and groups.
+COLLEAGUES = CLINICAL_ROLES | {Role.CUSTOMER_SERVICE}
+
 #: Who may send what. A role that is not named may send nothing. Nobody sends `system`: the house
 #: writes these. Before the doctor accepts nobody talks (S2-009), and a closed room is a record.
 SENDING: Mapping[RoomKind, Mapping[RoomState, Mapping[Role, Kinds]]] = {
@@ -90,31 +110,96 @@ SENDING: Mapping[RoomKind, Mapping[RoomState, Mapping[Role, Kinds]]] = {
         },
         RoomState.CLOSED: {},
     },
+    RoomKind.COLLEAGUE: {
+        RoomState.WAITING: {},
+        RoomState.ACTIVE: dict.fromkeys(COLLEAGUES, _TALK_AND_CARDS),
+        RoomState.CLOSED: {},
+    },
+    RoomKind.GROUP: {
+        RoomState.WAITING: {},
+        RoomState.ACTIVE: dict.fromkeys(COLLEAGUES, _TALK_AND_CARDS),
+        RoomState.CLOSED: {},
+    },
+    RoomKind.SERVICE: {
+        # Who waits for an agent says meanwhile what it is about.
+        RoomState.WAITING: dict.fromkeys((Role.PATIENT, *CLINICAL_ROLES), _TALK),
+        RoomState.ACTIVE: dict.fromkeys(
+            (Role.PATIENT, Role.CUSTOMER_SERVICE, *CLINICAL_ROLES), _TALK
+        ),
+        RoomState.CLOSED: {},
+    },
+    RoomKind.WORD: {
+        RoomState.WAITING: {},
+        RoomState.ACTIVE: dict.fromkeys((Role.SUPERVISOR, Role.DOCTOR), _TALK),
+        RoomState.CLOSED: {},
+    },
 }
 
-#: Close reasons that fit a room nobody had accepted yet, and one in which people talked.
-CLOSING: Mapping[RoomState, frozenset[CloseReason]] = {
-    RoomState.WAITING: frozenset(
-        {
-            CloseReason.CANCELLED_BY_PATIENT,
-            CloseReason.NOT_ACCEPTED,
-            CloseReason.DECLINED,
-            CloseReason.REFUNDED_BY_DOCTOR,
-            CloseReason.NOT_A_REVISIT,
-            CloseReason.ENDED_BY_SUPERVISOR,
-        }
-    ),
-    RoomState.ACTIVE: frozenset(
-        {
-            CloseReason.COMPLETED,
-            CloseReason.ENDED_BY_PATIENT,
-            CloseReason.REFUNDED_BY_DOCTOR,
-            CloseReason.NOT_A_REVISIT,
-            CloseReason.ENDED_BY_SUPERVISOR,
-        }
-    ),
-    RoomState.CLOSED: frozenset(),
+Reasons = frozenset[CloseReason]
+
+#: Close reasons that fit a room nobody had accepted yet, and one in which people talked. Colleagues
+#: and private words stay open: they have no end of their own.
+CLOSING: Mapping[RoomKind, Mapping[RoomState, Reasons]] = {
+    RoomKind.CONSULTATION: {
+        RoomState.WAITING: frozenset(
+            {
+                CloseReason.CANCELLED_BY_PATIENT,
+                CloseReason.NOT_ACCEPTED,
+                CloseReason.DECLINED,
+                CloseReason.REFUNDED_BY_DOCTOR,
+                CloseReason.NOT_A_REVISIT,
+                CloseReason.ENDED_BY_SUPERVISOR,
+            }
+        ),
+        RoomState.ACTIVE: frozenset(
+            {
+                CloseReason.COMPLETED,
+                CloseReason.ENDED_BY_PATIENT,
+                CloseReason.REFUNDED_BY_DOCTOR,
+                CloseReason.NOT_A_REVISIT,
+                CloseReason.ENDED_BY_SUPERVISOR,
+            }
+        ),
+    },
+    RoomKind.GROUP: {RoomState.ACTIVE: frozenset({CloseReason.DISSOLVED})},
+    RoomKind.SERVICE: {
+        RoomState.WAITING: frozenset({CloseReason.WITHDRAWN, CloseReason.ENDED_BY_SUPERVISOR}),
+        RoomState.ACTIVE: frozenset(
+            {CloseReason.SERVED, CloseReason.WITHDRAWN, CloseReason.ENDED_BY_SUPERVISOR}
+        ),
+    },
 }
+
+
+@dataclass(frozen=True)
+class Company:
+    """Who comes into a room of a kind, and how it is left.
+
+    `invited`: the roles that may be asked in; `by_anyone`: by every member who is staff, else only
+    by whoever leads the room. `next_lead`: the roles to which the lead can be handed over; with
+    `lead_stays` the former one remains a member.
+    """
+
+    invited: frozenset[Role] = frozenset()
+    by_anyone: bool = False
+    next_lead: frozenset[Role] = frozenset()
+    lead_stays: bool = False
+
+
+#: Nobody asks a supervisor in: they look on unseen, and a patient never learns of one.
+COMPANY: Mapping[RoomKind, Company] = {
+    RoomKind.CONSULTATION: Company(invited=COLLEAGUES, next_lead=frozenset({Role.DOCTOR})),
+    RoomKind.COLLEAGUE: Company(),
+    RoomKind.GROUP: Company(
+        invited=COLLEAGUES, by_anyone=True, next_lead=COLLEAGUES, lead_stays=True
+    ),
+    RoomKind.SERVICE: Company(
+        invited=frozenset({Role.CUSTOMER_SERVICE}), next_lead=frozenset({Role.CUSTOMER_SERVICE})
+    ),
+    RoomKind.WORD: Company(),
+}
+#: Rooms that supervisors of the hospital may look into without being members.
+SUPERVISED = frozenset({RoomKind.CONSULTATION, RoomKind.SERVICE})
 
 RECALL_WINDOW = timedelta(minutes=2)
 MAX_MEMBERS = 200
@@ -133,6 +218,25 @@ OFFLINE_DELAY = 8.0
 def sendable(kind: RoomKind, state: RoomState, role: Role) -> Kinds:
     """The message kinds that a member in this role may send in a room of this kind and state."""
     return SENDING[kind][state].get(role, _NOTHING)
+
+
+def closings(kind: RoomKind, state: RoomState) -> Reasons:
+    """For which reasons a room of this kind may end in this state."""
+    return CLOSING.get(kind, {}).get(state, frozenset())
+
+
+def first_lead(kind: RoomKind, people: Iterable[tuple[UUID, Role]]) -> UUID | None:
+    """Who leads a room that opens with these people, where nobody is named: the first doctor of a
+    consultation.
+    """
+    if kind is not RoomKind.CONSULTATION:
+        return None
+    return next((user_id for user_id, role in people if role is Role.DOCTOR), None)
+
+
+def lead_after_start(kind: RoomKind, lead_id: UUID | None, by: UUID | None) -> UUID | None:
+    """Who leads a room that has become active: a talk with customer service, the agent."""
+    return by if kind is RoomKind.SERVICE else lead_id
 
 
 def recall_is_open(sent_at: datetime, now: datetime) -> bool:

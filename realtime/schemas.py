@@ -62,6 +62,8 @@ class RoomView(BaseModel):
     seq: int
     subject: Subject
     recording: Literal["required", "refused"]
+    #: Who leads the room: the treating doctor, who made the group, the agent.
+    lead_id: UUID | None
     members: list[MemberView]
     me: MyPlace
 
@@ -202,6 +204,47 @@ class InboxPage(BaseModel):
 
 class ReadInbox(Strict):
     up_to: int = Field(ge=0)
+
+
+# ---- members ------------------------------------------------------------------------------------
+
+
+class ColleagueView(BaseModel):
+    """Somebody of the hospital in one role; `last_seen` is None while he is online."""
+
+    user_id: UUID
+    name: str
+    avatar: str | None
+    role: Role
+    title: str
+    department_id: UUID | None
+    department: str | None
+    presence: Presence
+    last_seen: datetime | None
+
+
+class RoomPerson(Strict):
+    user_id: UUID
+    role: Role
+
+
+class GiveWords(Strict):
+    """A reason in somebody's own words."""
+
+    reason: str = Field("", max_length=200)
+
+
+class InvitePeople(GiveWords):
+    people: list[RoomPerson] = Field(min_length=1, max_length=rules.MAX_MEMBERS)
+
+
+class HandOverRoom(GiveWords):
+    to: RoomPerson
+
+
+class NewGroup(Strict):
+    title: str = Field(min_length=1, max_length=40)
+    people: list[RoomPerson] = Field(min_length=1, max_length=rules.MAX_MEMBERS)
 
 
 # ---- bodies of messages that clients send ---------------------------------------------------

@@ -29,7 +29,16 @@ from realtime.events import (
     RoomRecordingChanged,
 )
 from realtime.models import MessageRow, ParticipantRow, RoomRow
-from realtime.room import Activate, AddMember, Close, Command, Recall, RemoveMember, Room
+from realtime.room import (
+    Activate,
+    AddMember,
+    Close,
+    Command,
+    HandOver,
+    Recall,
+    RemoveMember,
+    Room,
+)
 from realtime.rules import (
     CloseReason,
     JoinReason,
@@ -62,11 +71,13 @@ async def open_room(
     ref_id: UUID | None = None,
     recording: RecordingPolicy = RecordingPolicy.REQUIRED,
     state: RoomState = RoomState.WAITING,
+    lead_id: UUID | None = None,
 ) -> UUID:
     """Open a room and return its id; announces `RoomOpened`.
 
     `ref_type` and `ref_id` say what it is about (`"consultation"`, its id). A room that is already
     open for the same thing is returned as it is, so that a repeated event opens nothing twice.
+    `lead_id` leads the room; in a consultation it is the doctor if nobody is named.
     """
     if ref_id is not None:
         existing = await uow.session.scalar(
@@ -78,7 +89,15 @@ async def open_room(
             return existing
     people = await _people(uow, members)
     event = room.open_room(
-        new_id(), hospital_id, kind, people, uow.now, ref_type=ref_type, ref_id=ref_id, state=state
+        new_id(),
+        hospital_id,
+        kind,
+        people,
+        uow.now,
+        ref_type=ref_type,
+        ref_id=ref_id,
+        state=state,
+        lead_id=lead_id,
     )
     uow.session.add(
         RoomRow(
@@ -91,6 +110,7 @@ async def open_room(
             ref_type=ref_type,
             ref_id=ref_id,
             recording=recording.value,
+            lead_id=event.lead_id,
             opened_at=uow.now,
             activated_at=uow.now if state is RoomState.ACTIVE else None,
             last_at=uow.now,
@@ -121,8 +141,19 @@ async def add_member(
     uow: UnitOfWork, room_id: UUID, member: NewMember, reason: JoinReason = JoinReason.INVITED
 ) -> None:
     """Take somebody in; announces `ParticipantJoined`. Nothing happens when he is in already."""
-    [person] = await _people(uow, [member])
-    await _command(uow, room_id, AddMember(person, reason))
+    await add_members(uow, room_id, [member], reason)
+
+
+async def add_members(
+    uow: UnitOfWork,
+    room_id: UUID,
+    members: Sequence[NewMember],
+    reason: JoinReason = JoinReason.INVITED,
+) -> None:
+    """Take several in, in the order given: all of them or, where there is no room, none."""
+    people = await _people(uow, members)
+    row = await locked(uow, room_id)
+    await _apply(uow, row, *(AddMember(person, reason) for person in people))
 
 
 async def remove_member(
@@ -130,6 +161,14 @@ async def remove_member(
 ) -> None:
     """Take somebody out; announces `ParticipantLeft`. Nothing happens when he is not in."""
     await _command(uow, room_id, RemoveMember(user_id, reason))
+
+
+async def hand_over(uow: UnitOfWork, room_id: UUID, member: NewMember, by: UUID | None) -> None:
+    """Let somebody else lead the room; announces `RoomHandedOver`, and who came and went for it.
+    Nothing happens when he leads it already. Raises `not_for_this_room`, `room_full`.
+    """
+    [person] = await _people(uow, [member])
+    await _command(uow, room_id, HandOver(person, by))
 
 
 RECORDING_TEXTS = {
@@ -311,16 +350,17 @@ async def _command(uow: UnitOfWork, room_id: UUID, command: Command) -> None:
     await _apply(uow, await locked(uow, room_id), command)
 
 
-async def _apply(uow: UnitOfWork, row: RoomRow, command: Command) -> None:
+async def _apply(uow: UnitOfWork, row: RoomRow, *commands: Command) -> None:
     """Decide, store what follows, announce it. The row must be locked."""
     participants = await access.participants_of(uow, row.id)
     state = access.as_room(row, participants)
     names = {each.user_id: each.name for each in participants}
-    for event in room.decide(state, command, uow.now):
-        state = room.apply(state, event)
-        _write_entry(uow, row.id, event.seq, entries.entry_of(event, names))
-        await _store_member_change(uow, event)
-        uow.record(event)
+    for command in commands:
+        for event in room.decide(state, command, uow.now):
+            state = room.apply(state, event)
+            _write_entry(uow, row.id, event.seq, entries.entry_of(event, names))
+            await _store_member_change(uow, event)
+            uow.record(event)
     _store_state(row, state, uow.now)
     await uow.session.flush()
     _hint(uow, row.id, row.seq)
@@ -336,6 +376,7 @@ def _store_state(row: RoomRow, state: Room, now: datetime) -> None:
             row.closed_at = now
     row.state = state.state.value
     row.close_reason = state.close_reason.value if state.close_reason else None
+    row.lead_id = state.lead_id
     row.seq = state.seq
     row.last_at = now
 

@@ -124,6 +124,7 @@ def _write_row(
         ref_type="consultation",
         ref_id=visit.id,
         recording=RecordingPolicy.REQUIRED.value,
+        lead_id=visit.doctor.user_id,
         opened_at=visit.paid_at,
         activated_at=visit.accepted_at,
         closed_at=visit.ended_at,

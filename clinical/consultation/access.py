@@ -1,8 +1,8 @@
 """Who may see which consultation: every query made for a person.
 
 As the policies stand by default, a patient sees what he or she pays for, a doctor what reached the
-own queue, supervisors and administrators what was submitted in their hospital; everybody else sees
-nothing, except what break-glass access opens for a time.
+own queue and what a colleague asked him into, supervisors and administrators what was submitted in
+their hospital; everybody else sees nothing, except what break-glass access opens for a time.
 """
 
 from collections.abc import Collection
@@ -32,6 +32,7 @@ from core.errors import NotFound
 from core.identity.caller import Caller
 from core.identity.roles import Role
 from core.uow import unit_of
+from realtime import access as rooms
 
 # Endings in which the patient was served; only these count for a doctor and can be rated.
 SERVED = (CloseReason.COMPLETED, CloseReason.ENDED_BY_PATIENT)
@@ -39,6 +40,14 @@ SERVED = (CloseReason.COMPLETED, CloseReason.ENDED_BY_PATIENT)
 
 def _reached_doctor() -> ColumnElement[bool]:
     return Consultation.room_id.is_not(None)
+
+
+def _as_guest(caller: Caller) -> ColumnElement[bool]:
+    """Treated by somebody else, who asked the caller into the room."""
+    return and_(
+        Consultation.doctor_id != caller.user_id,
+        Consultation.room_id.in_(rooms.rooms_joined_by(caller)),
+    )
 
 
 def _of_departments(caller: Caller) -> ColumnElement[bool]:
@@ -87,7 +96,9 @@ CONSULTATION = declare(
     scopes={
         Scope.OWN: lambda caller: Consultation.payer_id == caller.user_id,
         Scope.PATIENTS: lambda caller: and_(
-            Consultation.doctor_id == caller.user_id, _reached_doctor(), _in_use(caller)
+            or_(Consultation.doctor_id == caller.user_id, _as_guest(caller)),
+            _reached_doctor(),
+            _in_use(caller),
         ),
         Scope.DEPARTMENT: _of_departments,
         Scope.HOSPITAL: lambda caller: and_(_submitted(caller), _in_use(caller)),
@@ -97,6 +108,8 @@ CONSULTATION = declare(
         Scope.PATIENTS: (Role.DOCTOR,),
         Scope.DEPARTMENT: (Role.DOCTOR, Role.NURSE, Role.PHARMACIST),
     },
+    # An expert who was asked in sees the patient; the treating doctor decides.
+    never={"treat": _as_guest},
     filters={
         "ended": RowFilter("仅已结束的", lambda caller: Consultation.state == State.ENDED),
         "no_red_flag": RowFilter("不含危急信号的", lambda caller: ~Consultation.red_flag),

@@ -27,6 +27,10 @@ class NotRefundable(ProblemError):
     code, status, title = "consultation_not_refundable", 409, "该问诊当前不能退费"
 
 
+class NotThisDepartment(ProblemError):
+    code, status, title = "not_this_department", 409, "只能转交给本科室的医生"
+
+
 class AcceptTooLate(ProblemError):
     code, status, title = "accept_too_late", 409, "已超过接诊时限，费用将退回患者"
 

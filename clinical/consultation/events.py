@@ -57,6 +57,22 @@ class ConsultationAccepted(Event):
     doctor_id: UUID
 
 
+@event("consultation.handed_over")
+@dataclass(frozen=True, kw_only=True)
+class ConsultationHandedOver(Event):
+    """Sent when another doctor treats from now on, before acceptance or after.
+
+    `by` is who decided: the former doctor, or a supervisor.
+    """
+
+    room_id: UUID
+    patient_id: UUID
+    payer_id: UUID
+    from_doctor_id: UUID
+    doctor_id: UUID
+    by: UUID | None
+
+
 @event("consultation.declined")
 @dataclass(frozen=True, kw_only=True)
 class ConsultationDeclined(Event):

@@ -9,11 +9,12 @@ from clinical.consent.events import (
 from clinical.consent.states import Kind
 from clinical.consultation import drafts, recording, service
 from clinical.consultation.documents import CLOSING_NOTE
+from clinical.consultation.handing_over import follow_the_room
 from clinical.payments.events import OrderClosed, OrderPaid
 from clinical.signature.events import DocumentSigned
 from core.runtime import Runtime
 from core.uow import UnitOfWork
-from realtime.events import RoomClosed
+from realtime.events import RoomClosed, RoomHandedOver
 
 
 async def open_the_room_or_pay_back(uow: UnitOfWork, event: OrderPaid) -> None:
@@ -64,5 +65,6 @@ WITH_COMMIT = {
     OrderPaid: [open_the_room_or_pay_back],
     OrderClosed: [cancel_with_the_order],
     DocumentSigned: [show_the_signature],
+    RoomHandedOver: [follow_the_room],
 }
 AFTER_COMMIT = {RoomClosed: [follow_a_closed_room]}

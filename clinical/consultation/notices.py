@@ -23,9 +23,11 @@ async def tell(
     )
 
 
-def refresh_lists(uow: UnitOfWork, row: Consultation) -> None:
-    """After the commit, hint to both sides that a list which shows this consultation is stale."""
-    people = {row.payer_id}
+def refresh_lists(uow: UnitOfWork, row: Consultation, *others: UUID) -> None:
+    """After the commit, hint to both sides, and to `others`, that a list which shows this
+    consultation is stale.
+    """
+    people = {row.payer_id, *others}
     if row.room_id is not None:
         people.add(row.doctor_id)
     payload = {

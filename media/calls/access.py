@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from core.access import Action, Scope, allow, declare, require
 from core.errors import NotFound
@@ -17,6 +17,7 @@ from media.calls.models import CallParticipantRow, CallRow
 from media.calls.rules import TALKERS, CallMedia, CallState, EndReason, Place
 from media.calls.schemas import CallView, ParticipantView
 from realtime import access as rooms
+from realtime.monitor_schemas import CallFigure
 from realtime.veil import shown
 
 CALL = declare(
@@ -159,6 +160,22 @@ async def rooms_in_call(uow: UnitOfWork, room_ids: Sequence[UUID]) -> set[UUID]:
         CallRow.room_id.in_(room_ids), CallRow.state != CallState.ENDED
     )
     return set(await uow.session.scalars(found))
+
+
+def rooms_with_calls() -> Select[UUID]:
+    """The ids of all rooms in which a call is under way, as a subquery."""
+    return select(CallRow.room_id).where(CallRow.state != CallState.ENDED)
+
+
+async def call_figures(uow: UnitOfWork, room_ids: Sequence[UUID]) -> dict[UUID, CallFigure]:
+    """What the room monitor shows of the calls in these rooms."""
+    rows = await uow.session.scalars(
+        select(CallRow).where(CallRow.room_id.in_(room_ids), CallRow.state != CallState.ENDED)
+    )
+    return {
+        row.room_id: CallFigure(state=row.state, media=row.media, since=row.started_at)
+        for row in rows
+    }
 
 
 async def call_in_room(uow: UnitOfWork, caller: Caller, room_id: UUID) -> CallView | None:

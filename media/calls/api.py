@@ -16,6 +16,7 @@ from media.calls.schemas import (
     UpdateCall,
 )
 from realtime.commands import IN_ROOMS
+from realtime.monitor import register_calls
 from realtime.table import MessageContext, Messages, register_join_extra
 
 routes = Routes(tag="calls", title="音视频通话")
@@ -96,6 +97,7 @@ async def _call_of_room(ctx: MessageContext, room_id: UUID) -> CallView | None:
 
 
 register_join_extra("call", _call_of_room, access.rooms_in_call)
+register_calls(access.rooms_with_calls(), access.call_figures)
 room_messages = messages.handlers
 
 

@@ -28,6 +28,7 @@ PROOF = {
     "file_id": "0192e0e0-0000-7000-8000-000000000001",
 }
 PATIENT = {"name": "林小满", "number": "110101198503140000"}
+COLLEAGUE = {"user_id": "01a1ff81-f2e9-7ff0-a664-94dae4a6b6d2", "role": "nurse"}
 
 #: For each action of the matrix a request that needs it; a new action must be entered here.
 NEEDED: dict[str, tuple[str, str, Any]] = {
@@ -87,6 +88,9 @@ NEEDED: dict[str, tuple[str, str, Any]] = {
     "rights_request.handle": ("POST", "/rights/requests/{id}/take", None),
     "room.read": ("GET", "/rooms/{id}", None),
     "room.recalled": ("POST", "/rooms/{id}/messages/1/original", {"reason": "投诉核查"}),
+    "room.gather": ("POST", "/rooms/{id}/members", {"people": [COLLEAGUE]}),
+    "room.monitor": ("GET", "/monitor/rooms", None),
+    "room.intervene": ("POST", "/rooms/{id}/word", None),
     "setting.read": ("GET", "/settings", None),
     "setting.change": (
         "PUT",

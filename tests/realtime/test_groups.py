@@ -20,7 +20,7 @@ from realtime import access, groups, room, service
 from realtime.groups import Entry, Group, Outcome, Send, Sent, group_end
 from realtime.messages import MessageWriter, Store
 from realtime.models import MessageRow, RoomRow
-from realtime.rules import CloseReason, MessageKind, RoomState
+from realtime.rules import CloseReason, MessageKind, RoomKind, RoomState
 from realtime.schemas import CardBody, MessageView, TextBody
 from realtime.sending import send_messages
 from realtime.service import NewMember
@@ -166,18 +166,25 @@ async def test_a_reply_to_what_came_just_before_it_is_good_and_to_what_comes_lat
 async def test_the_statement_judges_like_the_pure_room(
     runtime: Runtime, cast: Cast, open_room: OpenRoom
 ) -> None:
-    """Every state, role and kind: what `room.check_send` says is what the statement does."""
-    people = [cast.patient, cast.doctor, cast.nurse, cast.pharmacist, cast.customer_service]
+    """Every kind of room, state, role and kind: what `room.check_send` says the statement does."""
+    people = [
+        cast.patient,
+        cast.doctor,
+        cast.nurse,
+        cast.pharmacist,
+        cast.customer_service,
+        cast.supervisor,
+    ]
     bodies = {MessageKind.CARD: CardBody(type="nobody", ref="1", title="卡")}
     judged = 0
-    for state in RoomState:
+    for where, state in itertools.product(RoomKind, RoomState):
         place = await open_room(cast.patient, cast.doctor)
         async with runtime.unit_of_work() as uow:
             for person in people[2:]:
                 await service.add_member(uow, place, NewMember(person.user_id, person.caller.role))
             await uow.session.execute(
-                text("UPDATE rooms SET state = :state WHERE id = :id"),
-                {"state": state.value, "id": place},
+                text("UPDATE rooms SET state = :state, kind = :kind WHERE id = :id"),
+                {"state": state.value, "kind": where.value, "id": place},
             )
         async with runtime.unit_of_work() as uow:
             row = await uow.session.get_one(RoomRow, place)
@@ -194,7 +201,7 @@ async def test_the_statement_judges_like_the_pure_room(
             [outcome] = await store(runtime, [send])
             assert (outcome.code if isinstance(outcome, ProblemError) else "stored") == expected
             judged += 1
-    assert judged == len(RoomState) * 6 * 7
+    assert judged == len(RoomKind) * len(RoomState) * 7 * 7
 
 
 async def test_a_card_of_an_unknown_type_is_refused_and_a_foreign_role_is_no_member(
@@ -203,7 +210,7 @@ async def test_a_card_of_an_unknown_type_is_refused_and_a_foreign_role_is_no_mem
     card = CardBody(type="nobody", ref="1", title="卡")
     sends = [Send(cast.doctor.caller, room, uuid.uuid4(), MessageKind.CARD, card)]
     assert told(await store(runtime, sends)) == ["message_kind_not_allowed"]
-    assert groups._places(Role.SUPERVISOR, MessageKind.TEXT) == ""
+    assert groups._places(Role.OPERATOR, MessageKind.TEXT) == ""
 
 
 async def test_what_goes_out_is_the_view_of_what_was_stored(
