@@ -39,6 +39,19 @@ export {
   type MediaPort,
   type MediaProblem,
 } from "./media";
+export {
+  patiently,
+  RESUMABLE_FROM,
+  ResumableUpload,
+  UploadCancelled,
+  UploadRefused,
+  type UploadAnswer,
+  type UploadPort,
+  type UploadProgress,
+  type UploadRequest,
+  type UploadSource,
+  type UploadStage,
+} from "./uploads/resumable";
 export { newClientId } from "./ids";
 export {
   socketTaskTransport,

@@ -1,4 +1,5 @@
 import type { MessageBody, MessageKind } from "./types";
+import type { UploadStage } from "./uploads/resumable";
 import type { StoragePort } from "./storage";
 
 /** `sent`: acknowledged, its own echo is still on the way. */
@@ -15,8 +16,10 @@ export interface Outgoing {
   /** When the user pressed send. */
   at: string;
   state: OutgoingState;
-  /** Upload progress 0..1 while preparing. */
+  /** Progress 0..1 of the stage while preparing. */
   progress: number;
+  /** What is being done while preparing. */
+  stage: UploadStage;
   /** Why it failed. */
   error: { code: string; message: string } | null;
   /** Whatever the page needs to show it meanwhile (an object URL, say). Not stored. */
@@ -69,7 +72,7 @@ export class OutgoingQueue {
       return changed;
     });
     // Upload progress changes often and is not stored.
-    if (changed && !("progress" in change && Object.keys(change).length === 1)) this.save();
+    if (changed && !("progress" in change && !("state" in change))) this.save();
     return changed;
   }
 
@@ -109,7 +112,7 @@ export class OutgoingQueue {
     if (!Array.isArray(stored)) return [];
     return (stored as Stored[])
       .filter((entry) => entry && entry.client_id && entry.room && entry.body)
-      .map((entry) => ({ ...entry, progress: 1, local: null }));
+      .map((entry) => ({ ...entry, progress: 1, stage: "uploading" as const, local: null }));
   }
 
   private save(): void {

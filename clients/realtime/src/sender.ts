@@ -3,12 +3,17 @@ import { asRealtimeError, type RealtimeError } from "./errors";
 import { newClientId } from "./ids";
 import type { Outgoing, OutgoingQueue } from "./queue";
 import type { Message, MessageBody, MessageKind } from "./types";
+import type { UploadStage } from "./uploads/resumable";
+
+export type PrepareProgress = (share: number, stage?: UploadStage) => void;
 
 export interface Draft {
   kind: MessageKind;
   /** Give the body, or `prepare` when something must be uploaded first. */
   body?: MessageBody;
-  prepare?: (progress: (share: number) => void) => Promise<MessageBody>;
+  prepare?: (progress: PrepareProgress) => Promise<MessageBody>;
+  /** Ends `prepare` when the message is given up. */
+  cancel?: () => void;
   replyTo?: number | null;
   /** For the page's own preview while the message is under way. */
   local?: unknown;
@@ -27,7 +32,7 @@ export interface SenderRoom {
 
 /** The way out of one room: uploads first, then one message after another, each until it is settled. */
 export class Sender {
-  private readonly preparations = new Map<string, NonNullable<Draft["prepare"]>>();
+  private readonly preparations = new Map<string, Pick<Draft, "prepare" | "cancel">>();
   private pause: ReturnType<typeof setTimeout> | null = null;
 
   constructor(
@@ -47,13 +52,15 @@ export class Sender {
       at: new Date().toISOString(),
       state: draft.body ? "queued" : "preparing",
       progress: draft.body ? 1 : 0,
+      stage: "uploading",
       error: null,
       local: draft.local ?? null,
     };
     this.queue.add(entry);
     this.announce();
     if (draft.prepare) {
-      this.preparations.set(entry.client_id, draft.prepare);
+      const { prepare, cancel } = draft;
+      this.preparations.set(entry.client_id, { prepare, ...(cancel ? { cancel } : {}) });
       void this.prepare(entry.client_id);
     } else {
       void this.flush();
@@ -78,6 +85,7 @@ export class Sender {
   discard(clientId: string): void {
     const entry = this.queue.get(clientId);
     if (!entry || entry.state === "sending") return;
+    this.preparations.get(clientId)?.cancel?.();
     this.preparations.delete(clientId);
     this.queue.remove(clientId);
     this.announce();
@@ -118,12 +126,12 @@ export class Sender {
   }
 
   private async prepare(clientId: string): Promise<void> {
-    const prepare = this.preparations.get(clientId);
+    const prepare = this.preparations.get(clientId)?.prepare;
     if (!prepare) return;
     try {
-      const body = await prepare((share) => {
+      const body = await prepare((share, stage = "uploading") => {
         if (this.queue.get(clientId)?.state === "preparing")
-          this.change(clientId, { progress: share });
+          this.change(clientId, { progress: share, stage });
       });
       if (!this.queue.get(clientId)) return;
       this.preparations.delete(clientId);

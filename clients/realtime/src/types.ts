@@ -52,6 +52,7 @@ export interface LocationBody {
   lat: number;
   lng: number;
   name: string;
+  address?: string;
 }
 export interface CardBody {
   type: string;
