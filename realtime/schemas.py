@@ -287,9 +287,12 @@ class StickerBody(Strict):
 
 
 class LocationBody(Strict):
+    """A place: WGS 84 in degrees, and what people call it."""
+
     lat: Annotated[float, Field(ge=-90, le=90), AfterValidator(_finite)]
     lng: Annotated[float, Field(ge=-180, le=180), AfterValidator(_finite)]
     name: str = Field("", max_length=200)
+    address: str | None = Field(None, max_length=200)
 
 
 class CardBody(Strict):

@@ -153,7 +153,12 @@ async def test_stickers_and_places_are_messages_too(
 ) -> None:
     hers = await (await connect(cast.patient)).join(str(room))
     await hers.send("sticker", {"code": "smile"})
-    place = {"lat": 30.25, "lng": 120.16, "name": "仁和示范医院"}
-    last = await hers.send("location", place)
+    bare = {"lat": 30.25, "lng": 120.16, "name": "仁和示范医院"}
+    whole = bare | {"address": "西湖区文三路 1 号门诊楼 3 层"}
+    await hers.send("location", bare)
+    last = await hers.send("location", whole)
     await hers.wait_for(lambda log: log.last == last.seq)
-    assert [m["body"] for m in hers.log.messages[1:]] == [{"code": "smile"}, place]
+    assert [m["body"] for m in hers.log.messages[1:]] == [{"code": "smile"}, bare, whole]
+    for wrong in ({"lat": 91}, {"lng": -181}, {"lat": "nan"}, {"address": "路" * 201}):
+        with pytest.raises(RequestFailed, match="invalid"):
+            await hers.send("location", bare | wrong)

@@ -39,6 +39,7 @@ const outgoing = (clientId: string, part: Partial<Outgoing> = {}): Outgoing => (
   at: '2026-11-21T08:01:00Z',
   state: 'sending',
   progress: 1,
+  stage: 'uploading',
   error: null,
   local: null,
   ...part,

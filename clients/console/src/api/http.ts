@@ -155,6 +155,45 @@ async function json<T>(method: string, path: string, options: Options): Promise<
   return (await response.json()) as T;
 }
 
+export interface RawRequest {
+  method: string;
+  path: string;
+  headers: Record<string, string>;
+  body: XMLHttpRequestBodyInit | null;
+  /** Bytes of the body that have left, of all. */
+  sent?: (loaded: number, total: number) => void;
+  /** Receives what ends the request early. */
+  abortable?: (abort: () => void) => void;
+}
+
+function rawOnce(asked: RawRequest, token: string): Promise<{ status: number; body: unknown }> {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    const gone = () => reject(new Problem("offline", 0, "网络连接不上，请检查网络后重试"));
+    asked.abortable?.(() => request.abort());
+    request.open(asked.method, BASE + asked.path);
+    request.setRequestHeader("Authorization", `Bearer ${token}`);
+    for (const [name, value] of Object.entries(asked.headers))
+      request.setRequestHeader(name, value);
+    request.upload.onprogress = (event) => {
+      if (event.lengthComputable) asked.sent?.(event.loaded, event.total);
+    };
+    request.onerror = gone;
+    request.onabort = gone;
+    request.onload = () => resolve({ status: request.status, body: parsed(request.responseText) });
+    request.send(asked.body);
+  });
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // A proxy's page, or nothing at all: the status says enough.
+    return null;
+  }
+}
+
 export const http = {
   get: <T>(path: string, query?: Query, options: Options = {}) =>
     json<T>("GET", path, { ...options, query: query ?? {} }),
@@ -179,24 +218,21 @@ export const http = {
 
   /** Uploads with progress; fetch cannot report it. */
   async upload<T>(path: string, form: FormData, progress: (share: number) => void): Promise<T> {
-    const token = await accessToken();
-    return new Promise<T>((resolve, reject) => {
-      const request = new XMLHttpRequest();
-      request.open("POST", BASE + path);
-      request.setRequestHeader("Authorization", `Bearer ${token}`);
-      request.upload.onprogress = (event) => {
-        if (event.lengthComputable) progress(event.loaded / event.total);
-      };
-      request.onerror = () => reject(new Problem("offline", 0, "网络连接不上，请检查网络后重试"));
-      request.onload = () => {
-        if (request.status >= 200 && request.status < 300) {
-          resolve(JSON.parse(request.responseText) as T);
-        } else {
-          const response = new Response(request.responseText, { status: request.status });
-          void problemOf(response).then(reject);
-        }
-      };
-      request.send(form);
+    const answer = await http.raw({
+      method: "POST",
+      path,
+      headers: {},
+      body: form,
+      sent: (loaded, total) => progress(loaded / total),
     });
+    if (answer.status >= 200 && answer.status < 300) return answer.body as T;
+    throw await problemOf(new Response(JSON.stringify(answer.body), { status: answer.status }));
+  },
+
+  /** One request with any answer; only a missing one rejects. An expired token is renewed once. */
+  async raw(request: RawRequest): Promise<{ status: number; body: unknown }> {
+    const answer = await rawOnce(request, await accessToken());
+    const expired = (answer.body as { code?: string } | null)?.code === "token_expired";
+    return answer.status === 401 && expired ? rawOnce(request, await refresh()) : answer;
   },
 };

@@ -1,14 +1,15 @@
 import type { FileBody, Room } from "@zhenjian/realtime";
-import { files } from "@/api";
 import { asProblem } from "@/api/problem";
+import { uploadOf } from "@/chat/upload";
 import { warn } from "@/support/feedback";
 
 /** Said before an upload is begun; the server checks again, by content. */
-const LIMITS = { image: 20, video: 100, file: 50, voice: 20 } as const;
+const LIMITS = { image: 20, video: 200, file: 50, voice: 15 } as const;
 type Kind = keyof typeof LIMITS;
 
 export function kindOf(file: File): Kind {
-  if (file.type.startsWith("image/")) return "image";
+  // Windows has no type for what iPhones take.
+  if (file.type.startsWith("image/") || /\.(heic|heif)$/i.test(file.name)) return "image";
   if (file.type.startsWith("video/")) return "video";
   return "file";
 }
@@ -21,13 +22,19 @@ function sendBlob(
   replyTo: number | null,
   more: { durationMs?: number } = {},
 ): void {
+  const upload = uploadOf(blob, name);
+  const url = URL.createObjectURL(blob);
   room.send({
     kind,
     replyTo,
-    local: { url: URL.createObjectURL(blob), name, size: blob.size, ...more },
+    local: { url, name, size: blob.size, ...more },
+    cancel: () => {
+      upload.cancel();
+      URL.revokeObjectURL(url);
+    },
     prepare: async (progress): Promise<FileBody> => {
       try {
-        return { file: await files.upload(blob, name, "message", progress) };
+        return { file: await upload.run(progress) };
       } catch (error) {
         throw new Error(asProblem(error).text, { cause: error });
       }

@@ -89,6 +89,8 @@ const SHAPES = {
   qr: '<path d="M4 4h6v6H4zM14 4h6v6h-6zM4 14h6v6H4zM14 14h2.500v2.500H14zM17.500 17.500H20V20h-2.500zM18 14h2M14 18.500V20"/>',
   mini: '<path d="M19.500 4.500L14 10M14 5.500V10h4.500M4.500 19.500L10 14M10 18.500V14H5.500"/>',
   record: '<circle class="f" cx="12" cy="12" r="6"/>',
+  place:
+    '<path d="M12 21s-6.500-6-6.500-11a6.500 6.500 0 0 1 13 0c0 5-6.500 11-6.500 11z"/><circle cx="12" cy="10" r="2.300"/>',
   gallery: '<path d="M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z"/>',
 } as const
 

@@ -1,4 +1,12 @@
-import type { FileRef, Message, MessageKind, Outgoing, RoomView, SystemBody } from '@realtime'
+import type {
+  FileRef,
+  Message,
+  MessageKind,
+  Outgoing,
+  RoomView,
+  SystemBody,
+  UploadStage,
+} from '@realtime'
 import { when } from './format'
 
 /** How far a message of this person has come. */
@@ -29,6 +37,8 @@ export interface Row {
   file: FileRef | null
   local: LocalPreview | null
   share: number
+  /** What is being done with the file while it is prepared. */
+  stage: UploadStage
   recalled: boolean
   reply: { name: string; text: string } | null
   progress: Progress | null
@@ -110,6 +120,7 @@ function timeRow(at: string, now: Date, key: string): Row {
     file: null,
     local: null,
     share: 1,
+    stage: 'uploading',
     recalled: false,
     reply: null,
     progress: null,
@@ -174,6 +185,7 @@ export function threadRows(input: ThreadInput): Row[] {
       file: fileOf(message.kind, body),
       local: null,
       share: 1,
+      stage: 'uploading',
       recalled: message.recalled,
       reply: replyOf(message.reply_to),
       progress: mine ? progressOf(message.seq, input) : null,
@@ -199,6 +211,7 @@ export function threadRows(input: ThreadInput): Row[] {
       file: fileOf(entry.kind, body),
       local: (entry.local as LocalPreview | null) ?? null,
       share: entry.progress,
+      stage: entry.stage,
       recalled: false,
       reply: replyOf(entry.reply_to),
       progress: entry.state,

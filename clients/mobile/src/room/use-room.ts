@@ -2,6 +2,7 @@ import { computed, onUnmounted, ref, shallowRef, watch } from 'vue'
 import {
   asRealtimeError,
   stickerOf,
+  type LocationBody,
   type Message,
   type MessageBody,
   type Outgoing,
@@ -11,7 +12,8 @@ import {
 import { messageOf } from '@/api/problem'
 import { threadRows, type LocalPreview, type ThreadTexts } from '@/logic/thread'
 import { toast } from '@/platform/dialog'
-import { upload, type Picked } from '@/platform/upload'
+import { uploadOf } from '@/platform/resumable'
+import type { Picked } from '@/platform/upload'
 import { useLive } from '@/stores/live'
 import { useSession } from '@/stores/session'
 import { zh } from '@/strings'
@@ -153,6 +155,10 @@ export function useRoom() {
     room.value?.send({ kind: 'sticker', body: { code }, replyTo })
   }
 
+  function sendPlace(body: LocationBody, replyTo: number | null): void {
+    room.value?.send({ kind: 'location', body, replyTo })
+  }
+
   /** Shows the file at once, uploads it, then sends the message. */
   function sendFile(
     kind: 'image' | 'voice' | 'video' | 'file',
@@ -166,14 +172,15 @@ export function useRoom() {
       durationMs: extra.durationMs ?? 0,
       waveform: extra.waveform ?? [],
     }
+    const upload = uploadOf(picked, 'message')
     room.value?.send({
       kind,
       local,
+      cancel: () => upload.cancel(),
       replyTo: extra.replyTo ?? null,
       prepare: async (progress) => {
         try {
-          const file = await upload(picked, 'message', progress).done
-          return { file } as MessageBody
+          return { file: await upload.run(progress) } as MessageBody
         } catch (error) {
           throw new Error(messageOf(error))
         }
@@ -206,6 +213,7 @@ export function useRoom() {
     loadEarlier,
     sendText,
     sendSticker,
+    sendPlace,
     sendFile,
     recall,
   }
