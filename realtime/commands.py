@@ -106,7 +106,24 @@ async def recall(ctx: MessageContext, body: PointAt) -> Mapping[str, Any]:
 
 @messages.on("receipt:read", roles=IN_ROOMS)
 async def read(ctx: MessageContext, body: PointAt) -> Mapping[str, Any]:
-    return _marks(ctx, body.room, await service.mark_read(ctx.uow, ctx.caller, body.room, body.seq))
+    """Answers the marks; the user's other devices hear `unread` with what is left."""
+    marks = await service.mark_read(ctx.uow, ctx.caller, body.room, body.seq)
+    if marks.moved:
+        caller = ctx.caller
+        left = await access.unread_counts(ctx.uow, caller.user_id, [body.room])
+        payload = {
+            "room": str(body.room),
+            "read_seq": marks.read_seq,
+            "unread": left[body.room],
+        }
+
+        async def tell() -> None:
+            await ctx.runtime.realtime.to_user(
+                caller.user_id, "unread", payload, hospital_id=caller.hospital_id
+            )
+
+        ctx.uow.after_commit(tell)
+    return _marks(ctx, body.room, marks)
 
 
 @messages.on("receipt:delivered", roles=IN_ROOMS)

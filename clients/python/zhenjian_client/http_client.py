@@ -1,6 +1,7 @@
 """The HTTP API in as many words as a bot needs: log in, refresh, call anything."""
 
 import uuid
+from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -65,6 +66,21 @@ class HttpClient:
 
     async def put(self, path: str, json: Any = None) -> Any:
         return await self.request("PUT", path, json=json)
+
+    async def search(self, q: str = "", **narrow: Any) -> AsyncIterator[dict[str, Any]]:
+        """Pages of messages of one's own rooms, until all is looked through.
+
+        `narrow`: `room`, `kind`, `sender`, `since`, `until`. A page holds `items`, and how far the
+        search has come: `looked` of `total`. Stop iterating to stop searching.
+        """
+        cursor: str | None = None
+        while True:
+            asked = {"q": q, **narrow, **({"cursor": cursor} if cursor else {})}
+            page = await self.get("/rooms/search", **asked)
+            yield page
+            cursor = page["next"]
+            if cursor is None:
+                return
 
     async def login_password(self, login: str, password: str, device: str = "python") -> Any:
         """Log in by account name; keeps the tokens and returns the answer."""

@@ -24,6 +24,8 @@ from zhenjian_client.socket import Socket
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 10.0
 PAGE = 200
+#: Seconds between two words of a room about what has arrived.
+DELIVERED_PAUSE = 0.5
 
 Refresh = Callable[[], Awaitable[str]]
 OnEvent = Callable[[str, Any], None]
@@ -58,6 +60,8 @@ class JoinedRoom:
     view: dict[str, Any] = field(default_factory=dict)
     call: dict[str, Any] | None = None
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    #: How far the server has been told that messages arrived here.
+    acknowledged: int = 0
 
     async def send_text(self, text: str, reply_to: int | None = None) -> Sent:
         """Say something; returns once it is stored. Waits while the line is down."""
@@ -85,6 +89,15 @@ class JoinedRoom:
     async def typing(self) -> None:
         await self.client.call("typing", {"room": self.id})
 
+    async def around(self, seq: int, limit: int = 50) -> list[Message]:
+        """The messages around one of them, for a look at what was found; the log stays as it is."""
+        half = max(1, limit // 2)
+        before = {"room": self.id, "before": seq, "limit": half}
+        after = {"room": self.id, "after": max(0, seq - 1), "limit": half}
+        earlier = await self.client.call("message:fetch", before)
+        later = await self.client.call("message:fetch", after)
+        return [*earlier["messages"], *later["messages"]]
+
     async def wait_for(self, condition: Callable[[RoomLog], bool], timeout: float = 10.0) -> None:
         """Wait until the log fulfils a condition."""
         async with self.changed:
@@ -108,14 +121,28 @@ class JoinedRoom:
     async def take(self, messages: list[Message]) -> None:
         """Take messages in and wake whoever waits for them."""
         async with self.changed:
-            for message in messages:
-                self.log.add(message)
+            fresh = [each for message in messages for each in self.log.add(message)]
             self.changed.notify_all()
+        if any(_is_of_others(each, self.view) for each in fresh):
+            self.client.received(self)
+
+    async def acknowledge(self) -> None:
+        """Say how far this device has received; what arrives meanwhile goes along next time."""
+        while self.acknowledged < self.log.last:
+            seq = self.log.last
+            await self.delivered(seq)
+            self.acknowledged = seq
+            await asyncio.sleep(DELIVERED_PAUSE)
+
+
+def _is_of_others(message: Message, view: dict[str, Any]) -> bool:
+    sender = message["sender"]
+    return sender is not None and sender["user_id"] != view.get("me", {}).get("user_id")
 
 
 class RoomClient:
     """See the module. `refresh` gives a new access token; without it an expired one ends the
-    client.
+    client. `acknowledge`: tell the server what has arrived, so that senders see "delivered".
     """
 
     def __init__(
@@ -126,6 +153,7 @@ class RoomClient:
         device: str = "python",
         refresh: Refresh | None = None,
         on_event: OnEvent | None = None,
+        acknowledge: bool = True,
     ) -> None:
         self.url, self.token, self.device = url, token, device
         self.rooms: dict[str, JoinedRoom] = {}
@@ -134,6 +162,8 @@ class RoomClient:
         self.failure: ClientError | None = None
         self._refresh = refresh
         self._on_event = on_event
+        self._acknowledge = acknowledge
+        self._acknowledging: dict[str, asyncio.Task[None]] = {}
         self._socket: Socket | None = None
         self._online = asyncio.Event()
         self._outbox: deque[_Pending] = deque()
@@ -167,9 +197,10 @@ class RoomClient:
     async def close(self) -> None:
         """Leave; what waits in the outbox is told `ConnectionLost`."""
         self._closing = True
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._acknowledging.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._socket is not None:
             await self._socket.close()
         self._fail_outbox(ConnectionLost("The client was closed."))
@@ -243,6 +274,21 @@ class RoomClient:
         async with self._heard:
             await asyncio.wait_for(self._heard.wait_for(lambda: bool(find())), timeout)
             return find()[0]
+
+    def received(self, room: JoinedRoom) -> None:
+        """Tell the server soon how far a room has arrived here; one word for many messages."""
+        if not self._acknowledge or self._closing or room.id in self._acknowledging:
+            return
+        task = asyncio.create_task(self._tell_received(room))
+        self._acknowledging[room.id] = task
+
+    async def _tell_received(self, room: JoinedRoom) -> None:
+        try:
+            # A mark that got lost goes out with the next message: it is a watermark.
+            with contextlib.suppress(ConnectionLost, Refused, RequestFailed):
+                await room.acknowledge()
+        finally:
+            self._acknowledging.pop(room.id, None)
 
     # ---- the connection ----------------------------------------------------------------------
 
@@ -349,6 +395,8 @@ class RoomClient:
                     await room.take([payload])
                     if room.log.has_gap:
                         await self._fill(room)
+                elif room is not None and name == "unread":
+                    room.view["me"]["read_seq"] = payload["read_seq"]
                 elif room is not None and name == "resync":
                     await self._fill(room)
             async with self._heard:
