@@ -300,7 +300,7 @@ def served_counts(hospital_id: UUID) -> Select[UUID, int]:
 
 
 async def phrase(session: AsyncSession, caller: Caller, phrase_id: UUID) -> Phrase:
-    """One of the doctor's own phrases. Raises NotFound."""
+    """One of the caller's own phrases. Raises NotFound."""
     row = await session.scalar(
         select(Phrase).where(
             Phrase.id == phrase_id,
@@ -314,10 +314,10 @@ async def phrase(session: AsyncSession, caller: Caller, phrase_id: UUID) -> Phra
 
 
 async def phrases(session: AsyncSession, caller: Caller) -> list[Phrase]:
-    """The doctor's own phrases, by category."""
+    """The caller's own phrases, in the order that he gave them; new ones come last."""
     rows = await session.scalars(
         select(Phrase)
         .where(Phrase.hospital_id == caller.hospital_id, Phrase.doctor_id == caller.user_id)
-        .order_by(Phrase.category, Phrase.created_at, Phrase.id)
+        .order_by(Phrase.position, Phrase.created_at, Phrase.id)
     )
     return list(rows)

@@ -22,6 +22,7 @@ from clinical.consultation.schemas import (
     HandInProof,
     NewConsultation,
     PhraseForm,
+    PhraseOrder,
     PhraseView,
     QuestionView,
     RevisitView,
@@ -40,6 +41,8 @@ from core.outside import OutsideError
 routes = Routes(tag="consultation", title="问诊")
 PATIENT = [Role.PATIENT]
 DOCTOR = [Role.DOCTOR]
+#: Who answers patients in rooms, in first, revisit and medication consultations.
+WRITERS = [Role.DOCTOR, Role.PHARMACIST, Role.NURSE, Role.CUSTOMER_SERVICE]
 # Nurses and pharmacists come in for what was delegated to them or opened in an emergency.
 READERS = [
     Role.PATIENT,
@@ -291,24 +294,32 @@ async def refund(ctx: Context, consultation_id: UUID, body: GiveReason) -> Consu
 # --- phrases -------------------------------------------------------------------------------------
 
 
-@routes.get("/phrases", roles=DOCTOR, summary="The doctor's own phrases")
+@routes.get("/phrases", roles=WRITERS, summary="The caller's own phrases, in their order")
 async def phrases(ctx: Context) -> list[PhraseView]:
     rows = await access.phrases(ctx.uow.session, ctx.caller)
     return [PhraseView.model_validate(row, from_attributes=True) for row in rows]
 
 
-@routes.post("/phrases", roles=DOCTOR, status=201, summary="Keep a phrase")
+@routes.post("/phrases", roles=WRITERS, status=201, summary="Keep a phrase")
 async def keep_phrase(ctx: Context, body: PhraseForm) -> PhraseView:
     row = await service.keep_phrase(ctx.uow, ctx.caller, body.category, body.text)
     return PhraseView.model_validate(row, from_attributes=True)
 
 
-@routes.put("/phrases/{phrase_id}", roles=DOCTOR, summary="Change a phrase")
+@routes.put("/phrases/order", roles=WRITERS, summary="Put the own phrases into an order")
+async def order_phrases(ctx: Context, body: PhraseOrder) -> list[PhraseView]:
+    """Those that are not named come after those that are, as they stood."""
+    await service.order_phrases(ctx.uow, ctx.caller, body.ids)
+    rows = await access.phrases(ctx.uow.session, ctx.caller)
+    return [PhraseView.model_validate(row, from_attributes=True) for row in rows]
+
+
+@routes.put("/phrases/{phrase_id}", roles=WRITERS, summary="Change a phrase")
 async def change_phrase(ctx: Context, phrase_id: UUID, body: PhraseForm) -> PhraseView:
     row = await service.change_phrase(ctx.uow, ctx.caller, phrase_id, body.category, body.text)
     return PhraseView.model_validate(row, from_attributes=True)
 
 
-@routes.delete("/phrases/{phrase_id}", roles=DOCTOR, summary="Forget a phrase")
+@routes.delete("/phrases/{phrase_id}", roles=WRITERS, summary="Forget a phrase")
 async def drop_phrase(ctx: Context, phrase_id: UUID) -> None:
     await service.drop_phrase(ctx.uow, ctx.caller, phrase_id)

@@ -109,3 +109,7 @@ class HisUnavailable(ProblemError):
         503,
         "暂时无法查询就诊记录，请稍后重试或上传就诊证明",
     )
+
+
+class TooManyPhrases(ProblemError):
+    code, status, title = "too_many_phrases", 409, "常用语已达上限，请先删除不用的"

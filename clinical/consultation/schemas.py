@@ -194,6 +194,12 @@ class PhraseForm(BaseModel):
     text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
 
+class PhraseOrder(BaseModel):
+    """The own sentences from the first to the last."""
+
+    ids: Annotated[list[UUID], Field(max_length=500)]
+
+
 class PhraseView(PhraseForm):
     """A kept sentence."""
 

@@ -1,8 +1,9 @@
 """The verbs of a consultation that reached the doctor: accept, decline, end, refund; phrases."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
-from clinical.consultation import access, notes, rules, settings
+from clinical.consultation import access, errors, notes, rules, settings
 from clinical.consultation.events import ConsultationAccepted
 from clinical.consultation.models import Consultation, Phrase
 from clinical.consultation.notices import refresh_lists, tell
@@ -13,10 +14,14 @@ from clinical.people import access as people
 from clinical.people.errors import PractitionerUnqualified
 from core import audit
 from core import settings as core_settings
+from core.errors import NotFound
 from core.identity.caller import Caller
 from core.identity.roles import Role
 from core.uow import UnitOfWork
 from realtime import service as rooms
+
+#: Sentences that one person keeps: all are sent to the room, where typing looks through them.
+MOST_PHRASES = 500
 
 
 async def payment_arrived(uow: UnitOfWork, consultation_id: UUID) -> None:
@@ -216,12 +221,16 @@ async def _audit(
 
 
 async def keep_phrase(uow: UnitOfWork, caller: Caller, category: str, text: str) -> Phrase:
-    """Keep a sentence of the doctor's own."""
+    """Keep a sentence of the caller's own, after the others. Raises TooManyPhrases."""
+    known = await access.phrases(uow.session, caller)
+    if len(known) >= MOST_PHRASES:
+        raise errors.TooManyPhrases
     row = Phrase(
         hospital_id=caller.hospital_id,
         doctor_id=caller.user_id,
         category=category,
         text=text,
+        position=max((each.position for each in known), default=0) + 1,
         created_at=uow.now,
     )
     uow.session.add(row)
@@ -229,15 +238,28 @@ async def keep_phrase(uow: UnitOfWork, caller: Caller, category: str, text: str)
     return row
 
 
+async def order_phrases(uow: UnitOfWork, caller: Caller, ids: Sequence[UUID]) -> None:
+    """Put the caller's sentences into this order; the others follow as they stood.
+
+    Raises NotFound when one is not the caller's.
+    """
+    known = {row.id: row for row in await access.phrases(uow.session, caller)}
+    if not known.keys() >= set(ids):
+        raise NotFound
+    for position, phrase_id in enumerate(dict.fromkeys([*ids, *known]), 1):
+        known[phrase_id].position = position
+    await uow.session.flush()
+
+
 async def change_phrase(
     uow: UnitOfWork, caller: Caller, phrase_id: UUID, category: str, text: str
 ) -> Phrase:
-    """Change one of the doctor's sentences. Raises NotFound."""
+    """Change one of the caller's sentences. Raises NotFound."""
     row = await access.phrase(uow.session, caller, phrase_id)
     row.category, row.text = category, text
     return row
 
 
 async def drop_phrase(uow: UnitOfWork, caller: Caller, phrase_id: UUID) -> None:
-    """Forget one of the doctor's sentences. Raises NotFound."""
+    """Forget one of the caller's sentences. Raises NotFound."""
     await uow.session.delete(await access.phrase(uow.session, caller, phrase_id))

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-from realtime import commands
+from realtime import service
 from tests.realtime.conftest import Connect, StartNode
 from tests.support.cast import Cast, Person
 from tests.support.http import Client
@@ -61,13 +61,13 @@ async def test_a_client_says_what_has_arrived_and_many_messages_take_few_words(
     connect: Connect, cast: Cast, room: UUID, monkeypatch: Any
 ) -> None:
     told: list[int] = []
-    mark = commands.service.mark_delivered
+    mark = service.mark_delivered
 
     async def counting(uow: Any, caller: Any, room_id: UUID, seq: int) -> Any:
         told.append(seq)
         return await mark(uow, caller, room_id, seq)
 
-    monkeypatch.setattr(commands.service, "mark_delivered", counting)
+    monkeypatch.setattr(service, "mark_delivered", counting)
     patient, doctor = await connect(cast.patient), await connect(cast.doctor)
     hers = await patient.join(str(room))
     await doctor.join(str(room))

@@ -18,6 +18,7 @@ export {
   type ConnectionState,
 } from "./connection";
 export { Inbox, type FetchInbox, type InboxPage } from "./inbox";
+export { HistoryWindow } from "./history";
 export { Room, type JoinAnswer, type RoomEvents } from "./room";
 export type { Draft } from "./sender";
 export { RoomClient, type RoomClientEvents, type RoomClientOptions } from "./room-client";

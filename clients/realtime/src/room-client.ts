@@ -34,6 +34,8 @@ export interface RoomClientEvents {
   message: Message;
   inbox: InboxItem;
   presence: { user: string; state: PresenceState };
+  /** This user has read on somewhere, on whatever device: what is left in a room. */
+  unread: { room: string; read_seq: number; unread: number };
   notice: { code: string; text: string; ref?: { type: string; id: string } };
   revoked: { code: string };
   "room-state": { room: string; state: RoomState; close_reason: string | null; seq: number };
@@ -206,6 +208,11 @@ const HANDLERS: Record<string, Handle> = {
   "room:member": (_client, payload, room) => {
     const change = payload as { room: string; member: RoomMember };
     room(change.room)?.applyMember(change.member);
+  },
+  unread: (client, payload, room) => {
+    const unread = payload as RoomClientEvents["unread"];
+    room(unread.room)?.applyRead(unread.read_seq);
+    client.emit("unread", unread);
   },
   inbox: (client, payload) => client.inbox.receive(payload as InboxItem),
   notice: (client, payload) => client.emit("notice", payload as RoomClientEvents["notice"]),

@@ -1,6 +1,7 @@
 import type { Connection } from "./connection";
 import { Emitter } from "./emitter";
 import { asRealtimeError, RealtimeError } from "./errors";
+import { HistoryWindow } from "./history";
 import type { Outgoing, OutgoingQueue } from "./queue";
 import { Sender, type Draft, type SenderRoom } from "./sender";
 import { SequenceLog } from "./sequence";
@@ -17,6 +18,8 @@ import type {
 const PAGE = 50;
 /** Past this many missed messages the window is replaced by the newest page instead of being filled. */
 const FILL_LIMIT = 1000;
+/** Between two words of a room about what has arrived here. */
+const DELIVERED_PAUSE_MS = 500;
 
 export interface JoinAnswer {
   room: RoomView;
@@ -53,6 +56,7 @@ export class Room extends Emitter<RoomEvents> {
   private readSent = 0;
   private deliveredSent = 0;
   private marking = false;
+  private telling = false;
   private lastTyping = 0;
 
   constructor(
@@ -154,6 +158,21 @@ export class Room extends Emitter<RoomEvents> {
     this.connection.request("typing", { room: this.id }).catch(() => undefined);
   }
 
+  /** A look at the messages around one of them, apart from the live window. */
+  async around(seq: number): Promise<HistoryWindow> {
+    const window = new HistoryWindow(seq, (where) => this.fetch(where));
+    await window.open();
+    return window;
+  }
+
+  /** How many of the others in the room have read up to a message, and how many there are. */
+  readers(seq: number): { read: number; of: number } {
+    const others = (this.current?.members ?? []).filter(
+      (member) => member.user_id !== this.current?.me.user_id && member.state === "joined",
+    );
+    return { read: others.filter((member) => member.read_seq >= seq).length, of: others.length };
+  }
+
   /** Highest sequence number that every other member (or the one given) has read. */
   readBy(user?: string): number {
     return this.watermark((member) => member.read_seq, user);
@@ -194,6 +213,16 @@ export class Room extends Emitter<RoomEvents> {
       delivered_seq: Math.max(member.delivered_seq, receipt.delivered_seq),
     }));
     this.emit("receipt", receipt);
+  }
+
+  /** @internal Another device of the same user has read on. */
+  applyRead(seq: number): void {
+    const view = this.current;
+    this.readMark = Math.max(this.readMark, seq);
+    this.readSent = Math.max(this.readSent, seq);
+    if (view && seq > view.me.read_seq) {
+      this.setView({ ...view, me: { ...view.me, read_seq: seq } });
+    }
   }
 
   /** @internal */
@@ -251,6 +280,7 @@ export class Room extends Emitter<RoomEvents> {
       );
     if (this.log.waiting > 0) await this.catchUp();
     this.emit("call", answer.call);
+    void this.sendDelivered(this.log.items);
     void this.flushReadMark();
     void this.sender.flush();
     return this.current ?? answer.room;
@@ -267,7 +297,6 @@ export class Room extends Emitter<RoomEvents> {
     this.settleRecalls(this.log.items);
     this.sender.confirm(this.log.items);
     this.emit("messages", { added: [], cause: "joined" });
-    this.sendDelivered();
   }
 
   private async doCatchUp(): Promise<void> {
@@ -316,7 +345,7 @@ export class Room extends Emitter<RoomEvents> {
       this.current = { ...this.current, seq };
     }
     this.emit("messages", { added: delivered, cause });
-    this.sendDelivered();
+    void this.sendDelivered(delivered);
   }
 
   private settle(message: Message): Message {
@@ -354,13 +383,26 @@ export class Room extends Emitter<RoomEvents> {
     }
   }
 
-  private sendDelivered(): void {
-    const last = this.log.last;
-    if (last === null || last <= this.deliveredSent || !this.connection.online) return;
-    this.deliveredSent = last;
-    this.connection
-      .request("receipt:delivered", { room: this.id, seq: last })
-      .catch(() => undefined);
+  /** Tells what has arrived: the first word at once, what follows closely in one. */
+  private async sendDelivered(fresh: readonly Message[]): Promise<void> {
+    const me = this.current?.me.user_id;
+    const others = fresh.some((message) => message.sender && message.sender.user_id !== me);
+    if (!others || this.telling) return;
+    this.telling = true;
+    try {
+      for (;;) {
+        const last = this.log.last ?? 0;
+        if (last <= this.deliveredSent || this.left || !this.connection.online) return;
+        this.deliveredSent = last;
+        await this.connection.request("receipt:delivered", { room: this.id, seq: last });
+        await new Promise((resolve) => setTimeout(resolve, DELIVERED_PAUSE_MS));
+      }
+    } catch {
+      // A watermark: the next one says it again.
+      this.deliveredSent = 0;
+    } finally {
+      this.telling = false;
+    }
   }
 
   private watermark(value: (member: RoomMember) => number, user?: string): number {

@@ -117,6 +117,77 @@ describe("a room", () => {
     expect(client.room("r").deliveredTo(OTHER)).toBe(4);
   });
 
+  it("says what has arrived: many messages of others in few words, own ones never", async () => {
+    const client = connect();
+    await settle();
+    await client.join("r");
+    const told = () =>
+      server.requests
+        .filter((request) => request.event === "receipt:delivered")
+        .map((request) => request.payload["seq"]);
+    write(client, "自己说的");
+    await settle();
+    expect(told()).toEqual([]);
+    for (let i = 0; i < 20; i += 1) server.write(String(i));
+    await settle();
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(told().length).toBeLessThanOrEqual(2);
+    expect(told().at(-1)).toBe(21);
+    // Lost on the way: said again after the next connection.
+    server.refuseNext = { code: "service_unavailable" };
+    server.write("又一句");
+    await vi.advanceTimersByTimeAsync(2000);
+    server.drop();
+    await server.accept();
+    await settle();
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(told().at(-1)).toBe(22);
+  });
+
+  it("takes over what another device of the same user has read", async () => {
+    const client = connect();
+    await settle();
+    await client.join("r");
+    server.write("一");
+    server.write("二");
+    const left: number[] = [];
+    client.on("unread", ({ unread }) => left.push(unread));
+    server.push("unread", { room: "r", read_seq: 2, unread: 0 });
+    expect(left).toEqual([0]);
+    expect(client.room("r").view?.me.read_seq).toBe(2);
+    client.room("r").markRead(2);
+    await settle();
+    expect(server.requests.some((request) => request.event === "receipt:read")).toBe(false);
+  });
+
+  it("counts who of a group has read a message", async () => {
+    const client = connect();
+    await settle();
+    await client.join("r");
+    expect(client.room("r").readers(1)).toEqual({ read: 0, of: 1 });
+    server.push("receipt", { room: "r", user: OTHER, read_seq: 3, delivered_seq: 4 });
+    expect(client.room("r").readers(3)).toEqual({ read: 1, of: 1 });
+    expect(client.room("r").readers(4)).toEqual({ read: 0, of: 1 });
+  });
+
+  it("opens a window around an old message and pages both ways without a hole", async () => {
+    for (let i = 1; i <= 300; i += 1) server.write(String(i));
+    const client = connect();
+    await settle();
+    await client.join("r");
+    const room = client.room("r");
+    const window = await room.around(100);
+    const seqs = () => window.messages.map((message) => message.seq);
+    expect([seqs()[0], seqs().at(-1)]).toEqual([75, 124]);
+    expect(await window.earlier()).toBe(50);
+    // Impatient fingers ask twice; nothing comes twice.
+    await Promise.all([window.later(), window.later()]);
+    while (window.hasLater) await window.later();
+    while (window.hasEarlier) await window.earlier();
+    expect(seqs()).toEqual(Array.from({ length: 300 }, (_, i) => i + 1));
+    expect(room.messages[0]?.seq).toBe(251);
+  });
+
   it("sends the read mark that was set while offline", async () => {
     const client = connect();
     await settle();

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from core.identity.roles import Role
 from core.outbox import Relay
 from tests.clinical.story import Story
 
@@ -196,6 +197,26 @@ async def test_a_draft_can_be_thrown_away_and_nothing_else(story: Story) -> None
     assert refused.code == "consultation_not_draft"
 
 
+@pytest.mark.requirement("S1-134")
+async def test_phrases_lie_in_the_order_that_their_owner_gave_them(story: Story) -> None:
+    doctor = story.cast.doctor
+    kept = []
+    for category, text in (("问候", "您好"), ("治疗建议", "多饮水"), ("问候", "请稍候")):
+        form = {"category": category, "text": text}
+        kept.append((await story.ask(doctor, "POST", "/phrases", form)).expect(201)["id"])
+    order = {"ids": [kept[2], kept[0]]}
+    found = (await story.ask(doctor, "PUT", "/phrases/order", order)).expect(200)
+    assert [each["text"] for each in found] == ["请稍候", "您好", "多饮水"]
+    form = {"category": "问候", "text": "再见"}
+    (await story.ask(doctor, "POST", "/phrases", form)).expect(201)
+    assert [p["text"] for p in await story.get(doctor, "/phrases")][-1] == "再见"
+    other = {"ids": [kept[0]]}
+    for stranger in (story.cast.other_doctor, story.cast.of(Role.PHARMACIST)):
+        assert (await story.ask(stranger, "PUT", "/phrases/order", other)).code == "not_found"
+    assert (await story.ask(story.cast.patient, "GET", "/phrases")).code == "forbidden"
+
+
+@pytest.mark.requirement("S1-134")
 async def test_phrases_belong_to_their_doctor(story: Story) -> None:
     doctor, other = story.cast.doctor, story.cast.other_doctor
     form = {"category": "问候", "text": "您好，我看到您的资料了。"}
