@@ -1,7 +1,7 @@
 """From the log and the bus to the sockets of this process: entries of rooms, and what is sent."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -27,11 +27,19 @@ ROOMS_PER_LOOK = 1_000
 class Delivery:
     """Knows which socket listens to which room, and brings each what it should hear."""
 
-    def __init__(self, runtime: Runtime, connections: Connections, hub: Hub) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        connections: Connections,
+        hub: Hub,
+        alone: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`alone` says that no other process has sockets to be told of messages."""
         self.feeds = Feeds(self._fetch, self._deliver)
         self.runtime = runtime
         self.connections = connections
         self.hub = hub
+        self._alone = alone
         self._heads: dict[UUID, int] = {}
         self._heads_changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -75,7 +83,7 @@ class Delivery:
             await self._heads_changed.wait()
             self._heads_changed.clear()
             heads, self._heads = self._heads, {}
-            await self.hub.rooms_changed(heads)
+            await self.hub.rooms_changed(heads, elsewhere=not self._alone())
             await asyncio.sleep(GATHER_SECONDS)
 
     def _deliver(self, message: Entry) -> None:

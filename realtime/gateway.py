@@ -45,7 +45,7 @@ from realtime.connections import Connection, Connections, Lane
 from realtime.delivery import Delivery
 from realtime.errors import Overloaded, PayloadTooLarge, UnknownEvent
 from realtime.floods import Door, DoorRules, GuardedSockets
-from realtime.hub import PRESENCE_CHANNEL, ROOMS_CHANNEL, SEND_CHANNEL, Hub
+from realtime.hub import NODES_CHANNEL, PRESENCE_CHANNEL, ROOMS_CHANNEL, SEND_CHANNEL, Hub
 from realtime.joining import Joins
 from realtime.limits import LIMITS, Limit, RateLimits
 from realtime.messages import MessageWriter
@@ -104,7 +104,9 @@ class Gateway:
         self.node_id = new_id()
         self.connections = Connections(runtime.bus)
         self.hub = Hub(runtime)
-        self.delivery = Delivery(runtime, self.connections, self.hub)
+        self.delivery = Delivery(
+            runtime, self.connections, self.hub, alone=lambda: self.watch.alone
+        )
         self.writer = MessageWriter(runtime, self.delivery.delivered)
         self.watch = PresenceWatch(
             runtime,
@@ -161,6 +163,7 @@ class Gateway:
             bus.subscribe(ROOMS_CHANNEL, self.delivery.on_rooms),
             bus.subscribe(SEND_CHANNEL, self.delivery.on_send),
             bus.subscribe(PRESENCE_CHANNEL, self.watch.on_hint),
+            bus.subscribe(NODES_CHANNEL, self.watch.on_node),
             bus.subscribe(REVOKED_CHANNEL, self._on_revoked),
             bus.subscribe(USER_CHANNEL, self._on_user_changed),
             bus.subscribe(ACCESS_CHANNEL, self._on_access_changed),

@@ -21,6 +21,7 @@ from realtime.table import Payload
 ROOMS_CHANNEL = "realtime.rooms"
 SEND_CHANNEL = "realtime.send"
 PRESENCE_CHANNEL = "realtime.presence"
+NODES_CHANNEL = "realtime.nodes"
 #: Rooms or users named in one hint; it must stay a small frame on every bus.
 NAMED_PER_HINT = 100
 
@@ -63,7 +64,12 @@ class Hub:
     async def to_inbox(self, user_id: UUID, hospital_id: UUID, item: BaseModel) -> None:
         await self.to_user(user_id, "inbox", item, hospital_id=hospital_id)
 
-    async def rooms_changed(self, heads: Mapping[UUID, int]) -> None:
+    async def rooms_changed(self, heads: Mapping[UUID, int], *, elsewhere: bool = True) -> None:
+        """Hint that rooms have come to these `seq`; only here when there is no `elsewhere`."""
+        if not elsewhere:
+            named = {str(room_id): seq for room_id, seq in heads.items()}
+            await self._runtime.bus.dispatch(ROOMS_CHANNEL, {"rooms": named})
+            return
         for topic, rooms in self._parts(heads, room_topic):
             named = {str(room_id): heads[room_id] for room_id in rooms}
             await self._runtime.bus.publish(ROOMS_CHANNEL, {"rooms": named}, topic)
@@ -81,6 +87,10 @@ class Hub:
         for topic, users in self._parts(user_ids, user_topic):
             named = [str(user_id) for user_id in users]
             await self._runtime.bus.publish(PRESENCE_CHANNEL, {"users": named}, topic)
+
+    async def node_came(self, node_id: UUID) -> None:
+        """Tell the others that they are not alone."""
+        await self._runtime.bus.publish(NODES_CHANNEL, {"node": str(node_id)})
 
     def _parts(
         self, ids: Iterable[UUID], topic_of: Callable[[UUID], str]

@@ -171,6 +171,13 @@ async def renew_lease(uow: UnitOfWork, node_id: UUID) -> bool:
     return True
 
 
+async def living_nodes(uow: UnitOfWork) -> int:
+    """How many processes hold sockets now."""
+    now = await _database_now(uow)
+    living = select(func.count()).select_from(NodeRow).where(NodeRow.expires_at >= now)
+    return await uow.session.scalar(living) or 0
+
+
 async def clear_dead_nodes(uow: UnitOfWork) -> list[UUID]:
     """Remove nodes without a lease, with their sockets; returns the users who were on them."""
     now = await _database_now(uow)

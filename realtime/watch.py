@@ -91,6 +91,9 @@ class PresenceWatch:
         self._gone: dict[str, tuple[UUID, datetime]] = {}
         self._asked: set[UUID] = set()
         self._spread: dict[UUID, int] = {}
+        #: No other process holds sockets, as far as is known. Who comes says so, and where that is
+        #: not heard the heartbeat finds him; until then the sweep for lost hints serves him.
+        self.alone = False
         self._notes = Batch(self._note)
         self._looks = Batch(self._look)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -98,6 +101,8 @@ class PresenceWatch:
     async def start(self) -> None:
         async with self._runtime.unit_of_work() as uow:
             await presence.renew_lease(uow, self._node_id)
+            self.alone = await presence.living_nodes(uow) == 1
+        await self._hub.node_came(self._node_id)
         for work in (self._keep_lease(), self._notes.run(), self._looks.run()):
             self._spawn(work)
 
@@ -152,6 +157,11 @@ class PresenceWatch:
         """Bus listener: the presence of these users may have changed."""
         asked = [UUID(user_id) for user_id in payload["users"]]
         self._ask(asked)
+
+    async def on_node(self, payload: dict[str, Any]) -> None:
+        """Bus listener: a process that holds sockets has come."""
+        if payload["node"] != str(self._node_id):
+            self.alone = False
 
     def look_again(self) -> None:
         """Hints may have been lost: look up everybody who is watched here."""
@@ -255,6 +265,7 @@ class PresenceWatch:
                 mine = [_socket(each) for each in self._connections.by_id.values()]
                 await presence.connected(uow, self._node_id, mine)
             gone = await presence.clear_dead_nodes(uow)
+            self.alone = await presence.living_nodes(uow) == 1
         await self._hub.presences_changed(gone)
         # "Busy" begins and ends without a word to us, and hints get lost.
         self.look_again()
