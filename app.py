@@ -209,6 +209,8 @@ def relay_and_jobs(runtime: Runtime, modules: Modules) -> list[Background]:
 def provide_adapters(runtime: Runtime) -> None:
     """Give every port its adapter, as the configuration says."""
     from clinical.consultation.gateway import HisVisitHistory, VisitHistoryGateway
+    from clinical.notifications.gateway import NoticeSms, WechatMessages
+    from clinical.notifications.wechat import wechat_messages
     from clinical.payments.gateway import PaymentGateway, WechatMerchant, WechatPay
     from clinical.people.gateway import HisVisitCards, VisitCardGateway
     from clinical.signature.gateway import (
@@ -227,10 +229,11 @@ def provide_adapters(runtime: Runtime) -> None:
 
     config, now = runtime.config, runtime.clock.now
     his = (config.his_url or "", config.his_key, _secret(config.his_secret), now)
-    runtime.provide(
-        SmsGateway,
-        HttpSmsGateway(config.sms_url or "", config.sms_key or "", _secret(config.sms_secret), now),
+    sms = HttpSmsGateway(
+        config.sms_url or "", config.sms_key or "", _secret(config.sms_secret), now
     )
+    runtime.provide(SmsGateway, sms)
+    runtime.provide(NoticeSms, sms)
     runtime.provide(
         IdentityCheck,
         HttpIdentityCheck(
@@ -252,6 +255,8 @@ def provide_adapters(runtime: Runtime) -> None:
         runtime.provide(CertifyGateway, certify)
     if (accounts := wechat_accounts(config, now)) is not None:
         runtime.provide(WechatAccounts, accounts)
+    if (messages := wechat_messages(config)) is not None:
+        runtime.provide(WechatMessages, messages)
     assert config.wechat_private_key is not None
     merchant = WechatMerchant(
         mchid=config.wechat_mchid or "",

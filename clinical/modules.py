@@ -9,6 +9,7 @@ MODULES: list[str] = [
     "clinical.signature",
     "clinical.signature.certificates",
     "clinical.signature.applications",
+    "clinical.notifications",
     "clinical.consultation",
     "clinical.payments",
     "clinical.rating",

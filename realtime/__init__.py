@@ -6,7 +6,7 @@ media: both open and steer rooms through `realtime.service`, speak in them throu
 `service.system_message` and register the socket messages they accept in `realtime.table`.
 
 Announces: `RoomOpened`, `RoomActivated`, `ParticipantJoined`, `ParticipantLeft`, `RoomHandedOver`,
-`MessageRecalled`, `RoomClosed`. Never an event per message: the room itself is the log, read it by
-its `seq`.
+`MessageRecalled`, `RoomClosed`, `NoticeStored`. Never an event per message: the room itself is the
+log, read it by its `seq`.
 Hears: nothing.
 """

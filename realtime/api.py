@@ -15,6 +15,7 @@ from realtime import (
     access,
     commands,
     inbox,
+    inbox_api,
     monitor_api,
     participants_api,
     recalled,
@@ -146,6 +147,7 @@ async def inbox_read(ctx: Context, body: ReadInbox) -> None:
 
 
 routes.routes.extend(transcripts.routes.routes)
+routes.routes.extend(inbox_api.routes.routes)
 
 
 def _place(cursor: str | None) -> search.Position | None:

@@ -6,6 +6,7 @@ opened it (`"consultation"`, its id). Messages announce nothing.
 """
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from core.events import Event, event
@@ -114,3 +115,19 @@ class RoomClosed(RoomEvent):
 
     reason: str
     by: UUID | None
+
+
+@event("inbox.notice_stored")
+@dataclass(frozen=True, kw_only=True)
+class NoticeStored(Event):
+    """Sent with the change that put a notice into inboxes, if the notice may leave the house.
+
+    `items` are users with the cursor of their item. `parameters` holds only what may leave, so
+    that whoever pushes never sees what must stay. The aggregate is the event itself.
+    """
+
+    code: str
+    items: tuple[tuple[UUID, int], ...]
+    parameters: dict[str, Any]
+    ref_type: str | None
+    ref_id: str | None

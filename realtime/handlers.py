@@ -8,6 +8,19 @@ from core.identity.events import LoggedIn
 from core.runtime import Runtime
 from realtime import inbox
 from realtime.models import InboxItemRow
+from realtime.notices import WECHAT_THEN_SMS, Category, declare
+
+declare(
+    "alarm",
+    Category.SECURITY,
+    "安全告警",
+    staff=True,
+    outside="有新的安全告警，请登录处理",
+    channels=WECHAT_THEN_SMS,
+    urgent=True,
+)
+# The text message of a login is sent by identity itself, at once and whoever is connected.
+declare("login", Category.SECURITY, "新设备登录")
 
 
 async def tell_the_officers(runtime: Runtime, event: AlarmRaised) -> None:

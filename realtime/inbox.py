@@ -4,14 +4,18 @@ An item is stored with the change that caused it and pushed to every socket of t
 commit. A client that was away asks for what lies above its cursor.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from core.identity.caller import Caller
+from core.ids import new_id
 from core.uow import UnitOfWork
+from realtime import notices
+from realtime.events import NoticeStored
 from realtime.models import InboxItemRow, InboxRow
 from realtime.schemas import InboxItem, InboxPage, InboxRef
 
@@ -25,29 +29,70 @@ async def notify(
     title: str,
     text: str,
     ref: tuple[str, UUID | str] | None = None,
+    parameters: Mapping[str, Any] | None = None,
 ) -> None:
     """Put an item into the inbox of each user at this hospital.
 
-    `type` is a stable name (`"consultation_waiting"`), `title` and `text` are Chinese, `ref` is
-    what it is about (`("consultation", its id)`). Everybody is locked in one order; call it once
-    per transaction for many users rather than many times.
+    `type` is the code of a declared notice (`realtime.notices`), `title` and `text` are Chinese and
+    stay behind the login, `ref` is what it is about (`("consultation", its id)`), `parameters` are
+    what the notice declares. A notice that may leave the house announces `NoticeStored`. Everybody
+    is locked in one order; call it once per transaction for many users rather than many times.
+    Raises KeyError for an undeclared code and ValueError for a wrong parameter.
     """
-    numbers = await _next_numbers(uow, sorted(set(user_ids)), hospital_id)
+    notice = notices.notice_of(type)
+    values = notice.check(parameters or {})
+    people = sorted(set(user_ids))
+    words = await notices.wording(uow, hospital_id, notice, people, values)
+    numbers = await _next_numbers(uow, people, hospital_id)
     reference = None if ref is None else InboxRef(type=ref[0], id=str(ref[1]))
     items: list[tuple[UUID, InboxItem]] = []
     for user_id, cursor in numbers.items():
         item = InboxItem(
-            id=cursor, type=type, title=title, text=text, ref=reference, at=uow.now, read=False
+            id=cursor,
+            type=type,
+            category=notice.category.value,
+            title=words.title or title,
+            text=words.text or text,
+            ref=reference,
+            at=uow.now,
+            read=False,
+            silent=user_id in words.silent,
         )
         uow.session.add(_row(user_id, hospital_id, item))
         items.append((user_id, item))
     await uow.session.flush()
+    if items and notice.channels:
+        _announce(uow, hospital_id, notice, items, values, reference)
 
     async def tell() -> None:
         for user_id, item in items:
             await uow.runtime.realtime.to_inbox(user_id, hospital_id, item)
 
     uow.after_commit(tell)
+
+
+def _announce(
+    uow: UnitOfWork,
+    hospital_id: UUID,
+    notice: notices.Notice,
+    items: list[tuple[UUID, InboxItem]],
+    values: Mapping[str, Any],
+    ref: InboxRef | None,
+) -> None:
+    """Say with the commit that items were stored; what must stay inside does not go along."""
+    uow.record(
+        NoticeStored(
+            hospital_id=hospital_id,
+            # Of its own: a notice that cannot be handled holds back no other.
+            aggregate_id=new_id(),
+            occurred_at=uow.now,
+            code=notice.code,
+            items=tuple((user_id, item.id) for user_id, item in items),
+            parameters={name: values[name] for name in values if name in notice.may_leave},
+            ref_type=ref.type if ref else None,
+            ref_id=ref.id if ref else None,
+        )
+    )
 
 
 async def page(uow: UnitOfWork, caller: Caller, after: int, limit: int) -> InboxPage:
@@ -66,10 +111,10 @@ async def page(uow: UnitOfWork, caller: Caller, after: int, limit: int) -> Inbox
             .limit(limit)
         )
     ).all()
-    items = [_item(row, read_up_to) for row in rows]
+    items = [item_of(row, read_up_to) for row in rows]
     return InboxPage(
         items=items,
-        unread=(mine.last - read_up_to) if mine else 0,
+        unread=await unread(uow, caller),
         cursor=items[-1].id if items else after,
     )
 
@@ -78,6 +123,35 @@ async def newest(uow: UnitOfWork, caller: Caller, limit: int) -> InboxPage:
     """The caller's newest items, oldest of them first; the cursor stands at the end."""
     mine = await uow.session.get(InboxRow, (caller.user_id, caller.hospital_id))
     return await page(uow, caller, max(0, (mine.last if mine else 0) - limit), limit)
+
+
+async def unread(uow: UnitOfWork, caller: Caller) -> int:
+    """How many of the caller's items are unread."""
+    found = await uow.session.scalar(
+        select(func.count())
+        .select_from(InboxItemRow)
+        .join(InboxRow, _same_inbox())
+        .where(*of_caller(caller), InboxItemRow.cursor > InboxRow.read_up_to, UNREAD)
+    )
+    return found or 0
+
+
+def of_caller(caller: Caller) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """The conditions of the caller's own items."""
+    return (
+        InboxItemRow.user_id == caller.user_id,
+        InboxItemRow.hospital_id == caller.hospital_id,
+    )
+
+
+#: Not read by itself; the watermark of the inbox comes on top.
+UNREAD = InboxItemRow.read_at.is_(None)
+
+
+def _same_inbox() -> ColumnElement[bool]:
+    return (InboxRow.user_id == InboxItemRow.user_id) & (
+        InboxRow.hospital_id == InboxItemRow.hospital_id
+    )
 
 
 async def mark_read(uow: UnitOfWork, caller: Caller, up_to: int) -> None:
@@ -126,16 +200,19 @@ def _row(user_id: UUID, hospital_id: UUID, item: InboxItem) -> InboxItemRow:
     )
 
 
-def _item(row: InboxItemRow, read_up_to: int) -> InboxItem:
+def item_of(row: InboxItemRow, read_up_to: int) -> InboxItem:
+    """A stored item as its owner sees it."""
     ref = None
     if row.ref_type is not None and row.ref_id is not None:
         ref = InboxRef(type=row.ref_type, id=row.ref_id)
+    notice = notices.find(row.type)
     return InboxItem(
         id=row.cursor,
         type=row.type,
+        category=(notice.category if notice else notices.Category.HOSPITAL).value,
         title=row.title,
         text=row.text,
         ref=ref,
         at=row.at,
-        read=row.cursor <= read_up_to,
+        read=row.cursor <= read_up_to or row.read_at is not None,
     )

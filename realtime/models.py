@@ -174,7 +174,7 @@ class InboxRow(Base):
 
 class InboxItemRow(Base):
     """One thing that concerns a user outside the open room. `cursor` starts at 1 and has no
-    gaps.
+    gaps. `read_at`: opened by itself, above the watermark of the inbox.
     """
 
     __tablename__ = "inbox_items"
@@ -188,6 +188,7 @@ class InboxItemRow(Base):
     ref_type: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
     ref_id: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
     at: Mapped[datetime]
+    read_at: Mapped[datetime | None]
 
 
 class NodeRow(Base):

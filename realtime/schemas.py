@@ -17,6 +17,7 @@ from pydantic import (
 
 from core.identity.roles import Role
 from realtime import rules
+from realtime.notices import Category
 from realtime.rules import MessageKind
 
 Presence = Literal["online", "offline", "busy"]
@@ -185,13 +186,17 @@ class InboxRef(BaseModel):
 
 
 class InboxItem(BaseModel):
+    """One item. `silent`: its owner has switched the category off, so nothing rings."""
+
     id: int
     type: str
+    category: str
     title: str
     text: str
     ref: InboxRef | None
     at: datetime
     read: bool
+    silent: bool = False
 
 
 class InboxPage(BaseModel):
@@ -204,6 +209,26 @@ class InboxPage(BaseModel):
 
 class ReadInbox(Strict):
     up_to: int = Field(ge=0)
+
+
+class ReadCategory(Strict):
+    """`category` None: everything."""
+
+    category: Category | None = None
+
+
+class CategoryCount(BaseModel):
+    category: Category
+    label: str
+    count: int
+    unread: int
+
+
+class InboxCounts(BaseModel):
+    """How many items there are by category; only categories that have any."""
+
+    unread: int
+    categories: list[CategoryCount]
 
 
 # ---- members ------------------------------------------------------------------------------------

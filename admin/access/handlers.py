@@ -15,6 +15,23 @@ from core.access.events import (
 )
 from core.uow import UnitOfWork
 from realtime import inbox
+from realtime.notices import WECHAT, Category, declare
+
+for _code, _title in {
+    "access_change": "权限变更",
+    "delegation": "权限委托",
+    "permit_asked": "权限申请",
+    "permit_decided": "权限申请结果",
+    "emergency_reviewed": "紧急调阅复核",
+}.items():
+    declare(
+        _code,
+        Category.WORK,
+        _title,
+        staff=True,
+        outside="您有一项工作待查看，请登录处理",
+        channels=WECHAT,
+    )
 
 _CHANGE = {"confirmed": "已确认生效", "refused": "未获确认"}
 _PERMIT = {"granted": "已批准", "refused": "未获批准", "revoked": "已收回"}

@@ -19,6 +19,9 @@ from core.identity.caller import Caller
 from core.ids import new_id
 from core.uow import UnitOfWork
 from realtime import inbox
+from realtime.notices import Category, declare
+
+declare("consent_text", Category.WORK, "协议发布", staff=True)
 
 _DONE = {
     ProposalState.CONFIRMED: "{who}已确认发布",

@@ -34,6 +34,21 @@ from core.ids import new_id
 from core.personal_data import Erased, registered
 from core.uow import UnitOfWork
 from realtime import inbox
+from realtime.notices import WECHAT, Category, declare
+
+for _code, _title, _staff in (
+    ("rights_answered", "个人信息请求答复", False),
+    ("rights_extended", "个人信息请求延期", False),
+    ("rights_given", "个人信息请求转交", True),
+):
+    declare(
+        _code,
+        Category.RIGHTS,
+        _title,
+        staff=_staff,
+        outside="您的个人信息请求有新的进展，请登录查看",
+        channels=WECHAT,
+    )
 
 SCOPE = "rights_request"
 

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from clinical.consultation import service
+from clinical.consultation import reminders, service
 from clinical.consultation.models import Consultation
 from clinical.consultation.states import State
 from core.errors import ProblemError
@@ -59,4 +59,6 @@ async def _each_due(
 JOBS = [
     Job("consultation.expire_unpaid", timedelta(seconds=20), expire_unpaid),
     Job("consultation.expire_unaccepted", timedelta(seconds=20), expire_unaccepted),
+    Job("consultation.remind_doctors", timedelta(seconds=20), reminders.remind_doctors),
+    Job("consultation.remind_payers", timedelta(seconds=20), reminders.remind_payers),
 ]

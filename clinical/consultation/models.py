@@ -215,6 +215,17 @@ class ConsultationNumber(Base):
     last: Mapped[int] = mapped_column(info=INTERNAL)
 
 
+class ConsultationReminder(Base):
+    """When somebody was reminded of a consultation last: the doctor (`waiting`), the payer."""
+
+    __tablename__ = "consultation_reminders"
+
+    consultation_id: Mapped[UUID] = mapped_column(ForeignKey("consultations.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(Text, primary_key=True)
+    at: Mapped[datetime]
+    count: Mapped[int] = mapped_column(info=INTERNAL)
+
+
 class Phrase(Base):
     """A sentence that a clinician uses often; `position` is its place in the own list."""
 

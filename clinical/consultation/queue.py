@@ -84,6 +84,9 @@ async def enter_queue(uow: UnitOfWork, row: Consultation) -> None:
     await tell(
         uow, row, row.doctor_id, "consultation_waiting", f"新的{MODE_TEXT[row.mode]}待接诊", text
     )
+    await tell(
+        uow, row, row.payer_id, "consultation_booked", "预约成功", "已通知医生，请等待医生接诊"
+    )
     refresh_lists(uow, row)
 
 

@@ -27,6 +27,27 @@ ACCEPT_MINUTES = declare(
     maximum=10080,
     scopes=_NEAR,
 )
+REMIND_MINUTES = declare(
+    "consultation.remind_minutes",
+    int,
+    15,
+    "未接诊再次提醒间隔",
+    "医生未接诊时，每隔此时间再次提醒，直至接诊或超时",
+    "分钟",
+    minimum=1,
+    maximum=720,
+    scopes=_NEAR,
+)
+PAY_REMIND_MINUTES = declare(
+    "consultation.pay_remind_minutes",
+    int,
+    10,
+    "待支付提醒",
+    "支付截止前此时间提醒患者支付，0 表示不提醒",
+    "分钟",
+    minimum=0,
+    maximum=720,
+)
 REVISIT_WINDOW_DAYS = declare(
     "consultation.revisit_window_days",
     int,

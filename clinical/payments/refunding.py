@@ -19,6 +19,16 @@ from core.identity.caller import Caller
 from core.ids import new_id
 from core.uow import UnitOfWork
 from realtime import inbox
+from realtime.notices import WECHAT, Category, Kind, Parameter, declare
+
+declare(
+    "refund",
+    Category.PAYMENT,
+    "退款到账",
+    outside="您的退款{amount}已原路退回",
+    channels=WECHAT,
+    parameters=[Parameter("amount", "金额", Kind.MONEY)],
+)
 
 log = structlog.get_logger(__name__)
 
@@ -225,6 +235,7 @@ async def _tell_payer(uow: UnitOfWork, order: Order, refund: Refund) -> None:
         title="退款已到账",
         text=f"¥{yuan} 已原路退回",
         ref=("order", order.id),
+        parameters={"amount": refund.amount_fen},
     )
 
 

@@ -272,6 +272,12 @@ async def bound_patient_ids(
     return frozenset(await session.scalars(query))
 
 
+async def holders_of(session: AsyncSession, patient_id: UUID) -> frozenset[UUID]:
+    """The accounts that may act for a patient now."""
+    bound = (PatientRelation.patient_id == patient_id) & PatientRelation.unbound_at.is_(None)
+    return frozenset(await session.scalars(select(PatientRelation.user_id).where(bound)))
+
+
 async def bound_to_others(
     session: AsyncSession, user_id: UUID, patient_ids: Collection[UUID]
 ) -> frozenset[UUID]:

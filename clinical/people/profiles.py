@@ -36,6 +36,10 @@ from core.identity.roles import Role
 from core.ids import new_id
 from core.uow import UnitOfWork
 from realtime import inbox
+from realtime.notices import Category, declare
+
+declare("profile_decided", Category.WORK, "资料审核结果", staff=True)
+declare("profile_submitted", Category.WORK, "待审核资料", staff=True)
 
 SCOPE = "certificate"
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]

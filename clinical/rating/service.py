@@ -16,6 +16,23 @@ from core.identity.caller import Caller
 from core.uow import UnitOfWork
 from realtime import inbox
 from realtime import service as rooms
+from realtime.notices import WECHAT, Category, declare
+
+declare(
+    "rating_received",
+    Category.RATING,
+    "新的评价",
+    staff=True,
+    outside="您收到一条新的评价，请登录查看",
+    channels=WECHAT,
+)
+declare(
+    "rating_invited",
+    Category.RATING,
+    "评价提醒",
+    outside="本次服务已结束，欢迎评价",
+    channels=WECHAT,
+)
 
 
 async def rate(

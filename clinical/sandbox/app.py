@@ -15,7 +15,7 @@ from clinical.sandbox.alipay import certify as alipay
 from clinical.sandbox.ca import desk as ca
 from clinical.sandbox.config import SandboxConfig
 from clinical.sandbox.oidc import provider as oidc
-from clinical.sandbox.wechat import accounts, callbacks, refunds
+from clinical.sandbox.wechat import accounts, callbacks, messages, refunds
 from clinical.sandbox.wechat import routes as wechat
 from clinical.sandbox.world import World, world_of
 
@@ -44,6 +44,7 @@ def build_app(config: SandboxConfig) -> Starlette:
         *vendors.routes,
         *wechat.routes,
         *accounts.routes,
+        *messages.routes,
         *alipay.routes,
         *oidc.routes,
         *ca.routes,

@@ -31,6 +31,7 @@ async def state(request: Request) -> Response:
             "now": world.now().isoformat(),
             "faults": world.faults.show(),
             "sms": [_sms(item) for item in store.newest("sms", 12)],
+            "wechat_messages": [_wechat(item) for item in store.newest("wechat_message", SHOWN)],
             "orders": [_order(item) for item in store.newest("order", SHOWN)],
             "refunds": [_refund(item) for item in store.newest("refund", SHOWN)],
             "callbacks": [_callback(item) for item in store.newest("callback", SHOWN)],
@@ -69,6 +70,11 @@ def _sms(item: Document) -> Document:
         "text": item["text"],
         "code": item["params"].get("code"),
     }
+
+
+def _wechat(item: Document) -> Document:
+    names = ("at", "application", "name", "title", "lines", "page")
+    return {name: item[name] for name in names}
 
 
 def _order(item: Document) -> Document:

@@ -31,7 +31,7 @@ _CALLBACK = {
 }
 
 SWITCHES: dict[str, Switch] = {
-    "sms": Switch("短信", {**_DOWN, "refused": "被拒绝"}),
+    "sms": Switch("短信", {**_DOWN, "refused": "被拒绝", "answer_lost": "发送后丢失应答"}),
     "real_name": Switch(
         "实名核验", {**_DOWN, "unavailable": "库暂不可用", "mismatch": "一律不一致"}
     ),
@@ -76,6 +76,20 @@ SWITCHES: dict[str, Switch] = {
         "时间戳",
         {**_DOWN, "refused": "拒绝", "wrong_digest": "摘要错误", "wrong_signature": "签名错误"},
     ),
+    "wechat_message": Switch(
+        "微信消息",
+        {
+            **_DOWN,
+            "answer_lost": "发送后丢失应答",
+            "busy": "系统繁忙",
+            "not_subscribed": "用户拒收",
+            "bad_template": "模板不存在",
+            "bad_parameters": "参数不符",
+            "quota": "额度用完",
+            "token_revoked": "令牌失效",
+        },
+    ),
+    "wechat_token": Switch("微信令牌", _DOWN),
     "wechat_login": Switch("微信登录", {**_DOWN, "worn_out": "授权码失效"}),
     "alipay": Switch("支付宝认证", {**_DOWN, "wrong_signature": "应答签名错误"}),
     "oidc": Switch(

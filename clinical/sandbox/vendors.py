@@ -24,6 +24,7 @@ TEMPLATES = {
     "signing_pin_code": "您正在重置签名密码，验证码是 {code}，5 分钟内有效，请勿告诉他人。",
     "new_login": "您的账号于 {time} 在新的设备或地点登录。如非本人操作，请立即登录后修改密码。",
     "notice": "您有一条新的提醒，请登录查看。",
+    "notice_link": "您有一条新的提醒，请登录查看：{link}",
 }
 CHECK_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
@@ -74,7 +75,15 @@ def send_sms(world: World, content: dict[str, Any]) -> Response:
         if name not in params:
             return refuse(400, "PARAMS_INVALID", "模板参数不完整")
         text = text.replace("{" + name + "}", str(params[name]))
+    out_id = str(content.get("out_id") or "")
+    known = world.store.get("sms_out", out_id) if out_id else None
+    if known is not None:
+        # The same id of the sender again: it was sent, and is not sent a second time.
+        world.note("sms", "重复提交，未再发送", phone=mask_number(phone), template=template)
+        return JSONResponse({"code": "OK", "message_id": known["message_id"]})
     message_id = secrets.token_hex(12)
+    if out_id:
+        world.store.put("sms_out", out_id, {"message_id": message_id})
     message: Document = {
         "message_id": message_id,
         "at": world.now().isoformat(),
@@ -86,6 +95,8 @@ def send_sms(world: World, content: dict[str, Any]) -> Response:
     }
     world.store.put("sms", message_id, message)
     world.note("sms", "发送短信", phone=mask_number(phone), template=template)
+    if content["_fault"] == "answer_lost":
+        return refuse(504, "TIMEOUT", "超时")
     return JSONResponse({"code": "OK", "message_id": message_id})
 
 

@@ -37,6 +37,23 @@ from core.identity.caller import Caller
 from core.ids import new_id
 from core.uow import UnitOfWork
 from realtime import inbox
+from realtime.notices import WECHAT, Category, declare
+
+for _code, _title in {
+    "signing_waiting": "文书待签名",
+    "signing_revoked": "签名停用",
+    "signing_pin_locked": "签名密码锁定",
+    "certificate_renewed": "证书更新",
+    "certificate_refused": "证书申请未通过",
+}.items():
+    declare(
+        _code,
+        Category.SIGNING,
+        _title,
+        staff=True,
+        outside="您的电子签名有事项待处理，请登录查看",
+        channels=WECHAT,
+    )
 
 IMAGE_SCOPE = "signature_image"
 #: Why a signer is suspended; only the first is lifted by itself.

@@ -13,6 +13,14 @@ class SmsError(Exception):
     """The message was not accepted by the provider; nothing was sent."""
 
 
+class SmsRefused(SmsError):
+    """The provider answered and said no; `code` is its own word."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
 class SmsGateway(Protocol):
     """Sends one templated text message."""
 

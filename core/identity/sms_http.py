@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import orjson
 
-from core.identity.gateway import SmsError
+from core.identity.gateway import SmsError, SmsRefused
 from core.outside import OutsideClient, OutsideError, OutsideRefused, signed_json
 
 PATH = "/sms/v1/messages"
@@ -41,14 +41,29 @@ class HttpSmsGateway:
 
     async def send(self, phone: str, template: str, parameters: dict[str, str]) -> None:
         """Hand one message to the provider. Raises SmsError when it was not taken."""
-        body = orjson.dumps(
-            {
-                "phone": phone,
-                "sign_name": self._signature,
-                "template": template,
-                "params": parameters,
-            }
-        )
+        await self._send(phone, template, parameters, "")
+
+    async def send_once(
+        self, phone: str, template: str, parameters: Mapping[str, str], message_id: str
+    ) -> str:
+        """Hand over a message under an id of ours: the provider sends each id once.
+
+        Returns the provider's id. Raises SmsRefused when it says no, SmsError without an answer.
+        """
+        return await self._send(phone, template, parameters, message_id)
+
+    async def _send(
+        self, phone: str, template: str, parameters: Mapping[str, str], message_id: str
+    ) -> str:
+        content = {
+            "phone": phone,
+            "sign_name": self._signature,
+            "template": template,
+            "params": parameters,
+        }
+        if message_id:
+            content["out_id"] = message_id
+        body = orjson.dumps(content)
         timestamp = int(self._now().timestamp())
         headers = signed_json("X-Sms", self._key_id, self._secret, "POST", PATH, body, timestamp)
         try:
@@ -57,5 +72,8 @@ class HttpSmsGateway:
             if reply.status >= 400 or answer.get("code") != "OK":
                 code, message = str(answer.get("code", "")), str(answer.get("message", ""))
                 raise OutsideRefused("sms", reply.status, code, message)
+        except OutsideRefused as error:
+            raise SmsRefused(error.code, str(error)) from error
         except OutsideError as error:
             raise SmsError(str(error)) from error
+        return str(answer.get("message_id", ""))

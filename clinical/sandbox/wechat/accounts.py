@@ -15,9 +15,10 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from clinical.sandbox.look import page, web_address
+from clinical.sandbox.wechat import tokens
 from clinical.sandbox.world import World, mask_number, world_of
 
-CODE_BAD, CODE_USED, SECRET_BAD, TOKEN_BAD = 40029, 40163, 40125, 40001
+CODE_BAD, CODE_USED, SECRET_BAD = 40029, 40163, 40125
 TOKEN_SECONDS = 7200
 
 STYLE = """
@@ -97,20 +98,11 @@ async def session(request: Request) -> Response:
     return JSONResponse(answer)
 
 
-async def stable_token(request: Request) -> Response:
-    world, body = world_of(request), await request.json()
-    if not _app_is_ours(world, str(body.get("appid")), str(body.get("secret"))):
-        return _error(SECRET_BAD, "invalid appsecret")
-    token = secrets.token_hex(32)
-    world.store.put("wechat_token", token, {"at": world.now().isoformat()})
-    return JSONResponse({"access_token": token, "expires_in": TOKEN_SECONDS})
-
-
 async def phone_number(request: Request) -> Response:
     """`POST /wxa/business/getuserphonenumber`."""
     world, body = world_of(request), await request.json()
-    if world.store.get("wechat_token", request.query_params.get("access_token", "")) is None:
-        return _error(TOKEN_BAD, "invalid credential")
+    if (bad := tokens.problem(world, request, tokens.MINI)) is not None:
+        return bad
     found = _take(world, str(body.get("code")), "phone")
     person = _person(found) if isinstance(found, str) else None
     if person is None:
@@ -160,7 +152,7 @@ async def codes(request: Request) -> Response:
 routes = [
     Route("/sns/jscode2session", session, methods=["GET"]),
     Route("/sns/oauth2/access_token", session, methods=["GET"]),
-    Route("/cgi-bin/stable_token", stable_token, methods=["POST"]),
+    *tokens.routes,
     Route("/wxa/business/getuserphonenumber", phone_number, methods=["POST"]),
     Route("/connect/oauth2/authorize", authorize, methods=["GET"]),
     Route("/connect/oauth2/authorize", consent, methods=["POST"]),

@@ -1,14 +1,13 @@
 """Named refusals of the signing service. Callers are programs, so the codes matter most."""
 
 from core.errors import ProblemError
+from core.proving import NotProved
+
+__all__ = ["NotProved"]
 
 
 class ServiceOff(ProblemError):
     code, status, title = "signature_service_off", 503, "签名服务接口已停用"
-
-
-class NotProved(ProblemError):
-    code, status, title = "application_not_proved", 401, "业务系统身份验证未通过"
 
 
 class RequestRepeated(ProblemError):

@@ -60,6 +60,7 @@ async def test_the_doctor_accepts_writes_the_note_and_ends(story: Story, relay: 
     await relay.drain()
     await relay.drain()
     assert await story.inbox(story.cast.patient) == [
+        "consultation_booked",
         "consultation_accepted",
         "consultation_ended",
         "rating_invited",
