@@ -19,6 +19,20 @@ declare(
     channels=WECHAT_THEN_SMS,
     urgent=True,
 )
+for _code, _title, _outside in (
+    ("service_waiting", "客服咨询待接入", "有新的咨询等待接入，请登录处理"),
+    ("room_invited", "邀请加入诊间", "同事邀请您加入，请登录查看"),
+    ("room_handed_over", "诊间转交", "有工作转交给您，请登录处理"),
+):
+    declare(
+        _code,
+        Category.WORK,
+        _title,
+        staff=True,
+        outside=_outside,
+        channels=WECHAT_THEN_SMS,
+        urgent=True,
+    )
 # The text message of a login is sent by identity itself, at once and whoever is connected.
 declare("login", Category.SECURITY, "新设备登录")
 

@@ -8,13 +8,15 @@ from realtime.notices import Notice
 _PATIENT = {
     "consultation": "pages/consultation/index?id={id}",
     "order": "pages/orders/detail?id={id}",
-    "room": "pages/room/index?id={id}",
+    "consultation_room": "pages/room/index?id={id}",
+    "room": "pages/room/index?room={id}",
     "rights_request": "pages/rights/request?id={id}",
     "notice_message": "pages/messages/detail?id={id}",
 }
 _STAFF = {
     "consultation": "clinician/consultation/index?id={id}",
-    "room": "pages/room/index?id={id}",
+    "consultation_room": "pages/room/index?id={id}",
+    "room": "pages/room/index?room={id}",
     "signing": "clinician/signature/index",
     "notice_message": "pages/messages/detail?id={id}",
 }

@@ -99,7 +99,9 @@ async def _tell(uow: UnitOfWork, hospital_id: UUID, room_ids: list[UUID], until:
             room_id=room.id,
             room_seq=newest,
         )
-        about = ("room", str(room.ref_id)) if room.ref_type == "consultation" else None
+        about = ("room", str(room.id))
+        if room.ref_type == "consultation":
+            about = ("consultation_room", str(room.ref_id))
         await pushing.plan(uow, hospital_id, notice, [cause], {}, about)
         told += 1
     return told

@@ -64,10 +64,10 @@ async def test_pages_and_searches_end_where_they_should(
     monkeypatch.setattr(message_centre, "SEARCHED", 4)
     found, cursor, asked = [], "", 0
     while cursor is not None:
-        path = f"/inbox/items?q=订单&cursor={cursor}"
-        page = (await client.get(path, token=token)).expect(200)
+        query = {"q": "订单", "cursor": cursor}
+        page = (await client.get("/inbox/items", token=token, query=query)).expect(200)
         found += [item["id"] for item in page["items"]]
         cursor, asked = page["next"], asked + 1
     assert found == [9, 5, 1]
     assert asked == 3
-    assert (await client.get("/inbox/items?q=订单", token=cast.doctor.token)).json["items"] == []
+    assert (await client.get("/inbox/items", token=cast.doctor.token)).json["items"] == []

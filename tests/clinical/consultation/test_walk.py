@@ -103,7 +103,7 @@ async def test_a_doctor_who_does_not_take_the_patient_gives_everything_back(
     gone = await story.do(story.cast.doctor, key, verb, body)
     assert body["reason"] in gone["close_text"]
     assert await story.state(key) == ("cancelled", reason, True)
-    assert len(await story.inbox(story.cast.patient)) == 1
+    assert len(await story.inbox(story.cast.patient)) == 2
 
 
 async def test_the_doctor_ends_an_active_consultation_with_a_refund(story: Story) -> None:

@@ -123,7 +123,7 @@ async def test_the_same_request_is_sent_once_and_its_id_serves_no_other_message(
         ({"audiences": ["patients"]}, {}, "recipient_not_found"),
         ({}, {"recipients": [{"kind": "phone", "value": "13999999999"}]}, "recipient_not_found"),
         ({}, {"parameters": {"diagnosis": "x"}}, "parameters_wrong"),
-        ({}, {"request_id": "x"}, "invalid_request"),
+        ({}, {"request_id": "x"}, "invalid"),
     ],
 )
 async def test_a_policy_says_what_to_whom_and_from_where(
