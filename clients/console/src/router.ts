@@ -8,6 +8,7 @@ const VIEWS: Record<string, () => Promise<unknown>> = {
   reception: () => import("@/reception/ReceptionPage.vue"),
   ratings: () => import("@/personal/RatingsPage.vue"),
   phrases: () => import("@/personal/PhrasesPage.vue"),
+  "chat-search": () => import("@/personal/ChatSearchPage.vue"),
   consultations: () => import("@/supervise/ConsultationsPage.vue"),
   audit: () => import("@/supervise/AuditPage.vue"),
   staff: () => import("@/accounts/AccountsPage.vue"),

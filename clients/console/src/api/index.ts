@@ -118,6 +118,7 @@ export const phrases = {
   add: (phrase: Omit<Phrase, "id">) => http.post<Phrase>("/phrases", phrase),
   edit: (id: string, phrase: Omit<Phrase, "id">) => http.put<Phrase>(`/phrases/${id}`, phrase),
   remove: (id: string) => http.delete<void>(`/phrases/${id}`),
+  order: (ids: string[]) => http.put<Phrase[]>("/phrases/order", { ids }),
 };
 
 export const ratings = {

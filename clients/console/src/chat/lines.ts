@@ -46,6 +46,7 @@ export function linesOf(messages: readonly Message[], outgoing: readonly Outgoin
 /** One line of text for a quotation or a list. */
 export function shortText(kind: string, body: unknown, recalled = false): string {
   if (recalled) return "消息已撤回";
+  if ((body as { removed?: boolean } | null)?.removed) return "内容已过保存期限";
   const file = (body as Partial<FileBody> | null)?.file;
   switch (kind) {
     case "text":

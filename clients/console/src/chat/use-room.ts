@@ -100,6 +100,7 @@ export function useRoom(id: Ref<string | null>) {
       find: (seq) => messages.value.find((message) => message.seq === seq) ?? null,
       acts: now?.me.may_send ?? false,
       member: true,
+      readers: (seq) => (now && room.value ? room.value.readers(seq) : { read: 0, of: 0 }),
     };
   });
   const retry = () => (id.value ? open(id.value) : Promise.resolve());

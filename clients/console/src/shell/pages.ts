@@ -18,6 +18,7 @@ import {
   Monitor,
   Notebook,
   Postcard,
+  Search,
   Setting,
   Share,
   Stamp,
@@ -80,6 +81,15 @@ export const PAGES: PageEntry[] = [
     roles: ["doctor"],
     group: "医生工作站",
     keywords: "回复模板 changyongyu",
+  },
+  {
+    name: "chat-search",
+    path: "/chat-search",
+    title: "聊天查找",
+    icon: Search,
+    roles: ["doctor"],
+    group: "医生工作站",
+    keywords: "搜索 消息 liaotian chazhao",
   },
   {
     name: "consultations",
