@@ -130,7 +130,8 @@ class Load:
     def __init__(self) -> None:
         self.clients: list[Client] = []
         self.lost = 0
-        self.host, self.port = "127.0.0.1", 0
+        self.host = "127.0.0.1"
+        self.ports: list[int] = []
         self.people: list[dict[str, Any]] = []
         self.run_id = 0
         self.first = 1
@@ -141,8 +142,8 @@ class Load:
         self.refused = 0
 
     async def connect(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Connect and join everybody: `{port, people: [{auth, room}]}`."""
-        self.port, self.people = order["port"], order["people"]
+        """Connect and join everybody, on the ports in turn: `{ports, people: [{auth, room}]}`."""
+        self.ports, self.people = order["ports"], order["people"]
         return await self._arrive([None] * len(self.people))
 
     async def resync(self, order: dict[str, Any]) -> dict[str, Any]:
@@ -159,7 +160,8 @@ class Load:
             client = Client(self, index, person["auth"], person["room"])
             client.after = cursors[index]
             async with gate, asyncio.timeout(READY_SECONDS):
-                await loop.create_connection(lambda: client, self.host, self.port)
+                port = self.ports[index % len(self.ports)]
+                await loop.create_connection(lambda: client, self.host, port)
                 await client.ready
             return client
 

@@ -9,7 +9,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,6 +30,7 @@ from core.identity.models import DeviceSession, Hospital, RoleAssignment, User
 from core.identity.roles import Role
 from core.ids import new_id
 from core.postgres import EmbeddedPostgres
+from core.redis_server import PrivateRedis
 from core.runtime import Runtime
 from loadtests.signing_service import environment
 from realtime.models import ParticipantRow, RoomRow
@@ -254,11 +255,24 @@ class Server:
         return -1.0
 
 
-async def serve(world: World, kind: str) -> Server:
+@contextmanager
+def running_redis(folder: Path) -> Iterator[str]:
+    """A private Redis on the load's core; its URL."""
+    redis = PrivateRedis.prepare(folder)
+    _, core = cores()
+    process = subprocess.Popen(redis.command, preexec_fn=lambda: os.sched_setaffinity(0, core))
+    try:
+        yield redis.url
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+async def serve(world: World, kind: str, settings: Mapping[str, str] | None = None) -> Server:
     """Start a server: `zhenjian`, `node`, `node-sql` or `stock-sql`."""
     port = free_port()
     database = world.postgres.url()
-    environment_ = world.settings | {"BENCH_HOSPITAL": world.hospital}
+    environment_ = world.settings | {"BENCH_HOSPITAL": world.hospital} | dict(settings or {})
     commands = {
         "zhenjian": [sys.executable, "-m", "app", "web"],
         "node": ["node", str(PEERS / "server.mjs"), str(port)],

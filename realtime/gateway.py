@@ -8,6 +8,7 @@ others travels over the bus. Nothing that must survive is kept here.
 import asyncio
 import functools
 import time
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -126,6 +127,7 @@ class Gateway:
             limits = LIMITS if guarded else {}
         self._limits = RateLimits(time.monotonic, limits, self.watch.nodes_of)
         self._arriving: dict[str, Connection] = {}
+        self._arriving_of: Counter[UUID] = Counter()
         self._counters: dict[tuple[str, str], Any] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._unsubscribe: list[Any] = []
@@ -154,8 +156,17 @@ class Gateway:
 
     def _sockets_of(self, user_id: UUID) -> int:
         """The sockets of a user here, with those that are just being let in."""
-        arriving = sum(each.caller.user_id == user_id for each in self._arriving.values())
-        return len(self.connections.of_user(user_id)) + arriving
+        return len(self.connections.of_user(user_id)) + self._arriving_of[user_id]
+
+    def _arrived(self, sid: str) -> Connection | None:
+        """A socket that was let in, or gave up on the way, and counts as arriving no longer."""
+        connection = self._arriving.pop(sid, None)
+        if connection is not None:
+            user_id = connection.caller.user_id
+            self._arriving_of[user_id] -= 1
+            if not self._arriving_of[user_id]:
+                del self._arriving_of[user_id]
+        return connection
 
     async def start(self) -> None:
         bus = self.runtime.bus
@@ -212,6 +223,7 @@ class Gateway:
         except (SQLAlchemyError, OSError) as error:
             log.error("connect_failed", error=repr(error))
             raise Refused(Overloaded.title, refusal(Overloaded(retry_after=2))) from error
+        self._arriving_of[caller.user_id] += 1
         self._arriving[sid] = Connection(
             id=sid,
             caller=caller,
@@ -224,7 +236,7 @@ class Gateway:
         )
 
     def _on_ready(self, sid: str) -> None:
-        connection = self._arriving.pop(sid, None)
+        connection = self._arrived(sid)
         if connection is None:
             return
         self.connections.add(connection)
@@ -232,7 +244,7 @@ class Gateway:
         self.watch.connected(connection)
 
     def _on_gone(self, sid: str) -> None:
-        self._arriving.pop(sid, None)
+        self._arrived(sid)
         connection = self.connections.by_id.get(sid)
         if connection is None:
             return

@@ -4,7 +4,6 @@ Revocations arrive through the bus at once; a lost hint is healed after `FRESH_S
 """
 
 import time
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -54,7 +53,9 @@ class SessionCache:
     """By session, hospital and role; bounded, oldest out first."""
 
     def __init__(self) -> None:
-        self._entries: OrderedDict[Key, tuple[float, LiveSession]] = OrderedDict()
+        self._entries: dict[Key, tuple[float, LiveSession]] = {}
+        # By session and by user, so that nobody looks through thousands of entries for one.
+        self._keys_of: dict[UUID | None, set[Key]] = {}
         self.generation = 0
 
     @classmethod
@@ -78,25 +79,35 @@ class SessionCache:
         """Remember what was read, unless something was revoked since the reading began."""
         if generation != self.generation:
             return
+        self._forget(key)
         self._entries[key] = (time.monotonic(), session)
-        self._entries.move_to_end(key)
+        for each in (key[0], session.user_id):
+            self._keys_of.setdefault(each, set()).add(key)
         while len(self._entries) > CAPACITY:
-            self._entries.popitem(last=False)
+            self._forget(next(iter(self._entries)))
 
     def note_active(self, session_id: UUID, now: datetime) -> None:
         """Somebody acted in this session: move its idle limit without asking again."""
-        for key, (read_at, live) in self._entries.items():
-            if key[0] == session_id and live.active_at is not None and live.idle_after is not None:
+        for key in self._keys_of.get(session_id, ()):
+            read_at, live = self._entries[key]
+            if live.active_at is not None and live.idle_after is not None:
                 later = live.idle_after + (now - live.active_at)
                 self._entries[key] = (read_at, replace(live, active_at=now, idle_after=later))
 
     async def on_hint(self, payload: dict[str, Any]) -> None:
         """Bus listener: forget the session, or everything of the user."""
         self.generation += 1
-        session_id, user_id = payload.get("session_id"), payload.get("user_id")
-        for key in [
-            key
-            for key, (_, live) in self._entries.items()
-            if str(key[0]) == session_id or (session_id is None and str(live.user_id) == user_id)
-        ]:
-            del self._entries[key]
+        whose = payload.get("session_id") or payload.get("user_id")
+        if whose is not None:
+            for key in tuple(self._keys_of.get(UUID(whose), ())):
+                self._forget(key)
+
+    def _forget(self, key: Key) -> None:
+        found = self._entries.pop(key, None)
+        if found is None:
+            return
+        for each in (key[0], found[1].user_id):
+            keys = self._keys_of[each]
+            keys.discard(key)
+            if not keys:
+                del self._keys_of[each]
