@@ -13,6 +13,7 @@ const texts: ThreadTexts = {
   originalGone: '原消息已撤回',
   recalled: (name) => `${name}撤回了一条消息`,
   recalledMine: '您撤回了一条消息',
+  removed: '已清除',
 }
 
 const message = (seq: number, part: Partial<Message> = {}): Message => ({

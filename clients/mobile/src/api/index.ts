@@ -170,6 +170,7 @@ export const phrases = {
   update: (id: string, category: string, text: string) =>
     http.call<T.Phrase>('PUT', `/phrases/${id}`, { body: { category, text } }),
   remove: (id: string) => http.call<void>('DELETE', `/phrases/${id}`),
+  order: (ids: string[]) => http.call<T.Phrase[]>('PUT', '/phrases/order', { body: { ids } }),
 }
 
 export const orders = {
@@ -187,6 +188,13 @@ export const orders = {
 export const rooms = {
   /** The call that goes on in a room, or null. */
   call: (id: string) => http.call<CallView | null>('GET', `/rooms/${id}/call`),
+  search: (query: { q: string; room?: string; kind?: string; cursor?: string | null }) =>
+    http.call<T.SearchPage>('GET', '/rooms/search', { query }),
+  transcripts: (id: string) => http.call<T.Transcript[]>('GET', `/rooms/${id}/transcripts`),
+  makeTranscript: (id: string) => http.call<T.Transcript>('POST', `/rooms/${id}/transcripts`),
+  transcript: (id: string) => http.call<T.Transcript>('GET', `/transcripts/${id}`),
+  transcriptLinks: (id: string) =>
+    http.call<{ json_url: string; pdf_url: string }>('POST', `/transcripts/${id}/links`),
 }
 
 export const files = {

@@ -1,3 +1,4 @@
+import type { Message } from '@realtime'
 import type { SignatureMark } from './signing'
 
 export type Role =
@@ -333,6 +334,33 @@ export interface InboxItem {
   ref: { type: string; id: string } | null
   at: string
   read: boolean
+}
+
+export interface Hit {
+  subject: { title: string; consultation_id: string | null }
+  state: 'waiting' | 'active' | 'closed'
+  message: Message
+  fragments: { text: string; hit: boolean }[]
+}
+
+/** `looked` of `total` entries have been passed; go on with `next`. */
+export interface SearchPage {
+  items: Hit[]
+  next: string | null
+  looked: number
+  total: number
+}
+
+export interface Transcript {
+  id: string
+  room: string
+  number: string
+  state: 'waiting' | 'running' | 'ready' | 'failed' | 'expired'
+  done: number
+  total: number
+  created_at: string
+  expires_at: string | null
+  digest: string | null
 }
 
 export interface Phrase {

@@ -42,6 +42,8 @@ export interface Row {
   recalled: boolean
   reply: { name: string; text: string } | null
   progress: Progress | null
+  /** In a group: how many of the others have read it. */
+  readers: { read: number; of: number } | null
   fault: string
 }
 
@@ -56,6 +58,7 @@ export interface ThreadTexts {
   originalGone: string
   recalled: (name: string) => string
   recalledMine: string
+  removed: string
 }
 
 export interface ThreadInput {
@@ -66,6 +69,7 @@ export interface ThreadInput {
   now: Date
   readBy: number
   deliveredTo: number
+  readers?: (seq: number) => { read: number; of: number }
   texts: ThreadTexts
 }
 
@@ -78,6 +82,7 @@ export function summary(
   body: Record<string, unknown>,
   texts: ThreadTexts,
 ): string {
+  if (body.removed) return texts.removed
   switch (kind) {
     case 'text':
     case 'system':
@@ -124,6 +129,7 @@ function timeRow(at: string, now: Date, key: string): Row {
     recalled: false,
     reply: null,
     progress: null,
+    readers: null,
     fault: '',
   }
 }
@@ -169,6 +175,12 @@ export function threadRows(input: ThreadInput): Row[] {
       continue
     }
     clock(message.at, String(message.seq))
+    if (body.removed) {
+      // Retention took the words and left the place.
+      const place = timeRow(message.at, now, `m-${message.seq}`)
+      rows.push({ ...place, type: 'system', text: texts.removed, seq: message.seq })
+      continue
+    }
     const name = message.sender?.name ?? ''
     rows.push({
       key: mine && message.client_id ? message.client_id : `m-${message.seq}`,
@@ -189,6 +201,7 @@ export function threadRows(input: ThreadInput): Row[] {
       recalled: message.recalled,
       reply: replyOf(message.reply_to),
       progress: mine ? progressOf(message.seq, input) : null,
+      readers: mine ? (input.readers?.(message.seq) ?? null) : null,
       fault: '',
     })
   }
@@ -215,6 +228,7 @@ export function threadRows(input: ThreadInput): Row[] {
       recalled: false,
       reply: replyOf(entry.reply_to),
       progress: entry.state,
+      readers: null,
       fault: entry.error?.message ?? '',
     })
   }

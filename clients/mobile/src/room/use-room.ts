@@ -2,6 +2,7 @@ import { computed, onUnmounted, ref, shallowRef, watch } from 'vue'
 import {
   asRealtimeError,
   stickerOf,
+  type HistoryWindow,
   type LocationBody,
   type Message,
   type MessageBody,
@@ -31,6 +32,16 @@ export const threadTexts: ThreadTexts = {
   originalGone: zh.room.originalGone,
   recalled: zh.room.recalled,
   recalledMine: zh.room.recalledMine,
+  removed: zh.room.removed,
+}
+
+interface Past {
+  /** The message that it was opened at. */
+  seq: number
+  messages: readonly Message[]
+  hasEarlier: boolean
+  hasLater: boolean
+  loading: boolean
 }
 
 /** One open room as the page draws it. */
@@ -63,9 +74,62 @@ export function useRoom() {
       now: new Date(),
       readBy: room.value?.readBy() ?? 0,
       deliveredTo: room.value?.deliveredTo() ?? 0,
+      readers,
       texts: threadTexts,
     })
   })
+  const readers = (seq: number) => room.value?.readers(seq) ?? { read: 0, of: 0 }
+
+  /** A look at an old part of the room, beside the live messages. */
+  const past = shallowRef<Past | null>(null)
+  let history: HistoryWindow | null = null
+  const pastRows = computed(() =>
+    threadRows({
+      messages: past.value?.messages ?? [],
+      outgoing: [],
+      view: view.value,
+      me: me.value,
+      now: new Date(),
+      readBy: room.value?.readBy() ?? 0,
+      deliveredTo: room.value?.deliveredTo() ?? 0,
+      readers,
+      texts: threadTexts,
+    }),
+  )
+
+  function showPast(seq: number): void {
+    if (!history) return
+    const { messages: found, hasEarlier: before, hasLater } = history
+    past.value = { seq, messages: found, hasEarlier: before, hasLater, loading: false }
+  }
+
+  async function lookAt(seq: number): Promise<void> {
+    try {
+      history = (await room.value?.around(seq)) ?? null
+      showPast(seq)
+    } catch (error) {
+      toast(asRealtimeError(error).message, true)
+    }
+  }
+
+  async function pagePast(direction: 'earlier' | 'later'): Promise<number> {
+    const now = past.value
+    if (!history || !now || now.loading) return 0
+    past.value = { ...now, loading: true }
+    try {
+      return await history[direction]()
+    } catch (error) {
+      toast(asRealtimeError(error).message, true)
+      return 0
+    } finally {
+      showPast(now.seq)
+    }
+  }
+
+  function toNow(): void {
+    history = null
+    past.value = null
+  }
 
   function redraw(): void {
     const now = room.value
@@ -209,6 +273,11 @@ export function useRoom() {
     typing,
     arrivals,
     me,
+    past,
+    pastRows,
+    lookAt,
+    pagePast,
+    toNow,
     open,
     loadEarlier,
     sendText,
