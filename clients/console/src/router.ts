@@ -10,6 +10,8 @@ const VIEWS: Record<string, () => Promise<unknown>> = {
   phrases: () => import("@/personal/PhrasesPage.vue"),
   "chat-search": () => import("@/personal/ChatSearchPage.vue"),
   consultations: () => import("@/supervise/ConsultationsPage.vue"),
+  monitor: () => import("@/supervise/MonitorPage.vue"),
+  talks: () => import("@/talks/TalksPage.vue"),
   audit: () => import("@/supervise/AuditPage.vue"),
   staff: () => import("@/accounts/AccountsPage.vue"),
   holders: () => import("@/accounts/HoldersPage.vue"),
@@ -35,12 +37,15 @@ const VIEWS: Record<string, () => Promise<unknown>> = {
   texts: () => import("@/rights/TextsPage.vue"),
 };
 
+const CHOOSING = ["reception", "talks"];
+const WIDE = ["reception", "talks", "monitor"];
+
 const pages: RouteRecordRaw[] = PAGES.map((page) => ({
   name: page.name,
-  // The chosen consultation stands in the address, so that a reload comes back to it.
-  path: page.name === "reception" ? "/reception/:id?" : page.path,
+  // What was chosen stands in the address, so that a reload comes back to it.
+  path: CHOOSING.includes(page.name) ? `${page.path}/:id?` : page.path,
   component: VIEWS[page.name] as () => Promise<never>,
-  meta: { title: page.title, roles: page.roles, wide: page.name === "reception" },
+  meta: { title: page.title, roles: page.roles, wide: WIDE.includes(page.name) },
 }));
 
 export const router = createRouter({

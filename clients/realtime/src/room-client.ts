@@ -39,6 +39,11 @@ export interface RoomClientEvents {
   notice: { code: string; text: string; ref?: { type: string; id: string } };
   revoked: { code: string };
   "room-state": { room: string; state: RoomState; close_reason: string | null; seq: number };
+  /** Rooms of the monitor that changed or ended, after `monitor:watch`. */
+  "monitor-rooms": { rooms: unknown[]; gone: string[] };
+  "monitor-presence": { users: Record<string, PresenceState> };
+  /** Something was left out for a slow client: a room, or the monitor (the id of the hospital). */
+  resync: { room: string };
   "call-ring": { call: CallView; room: string };
   "call-state": CallView;
   "call-offer": CallOffer;
@@ -216,9 +221,15 @@ const HANDLERS: Record<string, Handle> = {
   },
   inbox: (client, payload) => client.inbox.receive(payload as InboxItem),
   notice: (client, payload) => client.emit("notice", payload as RoomClientEvents["notice"]),
-  resync: (_client, payload, room) => {
-    void room((payload as { room: string }).room)?.resume();
+  resync: (client, payload, room) => {
+    const told = payload as { room: string };
+    void room(told.room)?.resume();
+    client.emit("resync", told);
   },
+  "monitor:rooms": (client, payload) =>
+    client.emit("monitor-rooms", payload as RoomClientEvents["monitor-rooms"]),
+  "monitor:presence": (client, payload) =>
+    client.emit("monitor-presence", payload as RoomClientEvents["monitor-presence"]),
   "session:revoked": (client, payload) => {
     const code = (payload as { code?: string } | null)?.code ?? "session_revoked";
     client.emit("revoked", { code });

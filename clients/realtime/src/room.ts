@@ -343,9 +343,17 @@ export class Room extends Emitter<RoomEvents> {
     if (this.current) {
       const seq = Math.max(this.current.seq, this.log.last ?? 0);
       this.current = { ...this.current, seq };
+      for (const message of delivered) this.followLead(message);
     }
     this.emit("messages", { added: delivered, cause });
     void this.sendDelivered(delivered);
+  }
+
+  /** Somebody else leads the room from this entry on. */
+  private followLead(message: Message): void {
+    const body = message.body as { event?: string; lead?: string };
+    if (message.kind !== "system" || body.event !== "handed_over" || !this.current) return;
+    this.setView({ ...this.current, lead_id: body.lead ?? null });
   }
 
   private settle(message: Message): Message {

@@ -121,6 +121,8 @@ export interface RoomView {
   subject: { title: string; consultation_id: string | null };
   /** Whether calls in this room are recorded. */
   recording?: "required" | "refused";
+  /** Who leads the room: the treating doctor, who made the group, the agent. */
+  lead_id?: string | null;
   members: RoomMember[];
   me: { user_id: string; read_seq: number; may_send: boolean };
 }

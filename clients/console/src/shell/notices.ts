@@ -27,6 +27,7 @@ export function targetOf(item: InboxItem): RouteLocationRaw | null {
       return { name: "consultation", params: { id: item.ref.id } };
     }
   }
+  if (item.ref?.type === "room") return { name: "talks", params: { id: item.ref.id } };
   if (item.ref?.type === "signing") return { name: "signing" };
   const access = ACCESS_PAGES[item.ref?.type ?? ""];
   if (access) return { name: access };

@@ -3,6 +3,7 @@ import {
   Bell,
   BellFilled,
   ChatDotRound,
+  ChatLineRound,
   ChatLineSquare,
   Connection,
   Document,
@@ -27,6 +28,7 @@ import {
   Unlock,
   User,
   UserFilled,
+  View,
 } from "@element-plus/icons-vue";
 import type { Role } from "@zhenjian/realtime";
 import type { Component } from "vue";
@@ -90,6 +92,25 @@ export const PAGES: PageEntry[] = [
     roles: ["doctor"],
     group: "医生工作站",
     keywords: "搜索 消息 liaotian chazhao",
+  },
+  {
+    name: "talks",
+    path: "/talks",
+    title: "同事会话",
+    icon: ChatLineRound,
+    roles: ["doctor", "nurse", "pharmacist", "customer_service", "supervisor"],
+    group: "我",
+    keywords: "群聊 会诊 客服 督导 tongshi huihua",
+  },
+  {
+    name: "monitor",
+    path: "/monitor",
+    title: "诊间监控",
+    icon: View,
+    roles: ["supervisor", "administrator"],
+    group: "监管",
+    needs: "room.monitor",
+    keywords: "督导 超时 改派 zhenjian jiankong",
   },
   {
     name: "consultations",
