@@ -71,6 +71,7 @@ _stage("consultation_booked", "预约成功", "预约成功，请等待医生接
 _stage("consultation_accepted", "医生已接诊", "医生已接诊，请进入诊间", urgent=True)
 _stage("consultation_declined", "医生未接诊", "医生未能接诊，费用将原路退回")
 _stage("consultation_cancelled", "预约取消", "您的预约已取消，请登录查看")
+_stage("consultation_handed_over", "更换医生", "您的接诊医生有变动，请登录查看")
 _stage("consultation_ended", "服务结束", "本次服务已结束，请登录查看", channels=WECHAT)
 
 
