@@ -25,6 +25,8 @@ const VIEWS: Record<string, () => Promise<unknown>> = {
   "signature-log": () => import("@/signature/LogPage.vue"),
   signing: () => import("@/signing/SigningPage.vue"),
   messages: () => import("@/personal/MessagesPage.vue"),
+  "notice-settings": () => import("@/notifications/SettingsPage.vue"),
+  notifications: () => import("@/notifications/NotificationsPage.vue"),
   profile: () => import("@/personal/ProfilePage.vue"),
   alarms: () => import("@/access/AlarmsPage.vue"),
   access: () => import("@/access/MatrixPage.vue"),
@@ -70,6 +72,12 @@ export const router = createRouter({
             title: "问诊详情",
             roles: ["supervisor", "administrator", "doctor", "nurse", "pharmacist"],
           },
+        },
+        {
+          name: "notice",
+          path: "/messages/:id",
+          component: () => import("@/notifications/MessagePage.vue"),
+          meta: { title: "消息详情" },
         },
         {
           name: "signature",

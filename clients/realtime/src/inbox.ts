@@ -56,6 +56,14 @@ export class Inbox extends Emitter<InboxEvents> {
     this.emit("change", { fresh: [] });
   }
 
+  /** Marks the items that fit as read here; the page tells the server. */
+  mark(fits: (item: InboxItem) => boolean): void {
+    for (const [id, item] of this.known) {
+      if (!item.read && fits(item)) this.known.set(id, { ...item, read: true });
+    }
+    this.emit("change", { fresh: [] });
+  }
+
   private async doRefresh(): Promise<void> {
     if (!this.fetch) return;
     const announce = this.started;

@@ -136,6 +136,10 @@ export interface InboxItem {
   ref: { type: string; id: string } | null;
   at: string;
   read: boolean;
+  /** What the person can switch off, `payment`; absent from older servers. */
+  category?: string;
+  /** The person has switched the category off: nothing rings. */
+  silent?: boolean;
 }
 
 export interface Receipt {

@@ -2,8 +2,8 @@ import type { InboxItem } from "@zhenjian/realtime";
 import { ElNotification } from "element-plus";
 import { onScopeDispose } from "vue";
 import type { RouteLocationRaw } from "vue-router";
-import { inbox } from "@/api";
-import { live, rooms } from "@/realtime";
+import { centre } from "@/notifications/api";
+import { rooms } from "@/realtime";
 import { router } from "@/router";
 import { session } from "@/session";
 import { reminders } from "@/support/reminders";
@@ -29,6 +29,7 @@ export function targetOf(item: InboxItem): RouteLocationRaw | null {
   }
   if (item.ref?.type === "room") return { name: "talks", params: { id: item.ref.id } };
   if (item.ref?.type === "signing") return { name: "signing" };
+  if (item.ref?.type === "notice_message") return { name: "notice", params: { id: item.ref.id } };
   const access = ACCESS_PAGES[item.ref?.type ?? ""];
   if (access) return { name: access };
   if (item.type === "login") return { name: "profile", query: { tab: "devices" } };
@@ -38,8 +39,8 @@ export function targetOf(item: InboxItem): RouteLocationRaw | null {
 /** New inbox items sound and show, wherever one is. */
 export function useNotices(): void {
   const stop = rooms().on("inbox", (item) => {
-    if (item.read) return;
-    const waiting = item.type === "consultation_waiting";
+    if (item.read || item.silent) return;
+    const waiting = item.type.endsWith("_waiting") || item.category === "critical";
     if (waiting) chimeWaiting();
     else chimeNotice();
     if (!reminders.popup) return;
@@ -60,9 +61,12 @@ export function useNotices(): void {
   onScopeDispose(stop);
 }
 
-export async function markAllRead(): Promise<void> {
-  const newest = live.inbox[0]?.id;
-  if (newest === undefined || live.unread === 0) return;
-  await inbox.read(newest);
-  rooms().inbox.markRead(newest);
+export async function markAllRead(category: string | null = null): Promise<void> {
+  await centre.readAll(category);
+  rooms().inbox.mark((item) => category === null || item.category === category);
+}
+
+export async function markOneRead(id: number): Promise<void> {
+  await centre.readOne(id);
+  rooms().inbox.mark((item) => item.id === id);
 }

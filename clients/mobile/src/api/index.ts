@@ -208,6 +208,21 @@ export const inbox = {
       query: { after, limit },
     }),
   read: (up_to: number) => http.call<void>('PUT', '/inbox/read', { body: { up_to } }),
+  counts: () => http.call<T.InboxCounts>('GET', '/inbox/counts'),
+  items: (filter: { category?: string; q?: string; unread?: boolean; cursor?: string | null }) =>
+    http.call<T.Page<T.InboxItem>>('GET', '/inbox/items', { query: { ...filter, limit: 20 } }),
+  readOne: (id: number) => http.call<void>('PUT', `/inbox/items/${id}/read`),
+  readAll: (category: string | null) =>
+    http.call<void>('PUT', '/inbox/all-read', { body: { category } }),
+}
+
+export const notices = {
+  preferences: () => http.call<T.NoticePreferences>('GET', '/me/notifications'),
+  choose: (choice: T.NoticeChoice) =>
+    http.call<T.NoticePreferences>('PUT', '/me/notifications', { body: choice }),
+  message: (id: string) => http.call<T.NoticeMessage>('GET', `/me/notifications/messages/${id}`),
+  acknowledge: (id: string) =>
+    http.call<T.NoticeMessage>('POST', `/me/notifications/messages/${id}/acknowledge`),
 }
 
 /** One key per intention of the person: kept while a POST is retried. */

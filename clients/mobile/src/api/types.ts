@@ -334,6 +334,44 @@ export interface InboxItem {
   ref: { type: string; id: string } | null
   at: string
   read: boolean
+  category?: string
+  silent?: boolean
+}
+
+export interface InboxCounts {
+  unread: number
+  categories: { category: string; label: string; count: number; unread: number }[]
+}
+
+export interface NoticePreferences {
+  categories: { category: string; label: string; on: boolean; statutory: boolean }[]
+  quiet_mode: 'hospital' | 'own' | 'none'
+  quiet_from: number | null
+  quiet_until: number | null
+  hospital_quiet_from: number
+  hospital_quiet_until: number
+  wechat_mini: boolean | null
+  wechat_service: boolean | null
+  subscriptions: { template: string; title: string }[]
+  phone: string
+}
+
+export interface NoticeChoice {
+  off: string[]
+  quiet_mode: 'hospital' | 'own' | 'none'
+  quiet_from?: number
+  quiet_until?: number
+}
+
+export interface NoticeMessage {
+  id: string
+  title: string
+  sender: string
+  lines: { label: string; text: string }[]
+  created_at: string
+  acknowledge: boolean
+  acknowledged_at: string | null
+  acknowledged_by: string | null
 }
 
 export interface Hit {

@@ -61,11 +61,15 @@ export const useInbox = defineStore('inbox', () => {
     redraw()
   }
 
-  async function markAllRead(): Promise<void> {
-    const newest = items.value[0]
-    if (!newest) return
-    await api.read(newest.id)
-    live.client?.inbox.markRead(newest.id)
+  async function markAllRead(category: string | null = null): Promise<void> {
+    await api.readAll(category)
+    live.client?.inbox.mark((item) => !category || item.category === category)
+    redraw()
+  }
+
+  async function markOne(id: number): Promise<void> {
+    await api.readOne(id)
+    live.client?.inbox.mark((item) => item.id === id)
     redraw()
   }
 
@@ -113,5 +117,6 @@ export const useInbox = defineStore('inbox', () => {
     refresh,
     recount,
     markAllRead,
+    markOne,
   }
 })

@@ -110,12 +110,4 @@ export const account = {
     accept: '同意',
     done: '已同意',
   },
-  messages: {
-    title: '消息',
-    readAll: '全部已读',
-    allRead: '已全部标为已读',
-    empty: '还没有消息',
-    emptyText: '问诊进展和退款通知会出现在这里',
-    unread: '未读',
-  },
 } as const

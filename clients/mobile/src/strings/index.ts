@@ -2,6 +2,7 @@ import { account } from './account'
 import { catalogue } from './catalogue'
 import { common } from './common'
 import { consultation } from './consultation'
+import { notices } from './notices'
 import { patient } from './patient'
 import { practice } from './practice'
 import { rights } from './rights'
@@ -14,6 +15,7 @@ export const zh = {
   common,
   ...account,
   ...catalogue,
+  ...notices,
   ...patient,
   ...practice,
   ...consultation,
