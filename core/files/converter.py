@@ -384,7 +384,7 @@ def _encode_streams(
                     continue
                 if frame.pts is None or frame.time_base is None:
                     continue
-                end = max(end, Fraction(frame.pts * frame.time_base))
+                end = max(end, Fraction((frame.pts + (frame.duration or 0)) * frame.time_base))
                 if end > max_seconds + 1:
                     raise Refused("too_large")
                 if isinstance(frame, av.VideoFrame):

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import av
 import numpy as np
+import pillow_heif
 import pytest
+from PIL import Image
 from playwright.async_api import expect
 
-from tests.journeys.story import Family, meet, photo
+from tests.journeys.story import DOCTOR_LOGIN, Family, meet, photo
 from tests.support.demo import Demo
 from tests.support.patient_phone import PatientPhone
 from tests.support.screens import Browsers
+from tests.support.staff_desk import PASSWORD, StaffDesk
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -21,7 +26,7 @@ def bubble(kind: str) -> str:
     return f'[data-testid="message"][data-kind="{kind}"]:visible'
 
 
-@pytest.mark.requirement("S1-043", "S2-038")
+@pytest.mark.requirement("S0-C-019", "S1-043", "S1-093", "S2-038", "S3-104")
 async def test_text_pictures_voice_files_and_stickers_go_both_ways(
     demo: Demo, screens: Browsers, tmp_path: Path
 ) -> None:
@@ -51,9 +56,10 @@ async def test_text_pictures_voice_files_and_stickers_go_both_ways(
     await (await chooser.value).set_files(report)
     await desk.screen.item("file-message").wait_for()
 
-    # A picture and a film from the phone; a picture, a film and a sticker from the desk.
-    film = small_film(tmp_path)
-    for tool, path, kind in (("image", picture, "image"), ("video", film, "video")):
+    # An iPhone's picture and a film from the phone; a picture, a film and a sticker from the desk.
+    film, heic = small_film(tmp_path), tmp_path / "IMG_0001.HEIC"
+    pillow_heif.from_pillow(Image.open(picture).convert("RGB")).save(heic)
+    for tool, path, kind in (("image", heic, "image"), ("video", film, "video")):
         async with page.expect_file_chooser() as chooser:
             await phone.screen.tap("toggle-more")
             await phone.screen.tap(f"attach-{tool}")
@@ -70,6 +76,24 @@ async def test_text_pictures_voice_files_and_stickers_go_both_ways(
     await desk.screen.page.locator(choice).first.click()
     for kind, count in (("image", 2), ("video", 2), ("sticker", 2)):
         await expect(page.locator(bubble(kind))).to_have_count(count, timeout=30_000)
+
+    # Places: where the phone is, and what the doctor types in.
+    await page.context.grant_permissions(["geolocation"])
+    await page.context.set_geolocation({"latitude": 30.274, "longitude": 120.155})
+    await phone.screen.tap("toggle-more")
+    await phone.screen.tap("attach-place")
+    await expect(phone.screen.item("place-found")).to_have_text("30.274000°N, 120.155000°E")
+    await phone.screen.fill("place-address", "示范市梧桐街1号")
+    await phone.screen.tap("place-send")
+    await expect(desk.screen.item("location-message")).to_contain_text("示范市梧桐街1号")
+    await desk.screen.tap("tool-location")
+    for name, text in (("lat", "30.25"), ("lng", "120.16"), ("name", "仁和示范医院门诊楼")):
+        field = desk.screen.page.locator(f'[data-testid="location-{name}"]')
+        await field.locator("input").or_(field).last.fill(text)
+    await desk.screen.tap("location-send")
+    await expect(page.locator(bubble("location")).last).to_contain_text("仁和示范医院门诊楼")
+
+    await doctor_answers_by_phone(screens, demo, phone, picture)
 
     # Read marks: what the doctor has on screen is read.
     await phone.say("已经吃药两天了。")
@@ -95,6 +119,35 @@ async def test_text_pictures_voice_files_and_stickers_go_both_ways(
     await phone.messages("发错了，请忽略。").wait_for(state="detached")
     for screen in screens.screens:
         assert screen.complaints == [], screen.name
+
+
+async def doctor_answers_by_phone(
+    screens: Browsers, demo: Demo, patient: PatientPhone, picture: Path
+) -> None:
+    """Away from the desk: words, a picture, a photograph and a voice message."""
+    doctor = PatientPhone(await screens.phone("doctor-phone"), demo)
+    await doctor.open("/pages/login/index")
+    await doctor.screen.tap("login-by-password")
+    await doctor.screen.fill("account", DOCTOR_LOGIN)
+    await doctor.screen.fill("password", PASSWORD)
+    await doctor.screen.tap("agree")
+    await doctor.screen.tap("login")
+    await doctor.screen.page.wait_for_url("**/clinician/**")
+    await doctor.open("/pages/room/index" + patient.screen.page.url.partition("room/index")[2])
+    here, there = doctor.screen.page, patient.screen.page
+    await doctor.say("我在外面，看到图片了。")
+    await patient.hears("我在外面，看到图片了。")
+    for tool in ("image", "camera"):
+        before = await there.locator(bubble("image")).count()
+        await doctor.screen.tap("toggle-more")
+        async with here.expect_file_chooser() as chooser:
+            await doctor.screen.tap(f"attach-{tool}")
+        await (await chooser.value).set_files(picture)
+        await expect(there.locator(bubble("image"))).to_have_count(before + 1, timeout=30_000)
+    await doctor.screen.tap("toggle-voice")
+    await hold_to_talk(doctor, seconds=2)
+    await expect(there.locator(bubble("voice"))).to_have_count(2, timeout=30_000)
+    await doctor.screen.picture("chat-kinds-doctor-phone")
 
 
 async def hold_to_talk(phone: PatientPhone, seconds: float) -> None:
@@ -133,11 +186,60 @@ def small_pdf() -> bytes:
     )
 
 
+async def a_large_file_waits_for_the_network_goes_on_and_can_be_cancelled(
+    phone: PatientPhone, desk: StaffDesk, tmp_path: Path
+) -> None:
+    page = phone.screen.page
+    report = (
+        tmp_path
+        / "一份名字很长的检查报告（门诊、住院与影像检查结果汇总，含历次复查的对比说明）.pdf"
+    )
+    report.write_bytes(small_pdf().replace(b"%%EOF", os.urandom(9_000_000) + b"\n%%EOF"))
+    sent = []
+    page.on("request", lambda request: sent.append(request.method + " " + request.url[-60:]))
+    wire = await page.context.new_cdp_session(page)
+    await wire.send("Network.enable")
+
+    async def network(*, offline: bool, bytes_a_second: int) -> None:
+        given = {"latency": 5, "downloadThroughput": -1, "uploadThroughput": bytes_a_second}
+        await wire.send("Network.emulateNetworkConditions", {"offline": offline, **given})
+
+    async def attach() -> None:
+        await phone.screen.tap("toggle-more")
+        async with page.expect_file_chooser() as chooser:
+            await phone.screen.tap("attach-file")
+        await (await chooser.value).set_files(report)
+
+    state = phone.screen.item("message-state")
+    await network(offline=False, bytes_a_second=1_500_000)
+    await attach()
+    await expect(state).to_contain_text(re.compile(r"上传中 [5-8]\d%"), timeout=30_000)
+    await network(offline=True, bytes_a_second=0)
+    await expect(state).to_contain_text("网络已断开，恢复后继续")
+    await phone.screen.picture("upload-waits")
+    await network(offline=False, bytes_a_second=-1)
+    await desk.screen.item("file-message").wait_for()
+    assert len([one for one in sent if one.startswith("POST") and one.endswith("/uploads")]) == 1
+    assert len([one for one in sent if one.startswith("PATCH")]) == 4, "one piece of three twice"
+
+    await network(offline=False, bytes_a_second=400_000)
+    await attach()
+    await expect(state).to_contain_text("上传中")
+    async with page.expect_request(lambda request: request.method == "DELETE"):
+        await phone.screen.tap("cancel-upload")
+    await expect(page.locator(bubble("file"))).to_have_count(1)
+    await network(offline=False, bytes_a_second=-1)
+    await phone.say("发完了")
+    await desk.hears("发完了")
+    assert await desk.screen.page.locator('[data-testid="file-message"]').count() == 1
+
+
 async def test_a_lost_connection_shows_heals_and_nothing_is_missing_or_twice(
     demo: Demo, screens: Browsers, tmp_path: Path
 ) -> None:
     family = Family(202, "谢安宁", "谢小安")
     phone, desk = await meet(screens, demo, family, photo(tmp_path))
+    await a_large_file_waits_for_the_network_goes_on_and_can_be_cancelled(phone, desk, tmp_path)
     await phone.say("一")
     await desk.hears("一")
     network = phone.screen.page.context

@@ -225,6 +225,16 @@ describe("a resumable upload", () => {
   });
 });
 
+it("gives up what was begun although it was cancelled before the first answer", async () => {
+  const one = upload();
+  server.after = ({ path }) => {
+    if (path === "/uploads") one.cancel();
+  };
+  await expect(run(one)).rejects.toThrow(UploadCancelled);
+  await Promise.resolve();
+  expect([server.patches, server.deleted]).toEqual([0, true]);
+});
+
 it("encodes as the platform would where there is one", () => {
   for (const text of ["", "a", "ab", "abc", "报告 1%.pdf", "😀"]) {
     expect(base64(utf8(text))).toBe(native(text));

@@ -8,9 +8,9 @@ const LIMITS = { image: 20, video: 200, file: 50, voice: 15 } as const;
 type Kind = keyof typeof LIMITS;
 
 export function kindOf(file: File): Kind {
-  // Windows has no type for what iPhones take.
+  // Many a desk has no type for what iPhones take.
   if (file.type.startsWith("image/") || /\.(heic|heif)$/i.test(file.name)) return "image";
-  if (file.type.startsWith("video/")) return "video";
+  if (file.type.startsWith("video/") || /\.(mov|mp4|m4v|3gp)$/i.test(file.name)) return "video";
   return "file";
 }
 

@@ -115,16 +115,14 @@ export class ResumableUpload {
   cancel(): void {
     this.cancelled = true;
     this.abort();
-    if (this.id !== null) {
-      const request = this.port.request({
-        method: "DELETE",
-        path: `/uploads/${this.id}`,
-        headers: {},
-        body: null,
-      });
-      // The server collects it by itself, should this not arrive.
-      request.catch(() => undefined);
-    }
+    if (this.id !== null) this.giveUp(this.id);
+  }
+
+  private giveUp(id: string): void {
+    const path = `/uploads/${id}`;
+    const request = this.port.request({ method: "DELETE", path, headers: {}, body: null });
+    // The server collects it by itself, should this not arrive.
+    request.catch(() => undefined);
   }
 
   private restarted = false;
@@ -218,8 +216,13 @@ export class ResumableUpload {
 
   private async request(request: UploadRequest): Promise<UploadAnswer> {
     this.checkCancelled();
+    // The answer to the first request names what is to be given up, so it is waited for.
+    const abortable = this.id === null ? undefined : (abort: () => void) => (this.abort = abort);
     try {
-      return await this.port.request({ ...request, abortable: (abort) => (this.abort = abort) });
+      const answer = await this.port.request({ ...request, ...(abortable && { abortable }) });
+      const begun = (answer.body as View | null)?.id;
+      if (this.cancelled && this.id === null && begun !== undefined) this.giveUp(begun);
+      return answer;
     } finally {
       this.abort = () => undefined;
       this.checkCancelled();
