@@ -21,19 +21,24 @@ from zhenjian_client.errors import (
 )
 from zhenjian_client.http_client import HttpClient
 from zhenjian_client.log import RoomLog
-from zhenjian_client.room_client import JoinedRoom, RoomClient, Sent
+from zhenjian_client.outbox import FileStorage, Outgoing, Sent, Storage
+from zhenjian_client.room import JoinedRoom
+from zhenjian_client.room_client import RoomClient
 from zhenjian_client.socket import Socket
 
 __all__ = [
     "ApiError",
     "ClientError",
     "ConnectionLost",
+    "FileStorage",
     "HttpClient",
     "JoinedRoom",
+    "Outgoing",
     "Refused",
     "RequestFailed",
     "RoomClient",
     "RoomLog",
     "Sent",
     "Socket",
+    "Storage",
 ]

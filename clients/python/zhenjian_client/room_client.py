@@ -2,147 +2,60 @@
 
 - Messages are delivered once and in order (`RoomLog`); a gap is fetched.
 - What is sent gets a `client_id` and waits in an outbox until it is acknowledged. It goes out one
-by
-  one, so that nothing overtakes, and again with the same id after a loss: the server knows it.
-- After a loss it comes back with growing pauses; an expired token is refreshed first.
+  by one, so that nothing overtakes, and again with the same id after a loss: the server knows it.
+- After a loss it comes back with growing pauses, and never before the time that the server names.
+  The token is renewed before it ends; an expired one is refreshed first.
 """
 
 import asyncio
 import contextlib
 import random
-import uuid
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self
 
-from zhenjian_client.errors import ClientError, ConnectionLost, Refused, RequestFailed
-from zhenjian_client.log import Message, RoomLog
+import aiohttp
+
+from zhenjian_client.errors import ApiError, ClientError, ConnectionLost, Refused, RequestFailed
+from zhenjian_client.outbox import Outbox, Outgoing, Sent, Storage
+from zhenjian_client.renewal import pause_before_renewal
+from zhenjian_client.room import JoinedRoom
 from zhenjian_client.socket import Socket
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 10.0
 PAGE = 200
-#: Seconds between two words of a room about what has arrived.
-DELIVERED_PAUSE = 0.5
+#: Seconds after its acknowledgement in which a message of ours has to come as an event.
+ECHO_PAUSE = 0.5
+#: Seconds in which an acknowledgement has to come.
+ACK_TIMEOUT = 10.0
+#: Among what arrived: a word of our own to fetch what a room lacks.
+FETCH = ""
+#: After these only a new login helps.
+FINAL = frozenset(
+    {
+        "session_revoked",
+        "session_idle",
+        "session_over",
+        "unauthenticated",
+        "second_factor_required",
+        "password_change_required",
+    }
+)
 
 Refresh = Callable[[], Awaitable[str]]
 OnEvent = Callable[[str, Any], None]
-
-
-@dataclass(frozen=True)
-class Sent:
-    """Where a message of ours stands in its room. `duplicate`: an earlier try had arrived."""
-
-    seq: int
-    at: str
-    duplicate: bool
-    client_id: str
-
-
-@dataclass
-class _Pending:
-    room: str
-    payload: dict[str, Any]
-    done: asyncio.Future[Sent]
-
-
-@dataclass
-class JoinedRoom:
-    """A room that the client is in. `log` is complete up to `log.last`; `view` is the last one
-    read.
-    """
-
-    client: "RoomClient"
-    id: str
-    log: RoomLog = field(default_factory=RoomLog)
-    view: dict[str, Any] = field(default_factory=dict)
-    call: dict[str, Any] | None = None
-    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
-    #: How far the server has been told that messages arrived here.
-    acknowledged: int = 0
-
-    async def send_text(self, text: str, reply_to: int | None = None) -> Sent:
-        """Say something; returns once it is stored. Waits while the line is down."""
-        return await self.send("text", {"text": text}, reply_to)
-
-    async def send(
-        self,
-        kind: str,
-        body: dict[str, Any],
-        reply_to: int | None = None,
-        client_id: str | None = None,
-    ) -> Sent:
-        return await self.client.enqueue(self.id, kind, body, reply_to, client_id)
-
-    async def recall(self, seq: int) -> int:
-        answer = await self.client.call("message:recall", {"room": self.id, "seq": seq})
-        return int(answer["seq"])
-
-    async def read(self, seq: int) -> dict[str, Any]:
-        return await self.client.call("receipt:read", {"room": self.id, "seq": seq})
-
-    async def delivered(self, seq: int) -> dict[str, Any]:
-        return await self.client.call("receipt:delivered", {"room": self.id, "seq": seq})
-
-    async def typing(self) -> None:
-        await self.client.call("typing", {"room": self.id})
-
-    async def around(self, seq: int, limit: int = 50) -> list[Message]:
-        """The messages around one of them, for a look at what was found; the log stays as it is."""
-        half = max(1, limit // 2)
-        before = {"room": self.id, "before": seq, "limit": half}
-        after = {"room": self.id, "after": max(0, seq - 1), "limit": half}
-        earlier = await self.client.call("message:fetch", before)
-        later = await self.client.call("message:fetch", after)
-        return [*earlier["messages"], *later["messages"]]
-
-    async def wait_for(self, condition: Callable[[RoomLog], bool], timeout: float = 10.0) -> None:
-        """Wait until the log fulfils a condition."""
-        async with self.changed:
-            await asyncio.wait_for(
-                self.changed.wait_for(lambda: condition(self.log)), timeout=timeout
-            )
-
-    async def stream(self, after: int = 0) -> AsyncIterator[Message]:
-        """Every message above `after` that the log holds or will hold, once and in order."""
-        position = 0
-        while True:
-            async with self.changed:
-                while len(self.log.messages) <= position:
-                    await self.changed.wait()
-            while position < len(self.log.messages):
-                message = self.log.messages[position]
-                position += 1
-                if message["seq"] > after:
-                    yield message
-
-    async def take(self, messages: list[Message]) -> None:
-        """Take messages in and wake whoever waits for them."""
-        async with self.changed:
-            fresh = [each for message in messages for each in self.log.add(message)]
-            self.changed.notify_all()
-        if any(_is_of_others(each, self.view) for each in fresh):
-            self.client.received(self)
-
-    async def acknowledge(self) -> None:
-        """Say how far this device has received; what arrives meanwhile goes along next time."""
-        while self.acknowledged < self.log.last:
-            seq = self.log.last
-            await self.delivered(seq)
-            self.acknowledged = seq
-            await asyncio.sleep(DELIVERED_PAUSE)
-
-
-def _is_of_others(message: Message, view: dict[str, Any]) -> bool:
-    sender = message["sender"]
-    return sender is not None and sender["user_id"] != view.get("me", {}).get("user_id")
+OnState = Callable[[str, str | None], None]
 
 
 class RoomClient:
-    """See the module. `refresh` gives a new access token; without it an expired one ends the
-    client. `acknowledge`: tell the server what has arrived, so that senders see "delivered".
+    """See the module. `refresh` gives a new access token (it raises `Refused` when the session is
+    over); without it an expired one ends the client. `acknowledge`: tell the server what has
+    arrived, so that senders see "delivered". `storage` keeps posted messages over a restart.
+    `on_event(name, payload)` hears the server's events, after the rooms have taken them in, and
+    `outgoing` with `{room}` when what is on its way out has changed.
+
+    `state` is `idle`, `connecting`, `online`, `reconnecting` or `refused` (`failure` says why).
     """
 
     def __init__(
@@ -153,21 +66,28 @@ class RoomClient:
         device: str = "python",
         refresh: Refresh | None = None,
         on_event: OnEvent | None = None,
+        on_state: OnState | None = None,
         acknowledge: bool = True,
+        storage: Storage | None = None,
+        ack_timeout: float = ACK_TIMEOUT,
     ) -> None:
         self.url, self.token, self.device = url, token, device
         self.rooms: dict[str, JoinedRoom] = {}
         self.events: list[tuple[str, Any]] = []
         self.connects = 0
+        self.state = "idle"
         self.failure: ClientError | None = None
+        self.outbox = Outbox(storage, self._outgoing_changed)
         self._refresh = refresh
         self._on_event = on_event
+        self._on_state = on_state
         self._acknowledge = acknowledge
+        self._ack_timeout = ack_timeout
         self._acknowledging: dict[str, asyncio.Task[None]] = {}
+        self._renewing: asyncio.Task[None] | None = None
         self._socket: Socket | None = None
         self._online = asyncio.Event()
-        self._outbox: deque[_Pending] = deque()
-        self._outbox_filled = asyncio.Event()
+        self._awake = asyncio.Event()
         self._arrived: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
         self._heard = asyncio.Condition()
         self._tasks: list[asyncio.Task[None]] = []
@@ -187,23 +107,36 @@ class RoomClient:
 
     async def connect(self) -> None:
         """Connect for the first time; raises `Refused` or `ConnectionLost`. Later losses heal."""
-        await self._open()
-        self._tasks = [
-            asyncio.create_task(self._keep_connected()),
-            asyncio.create_task(self._send_outbox()),
-            asyncio.create_task(self._hear()),
-        ]
+        self._set_state("connecting")
+        try:
+            await self._open()
+        except Refused as refusal:
+            if refusal.code != "token_expired":
+                raise
+            await self._refresh_token()
+            await self._open()
+        self._begin(self._keep_connected())
+
+    def start(self) -> None:
+        """Connect in the background, as often as it takes; `state` says how it goes."""
+        self._set_state("connecting")
+        self._begin(self._connect_and_keep())
 
     async def close(self) -> None:
-        """Leave; what waits in the outbox is told `ConnectionLost`."""
+        """Leave. Whoever waits for a message is told `ConnectionLost`; what was posted is kept by
+        the storage.
+        """
         self._closing = True
         tasks = [*self._tasks, *self._acknowledging.values()]
+        if self._renewing is not None:
+            tasks.append(self._renewing)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._socket is not None:
             await self._socket.close()
-        self._fail_outbox(ConnectionLost("The client was closed."))
+        self.outbox.abandon(ConnectionLost("The client was closed."))
+        self._set_state("idle")
 
     async def drop(self) -> None:
         """Lose the line without a word, as in a dead spot; the client comes back by itself."""
@@ -211,11 +144,19 @@ class RoomClient:
             self._online.clear()
             await self._socket.abort()
 
+    def wake(self) -> None:
+        """Try to connect now: the network came back."""
+        self._awake.set()
+
     async def join(self, room_id: str, after: int = 0) -> JoinedRoom:
-        """Join a room and hold everything above `after`; interruptions resume by themselves."""
+        """Join a room and hold everything above `after`; interruptions resume by themselves.
+
+        Waits while the line is down. Raises `RequestFailed` when one may not be in it.
+        """
         room = self.rooms.setdefault(str(room_id), JoinedRoom(self, str(room_id)))
         room.log.begin_at(after)
         try:
+            await self._wait_online()
             await self._join(room)
         except RequestFailed:
             self.rooms.pop(room.id, None)
@@ -227,15 +168,26 @@ class RoomClient:
         await self.call("room:leave", {"room": str(room_id)})
 
     async def call(self, event: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """Send an event once and return its answer; raises `RequestFailed` or `ConnectionLost`."""
+        """Send an event once and return its answer; raises `RequestFailed` or `ConnectionLost`.
+
+        A token that turns out to be expired is renewed first.
+        """
         await self._wait_online()
-        assert self._socket is not None
-        return await self._socket.call(event, payload)
+        try:
+            return await self._ask(event, payload)
+        except RequestFailed as failed:
+            if failed.code != "token_expired" or self._refresh is None:
+                raise
+        await self._refresh_token()
+        await self._ask("session:renew", {"token": self.token})
+        return await self._ask(event, payload)
 
     async def renew(self, token: str) -> dict[str, Any]:
         """Give the living connection a newer token."""
         self.token = token
-        return await self.call("session:renew", {"token": token})
+        answer = await self.call("session:renew", {"token": token})
+        self._plan_renewal()
+        return answer
 
     async def enqueue(
         self,
@@ -246,22 +198,13 @@ class RoomClient:
         client_id: str | None = None,
     ) -> Sent:
         """Put a message into the outbox and wait until it is stored or refused."""
-        pending = _Pending(
-            room_id,
-            {
-                "room": room_id,
-                "client_id": client_id or str(uuid.uuid4()),
-                "kind": kind,
-                "body": body,
-                "reply_to": reply_to,
-            },
-            asyncio.get_running_loop().create_future(),
-        )
         if self.failure is not None:
             raise self.failure
-        self._outbox.append(pending)
-        self._outbox_filled.set()
-        return await pending.done
+        waiter: asyncio.Future[Sent] = asyncio.get_running_loop().create_future()
+        entry = Outgoing(room_id, kind, body, reply_to, waiter=waiter)
+        entry.client_id = client_id or entry.client_id
+        self.outbox.add(entry)
+        return await waiter
 
     async def wait_event(
         self, name: str, check: Callable[[Any], bool] = lambda _: True, timeout: float = 10.0
@@ -292,6 +235,21 @@ class RoomClient:
 
     # ---- the connection ----------------------------------------------------------------------
 
+    def _begin(self, *more: Any) -> None:
+        work = (*more, self._send_outbox(), self._hear())
+        self._tasks = [asyncio.create_task(each) for each in work]
+
+    def _outgoing_changed(self, room_id: str) -> None:
+        if self._on_event is not None:
+            self._on_event("outgoing", {"room": room_id})
+
+    def _set_state(self, state: str) -> None:
+        if state != self.state:
+            self.state = state
+            if self._on_state is not None:
+                code = self.failure.code if isinstance(self.failure, Refused) else None
+                self._on_state(state, code)
+
     async def _open(self) -> None:
         auth = {"token": self.token, "device": self.device}
         socket = Socket(self.url, auth, lambda *heard: self._arrived.put_nowait(heard))
@@ -299,12 +257,23 @@ class RoomClient:
         self._socket = socket
         self.connects += 1
         self._online.set()
+        self._set_state("online")
+        self._plan_renewal()
+
+    async def _connect_and_keep(self) -> None:
+        try:
+            await self._reopen()
+        except ClientError as error:
+            self._give_up(error)
+            return
+        await self._keep_connected()
 
     async def _keep_connected(self) -> None:
         while True:
             assert self._socket is not None
             await self._socket.closed.wait()
             self._online.clear()
+            self._set_state("reconnecting")
             try:
                 await self._after_loss(self._socket.reason or "lost")
                 await self._reopen()
@@ -314,60 +283,112 @@ class RoomClient:
 
     async def _after_loss(self, reason: str) -> None:
         if reason == "token_expired":
-            await self._renew_token()
-        elif reason in ("session_revoked", "unauthenticated"):
+            await self._try_to_refresh()
+        elif reason in FINAL:
             raise Refused(reason)
 
     async def _reopen(self) -> None:
         pause = FIRST_PAUSE
         while True:
+            least = 0.0
             try:
                 await self._open()
-                for room in tuple(self.rooms.values()):
-                    await self._join(room)
+                await self._resume()
                 return
             except Refused as refusal:
+                if refusal.code in FINAL:
+                    raise
                 if refusal.code == "token_expired":
-                    await self._renew_token()
-                elif refusal.code != "overloaded":
-                    raise
-                pause = max(pause, float(refusal.data.get("retry_after", 0)))
+                    await self._try_to_refresh()
+                least = float(refusal.data.get("retry_after", 0))
             except RequestFailed as failed:
-                if failed.retry_after is None:
-                    raise
-                pause = max(pause, failed.retry_after)
+                least = failed.retry_after or 0.0
             except ConnectionLost:
-                self._online.clear()
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+                pass
+            await self._let_go()
+            # Those who were told the same time do not come back in the same moment.
+            await self._sleep(max(pause * random.uniform(0.5, 1), least * random.uniform(1, 1.25)))
             pause = min(pause * 2, LONGEST_PAUSE)
 
-    async def _renew_token(self) -> None:
+    async def _let_go(self) -> None:
+        """No connection stays behind when the next one is made."""
+        self._online.clear()
+        if self._socket is not None:
+            await self._socket.close()
+        if self.state == "online":
+            self._set_state("reconnecting")
+
+    async def _sleep(self, seconds: float) -> None:
+        self._awake.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._awake.wait(), seconds)
+
+    async def _refresh_token(self) -> None:
+        """Raises `Refused` when the session is over, `ConnectionLost` when nobody could say."""
         if self._refresh is None:
             raise Refused("token_expired")
-        self.token = await self._refresh()
+        try:
+            self.token = await self._refresh()
+        except ApiError as error:
+            if error.status in (401, 403):
+                raise Refused(error.code or "unauthenticated", error.problem) from error
+            raise ConnectionLost(str(error)) from error
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise ConnectionLost(f"The token was not refreshed: {error!r}") from error
+
+    async def _try_to_refresh(self) -> bool:
+        with contextlib.suppress(ConnectionLost):
+            await self._refresh_token()
+            return True
+        return False
+
+    def _plan_renewal(self) -> None:
+        if self._renewing is not None and self._renewing is not asyncio.current_task():
+            self._renewing.cancel()
+        self._renewing = None
+        pause = pause_before_renewal(self.token) if self._refresh is not None else None
+        if pause is not None:
+            self._renewing = asyncio.create_task(self._renew_later(pause))
+
+    async def _renew_later(self, pause: float) -> None:
+        await asyncio.sleep(pause)
+        # A courtesy: without it the server ends the connection, and the token is refreshed then.
+        with contextlib.suppress(ClientError):
+            await self._refresh_token()
+            await self.renew(self.token)
 
     def _give_up(self, error: ClientError) -> None:
         self.failure = error
         self._online.set()
-        self._fail_outbox(error)
-
-    def _fail_outbox(self, error: ClientError) -> None:
-        while self._outbox:
-            pending = self._outbox.popleft()
-            if not pending.done.done():
-                pending.done.set_exception(error)
+        self.outbox.abandon(error)
+        self._set_state("refused")
 
     async def _wait_online(self) -> None:
         await self._online.wait()
         if self.failure is not None:
             raise self.failure
 
+    async def _ask(self, event: str, payload: dict[str, Any]) -> dict[str, Any]:
+        if self._socket is None:
+            raise ConnectionLost("Not connected.")
+        return await self._socket.call(event, payload, self._ack_timeout)
+
     # ---- rooms -------------------------------------------------------------------------------
 
+    async def _resume(self) -> None:
+        """Join every room again; one that no longer lets us in is given up, the others live."""
+        for room in tuple(self.rooms.values()):
+            try:
+                await self._join(room)
+            except RequestFailed as failed:
+                if failed.retry_after is not None or failed.code == "token_expired":
+                    raise
+                self.rooms.pop(room.id, None)
+                room.problem = failed.code
+
     async def _join(self, room: JoinedRoom) -> None:
-        assert self._socket is not None
         asked = {"room": room.id, "after": room.log.last}
-        answer = await self._socket.call("room:join", asked)
+        answer = await self._ask("room:join", asked)
         room.view, room.call = answer["room"], answer.get("call")
         if room.log.state is None:
             room.log.view(room.view)
@@ -377,10 +398,15 @@ class RoomClient:
 
     async def _fill(self, room: JoinedRoom) -> None:
         """Fetch what lies above the log until nothing more does."""
-        assert self._socket is not None
         while True:
             asked = {"room": room.id, "after": room.log.last, "limit": PAGE}
-            page = await self._socket.call("message:fetch", asked)
+            try:
+                page = await self.call("message:fetch", asked)
+            except RequestFailed as failed:
+                if failed.retry_after is None:
+                    raise
+                await asyncio.sleep(failed.retry_after * random.uniform(1, 1.25))
+                continue
             await room.take(page["messages"])
             if not page["has_more"]:
                 return
@@ -390,15 +416,17 @@ class RoomClient:
             name, payload = await self._arrived.get()
             room = self.rooms.get(payload.get("room", "")) if isinstance(payload, dict) else None
             # A loss while filling is healed by the join that follows it.
-            with contextlib.suppress(ConnectionLost, RequestFailed):
+            with contextlib.suppress(ClientError):
                 if room is not None and name == "message":
                     await room.take([payload])
                     if room.log.has_gap:
                         await self._fill(room)
                 elif room is not None and name == "unread":
                     room.view["me"]["read_seq"] = payload["read_seq"]
-                elif room is not None and name == "resync":
+                elif room is not None and name in ("resync", FETCH):
                     await self._fill(room)
+            if name == FETCH:
+                continue
             async with self._heard:
                 self.events.append((name, payload))
                 self._heard.notify_all()
@@ -409,31 +437,45 @@ class RoomClient:
 
     async def _send_outbox(self) -> None:
         while True:
-            await self._outbox_filled.wait()
-            self._outbox_filled.clear()
-            while self._outbox:
-                await self._send_first()
+            await self.outbox.filled.wait()
+            self.outbox.filled.clear()
+            while (entry := self.outbox.next()) is not None and self.failure is None:
+                await self._send(entry)
 
-    async def _send_first(self) -> None:
+    async def _send(self, entry: Outgoing) -> None:
         """Send the oldest message until it is stored or refused; nothing overtakes it."""
-        pending = self._outbox[0]
         try:
-            answer = await self.call("message:send", pending.payload)
+            await self._wait_online()
+            self.outbox.mark(entry, "sending")
+            answer = await self.call("message:send", entry.payload)
         except ConnectionLost:
             # It may have arrived: the same id goes out again when the line is back.
+            self.outbox.mark(entry, "queued")
             await asyncio.sleep(FIRST_PAUSE)
             return
         except RequestFailed as failed:
-            if failed.retry_after is not None:
-                await asyncio.sleep(failed.retry_after)
+            if failed.retry_after is None:
+                self.outbox.refuse(entry, failed)
                 return
-            self._outbox.popleft()
-            if not pending.done.done():
-                pending.done.set_exception(failed)
+            self.outbox.mark(entry, "queued")
+            await asyncio.sleep(failed.retry_after)
             return
         except Refused:
+            self.outbox.mark(entry, "queued")
             return
-        self._outbox.popleft()
-        sent = Sent(answer["seq"], answer["at"], answer["duplicate"], pending.payload["client_id"])
-        if not pending.done.done():
-            pending.done.set_result(sent)
+        sent = Sent(answer["seq"], answer["at"], answer["duplicate"], entry.client_id)
+        room = self.rooms.get(entry.room)
+        shown = room is None or room.log.last >= sent.seq
+        self.outbox.acknowledge(entry, sent, shown=shown)
+        if room is not None and not shown:
+            self._look_for_echo(room, sent.seq)
+
+    def _look_for_echo(self, room: JoinedRoom, seq: int) -> None:
+        """The message itself comes as an event; should that be lost, fetch it."""
+
+        def look() -> None:
+            if self.rooms.get(room.id) is room and room.log.last < seq and not self._closing:
+                # In turn with what is heard.
+                self._arrived.put_nowait((FETCH, {"room": room.id}))
+
+        asyncio.get_running_loop().call_later(ECHO_PAUSE, look)
