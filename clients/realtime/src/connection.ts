@@ -1,5 +1,6 @@
 import { Emitter } from "./emitter";
 import { RealtimeError } from "./errors";
+import { pauseBeforeRenewal } from "./renewal";
 import { socketIoPort, type SocketFactory, type SocketPort } from "./socket";
 
 /**
@@ -11,7 +12,8 @@ import { socketIoPort, type SocketFactory, type SocketPort } from "./socket";
  */
 export type ConnectionPhase = "idle" | "connecting" | "online" | "reconnecting" | "refused";
 
-const REFUSALS: ReadonlySet<string> = new Set([
+/** Codes after which only a new login helps. */
+export const REFUSALS: ReadonlySet<string> = new Set([
   "session_revoked",
   "session_idle",
   "session_over",
@@ -52,7 +54,10 @@ export class Connection extends Emitter<ConnectionEvents> {
   private readonly options: ConnectionOptions;
   private wasOnline = false;
   private wanted = false;
-  private revoked: string | null = null;
+  /** With which word the server ended the connection that is about to break. */
+  private ended: string | null = null;
+  private token = "";
+  private renewal: ReturnType<typeof setTimeout> | null = null;
   private retry: ReturnType<typeof setTimeout> | null = null;
   private attempts = 0;
   private refreshing: Promise<string> | null = null;
@@ -68,9 +73,9 @@ export class Connection extends Emitter<ConnectionEvents> {
         path: options.path ?? "/socket.io",
         transports: options.transports ?? ["websocket"],
         auth: async () => {
-          const token = this.freshToken ?? (await options.token());
+          this.token = this.freshToken ?? (await options.token());
           this.freshToken = null;
-          return { token, device: options.device };
+          return { token: this.token, device: options.device };
         },
       },
       {
@@ -93,14 +98,14 @@ export class Connection extends Emitter<ConnectionEvents> {
   connect(): void {
     if (this.wanted) return;
     this.wanted = true;
-    this.revoked = null;
+    this.ended = null;
     this.set(this.wasOnline ? "reconnecting" : "connecting", null);
     this.port.connect();
   }
 
   disconnect(): void {
     this.wanted = false;
-    this.stopRetry();
+    this.stopTimers();
     this.port.close();
     this.set("idle", null);
   }
@@ -113,9 +118,15 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.port.connect();
   }
 
-  /** Puts a new access token on the living connection. */
+  /** Puts a new access token on the living connection; one that it has already changes nothing. */
   async renew(token: string): Promise<void> {
-    if (this.online) await this.request("session:renew", { token });
+    if (this.online && token !== this.token) await this.replace(token);
+  }
+
+  private async replace(token: string): Promise<void> {
+    await this.ask("session:renew", { token });
+    this.token = token;
+    this.planRenewal();
   }
 
   /**
@@ -127,8 +138,7 @@ export class Connection extends Emitter<ConnectionEvents> {
       return await this.ask<T>(event, payload);
     } catch (error) {
       if (!(error instanceof RealtimeError) || error.code !== "token_expired") throw error;
-      const token = await this.refresh();
-      await this.ask("session:renew", { token });
+      await this.replace(await this.refresh());
       return this.ask<T>(event, payload);
     }
   }
@@ -158,17 +168,24 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   private onConnected(): void {
     this.attempts = 0;
+    this.ended = null;
     this.stopRetry();
     const again = this.wasOnline;
     this.wasOnline = true;
+    this.planRenewal();
     this.set("online", null);
     this.emit("online", { again });
   }
 
   private onDisconnected(reason: string, retrying: boolean): void {
     if (!this.wanted || this.current.phase === "refused") return;
-    if (this.revoked) {
-      this.refuse(this.revoked);
+    this.stopTimers();
+    const code = this.ended;
+    this.ended = null;
+    if (code !== null) {
+      // The port would come back by itself, at once and with the old token.
+      this.port.close();
+      void this.onRefused({ code });
       return;
     }
     this.set(this.wasOnline ? "reconnecting" : "connecting", reason);
@@ -190,7 +207,7 @@ export class Connection extends Emitter<ConnectionEvents> {
       this.freshToken = await this.refresh();
     } catch (error) {
       // A refusal to refresh ends the session; a failed network is tried again.
-      const code = (error as { code?: unknown }).code;
+      const code = (error as { code?: unknown } | null)?.code;
       if (typeof code === "string" && REFUSALS.has(code)) this.refuse(code);
       else this.connectLater();
       return;
@@ -200,34 +217,56 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   private onEvent(name: string, payload: unknown): void {
     if (name === "session:revoked") {
-      this.revoked = (payload as { code?: string } | null)?.code ?? "session_revoked";
+      this.ended = (payload as { code?: string } | null)?.code ?? "session_revoked";
     }
     this.emit("event", { name, payload });
   }
 
   private refuse(reason: string): void {
     this.wanted = false;
-    this.stopRetry();
+    this.stopTimers();
     this.set("refused", reason);
     this.port.close();
+  }
+
+  /** A courtesy: without it the server ends the connection, and the token is refreshed then. */
+  private planRenewal(): void {
+    if (this.renewal !== null) clearTimeout(this.renewal);
+    this.renewal = null;
+    const pause = pauseBeforeRenewal(this.token);
+    if (pause === null) return;
+    this.renewal = setTimeout(() => {
+      this.renewal = null;
+      this.refresh()
+        .then((token) => this.renew(token))
+        .catch(() => undefined);
+    }, pause);
   }
 
   private connectLater(seconds?: number): void {
     this.stopRetry();
     const backoff = Math.min(10000, 400 * 2 ** this.attempts) * (0.5 + Math.random() / 2);
+    // Those who were told the same time do not come back in the same moment.
+    const asked = (seconds ?? 0) * 1000 * (1 + Math.random() / 4);
     this.attempts += 1;
     this.retry = setTimeout(
       () => {
         this.retry = null;
         if (this.wanted) this.port.connect();
       },
-      seconds === undefined ? backoff : seconds * 1000,
+      Math.max(backoff, asked),
     );
   }
 
   private stopRetry(): void {
     if (this.retry !== null) clearTimeout(this.retry);
     this.retry = null;
+  }
+
+  private stopTimers(): void {
+    this.stopRetry();
+    if (this.renewal !== null) clearTimeout(this.renewal);
+    this.renewal = null;
   }
 
   private set(phase: ConnectionPhase, reason: string | null): void {

@@ -1,4 +1,4 @@
-import { Connection, type ConnectionOptions, type ConnectionState } from "./connection";
+import { Connection, REFUSALS, type ConnectionOptions, type ConnectionState } from "./connection";
 import { Emitter } from "./emitter";
 import { Inbox, type FetchInbox } from "./inbox";
 import { OutgoingQueue } from "./queue";
@@ -154,7 +154,8 @@ export class RoomClient extends Emitter<RoomClientEvents> {
     this.emit("online", info);
     // Messages that an earlier page left unsent go out although their room is not open.
     for (const id of this.queue.rooms()) this.room(id);
-    await Promise.all([...this.rooms.values()].map((room) => room.resume()));
+    // A room that the server asks to wait for keeps nothing else waiting.
+    for (const room of this.rooms.values()) void room.resume();
     // Both are hints for the screen; the next connection asks again.
     await this.askPresence([...this.watched]).catch(() => undefined);
     await this.inbox.refresh().catch(() => undefined);
@@ -232,7 +233,7 @@ const HANDLERS: Record<string, Handle> = {
     client.emit("monitor-presence", payload as RoomClientEvents["monitor-presence"]),
   "session:revoked": (client, payload) => {
     const code = (payload as { code?: string } | null)?.code ?? "session_revoked";
-    client.emit("revoked", { code });
+    if (REFUSALS.has(code)) client.emit("revoked", { code });
   },
   "call:ring": (client, payload) =>
     client.emit("call-ring", payload as RoomClientEvents["call-ring"]),

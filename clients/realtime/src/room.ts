@@ -184,12 +184,15 @@ export class Room extends Emitter<RoomEvents> {
 
   /** @internal The connection is there again. */
   async resume(): Promise<void> {
-    if (this.left) return;
-    try {
-      await this.join();
-    } catch (error) {
-      const problem = asRealtimeError(error);
-      if (!problem.transient) this.emit("problem", problem);
+    while (!this.left) {
+      try {
+        await this.join();
+        return;
+      } catch (error) {
+        const problem = asRealtimeError(error);
+        if (!problem.transient) this.emit("problem", problem);
+        if (!problem.transient || !(await this.mayTryAgain(problem))) return;
+      }
     }
   }
 
@@ -202,7 +205,7 @@ export class Room extends Emitter<RoomEvents> {
   receive(message: Message): void {
     const { delivered, missingAfter } = this.log.accept([this.settle(message)]);
     this.deliver(delivered, "live");
-    if (missingAfter !== null && !this.joining) void this.catchUp();
+    if (missingAfter !== null && !this.joining) void this.catchUp().catch(() => undefined);
   }
 
   /** @internal */
@@ -304,7 +307,7 @@ export class Room extends Emitter<RoomEvents> {
     for (;;) {
       const last = this.log.last;
       if (last === null || this.left) return;
-      const page = await this.fetch({ after: last, limit: 200 });
+      const page = await this.fetchPatiently({ after: last, limit: 200 });
       const newest = page.messages[page.messages.length - 1]?.seq ?? last;
       const { delivered } = this.log.accept(page.messages.map((message) => this.settle(message)));
       this.deliver(delivered, "caught_up");
@@ -327,6 +330,26 @@ export class Room extends Emitter<RoomEvents> {
     this.log.reset(page.messages.map((message) => this.settle(message)));
     this.sender.confirm(this.log.items);
     this.emit("messages", { added: [], cause: "joined" });
+  }
+
+  /** Waits as long as a busy server asks; a lost connection is healed by the join that follows it. */
+  private async fetchPatiently(where: { after: number; limit: number }) {
+    for (;;) {
+      try {
+        return await this.fetch(where);
+      } catch (error) {
+        const problem = asRealtimeError(error);
+        if (!problem.transient || !(await this.mayTryAgain(problem))) throw problem;
+      }
+    }
+  }
+
+  /** After the server's time, or a moment: whether this connection can still be asked. */
+  private async mayTryAgain(problem: RealtimeError): Promise<boolean> {
+    if (problem.code === "offline") return false;
+    const pause = (problem.retryAfter ?? 2) * 1000 * (1 + Math.random() / 4);
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    return this.connection.online && !this.left;
   }
 
   private fetch(where: { after?: number; before?: number; limit: number }) {

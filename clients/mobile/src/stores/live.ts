@@ -37,7 +37,9 @@ function transports(): unknown[] | undefined {
   if (isH5) return undefined
   return [
     socketTaskTransport(
-      (url) => uni.connectSocket({ url, complete: () => undefined }) as unknown as SocketTask,
+      // Without `multiple` Alipay returns no task.
+      (url) =>
+        uni.connectSocket({ url, multiple: true, complete: () => undefined }) as unknown as SocketTask,
     ),
   ]
 }
