@@ -188,6 +188,15 @@ export const orders = {
 export const rooms = {
   /** The call that goes on in a room, or null. */
   call: (id: string) => http.call<CallView | null>('GET', `/rooms/${id}/call`),
+  colleagues: (query: { q: string; role?: string; department_id?: string }) =>
+    http.call<T.Colleague[]>('GET', '/colleagues', { query }),
+  invite: (id: string, { user_id, role }: T.Colleague) =>
+    http.call<unknown>('POST', `/rooms/${id}/members`, { body: { people: [{ user_id, role }] } }),
+  remove: (id: string, user: string) =>
+    http.call<unknown>('POST', `/rooms/${id}/members/${user}/removal`, { body: {} }),
+  leave: (id: string) => http.call<void>('POST', `/rooms/${id}/leave`),
+  handOver: (id: string, { user_id, role }: T.Colleague) =>
+    http.call<void>('POST', `/rooms/${id}/hand-over`, { body: { to: { user_id, role } } }),
   search: (query: { q: string; room?: string; kind?: string; cursor?: string | null }) =>
     http.call<T.SearchPage>('GET', '/rooms/search', { query }),
   transcripts: (id: string) => http.call<T.Transcript[]>('GET', `/rooms/${id}/transcripts`),

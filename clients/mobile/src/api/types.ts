@@ -406,3 +406,16 @@ export interface Phrase {
   category: string
   text: string
 }
+
+/** Somebody of the hospital in one role; `last_seen` is null while he is online. */
+export interface Colleague {
+  user_id: string
+  name: string
+  avatar: string | null
+  role: Role
+  title: string
+  department_id: string | null
+  department: string | null
+  presence: 'online' | 'offline' | 'busy'
+  last_seen: string | null
+}

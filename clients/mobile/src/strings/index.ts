@@ -3,6 +3,7 @@ import { catalogue } from './catalogue'
 import { common } from './common'
 import { consultation } from './consultation'
 import { notices } from './notices'
+import { members } from './members'
 import { patient } from './patient'
 import { practice } from './practice'
 import { rights } from './rights'
@@ -21,6 +22,7 @@ export const zh = {
   ...consultation,
   ...rights,
   ...room,
+  ...members,
   ...security,
   ...signing,
 } as const
