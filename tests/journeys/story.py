@@ -60,9 +60,11 @@ async def register(phone: PatientPhone, family: Family) -> None:
     )
 
 
-async def apply_for_video_revisit(phone: PatientPhone, family: Family, picture: Path) -> None:
-    """From the doctor's page to the paid application."""
-    await phone.choose_doctor(DOCTOR, "video")
+async def apply_for_revisit(
+    phone: PatientPhone, family: Family, picture: Path, mode: str = "video"
+) -> None:
+    """From the doctor's page to the paid application, ``text`` or ``video``."""
+    await phone.choose_doctor(DOCTOR, mode)
     await phone.choose_person(family.child)
     await phone.screen.tap("purpose-revisit")
     await phone.next_step()
@@ -78,7 +80,7 @@ async def apply_for_video_revisit(phone: PatientPhone, family: Family, picture: 
 
 
 async def meet(
-    screens: Browsers, demo: Demo, family: Family, picture: Path
+    screens: Browsers, demo: Demo, family: Family, picture: Path, mode: str = "video"
 ) -> tuple[PatientPhone, StaffDesk]:
     """Patient and doctor in an active room."""
     desk = StaffDesk(await screens.desk("doctor"), demo)
@@ -86,7 +88,7 @@ async def meet(
     await desk.open("reception")
     phone = PatientPhone(await screens.phone("patient"), demo)
     await register(phone, family)
-    await apply_for_video_revisit(phone, family, picture)
+    await apply_for_revisit(phone, family, picture, mode)
     await desk.choose_from_queue(family.child)
     await desk.confirm_proof()
     await desk.accept()

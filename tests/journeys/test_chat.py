@@ -32,7 +32,7 @@ async def test_text_pictures_voice_files_and_stickers_go_both_ways(
 ) -> None:
     family = Family(201, "韩笑", "韩小宝")
     picture = photo(tmp_path)
-    phone, desk = await meet(screens, demo, family, picture)
+    phone, desk = await meet(screens, demo, family, picture, mode="text")
     page = phone.screen.page
 
     # Voice: hold to talk, then play it on both sides.

@@ -193,6 +193,15 @@ describe("a resumable upload", () => {
     expect(server.patches).toBe(before);
   });
 
+  it("does not wait for a network when the application says that asking is no use", async () => {
+    server.before = ({ method }) => {
+      if (method === "PATCH") throw new UploadRefused(401, { code: "unauthenticated" });
+      return null;
+    };
+    await expect(run(upload())).rejects.toThrow("unauthenticated");
+    expect(server.pauses).toEqual([]);
+  });
+
   it("gives up on a server that fails again and again", async () => {
     server.before = ({ method }) => (method === "PATCH" ? { status: 500, body: null } : null);
     await expect(run(upload())).rejects.toThrow("500");

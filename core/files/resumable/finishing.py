@@ -45,7 +45,7 @@ BEAT_SECONDS = 5.0
 #: An upload that brings the node down again and again is not tried for ever.
 MOST_ATTEMPTS = 3
 #: How long a request waits for the file before it says how far it is.
-WAIT_SECONDS = 2.0
+WAIT_SECONDS = 1.0
 #: Longer than a request may wait: the sender sees how far it is meanwhile.
 PACE = Pace(queue=1800.0, media=1800.0)
 

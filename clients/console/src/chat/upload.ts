@@ -32,8 +32,17 @@ function pause(ms: number): Promise<void> {
 }
 
 const port: UploadPort = {
-  request: ({ sent, ...request }) =>
-    http.raw({ ...request, ...(sent ? { sent: (loaded: number) => sent(loaded) } : {}) }),
+  request: async ({ sent, ...request }) => {
+    try {
+      return await http.raw({ ...request, sent: (loaded) => sent?.(loaded) });
+    } catch (error) {
+      // Nobody is logged in any more, say: no network will bring that back.
+      const known = error instanceof Problem && error.code !== "offline";
+      throw known
+        ? new UploadRefused(error.status, { code: error.code, title: error.text })
+        : error;
+    }
+  },
   pause,
 };
 

@@ -110,6 +110,7 @@ const port: UploadPort = {
     const token = await freshToken(null)
     const answer = await send(request, token)
     if (answer.status !== 401 || !token) return answer
+    // Without a session this is refused once more, and the upload ends.
     return send(request, await freshToken(token))
   },
 }

@@ -25,7 +25,7 @@ export interface UploadAnswer {
 
 /** What an application lends to uploads: its HTTP with its token, and its sense of the network. */
 export interface UploadPort {
-  /** Resolves with any status; rejects when nothing came back. */
+  /** Resolves with any status; rejects when nothing came back, with `UploadRefused` when asking again is no use. */
   request(request: UploadRequest): Promise<UploadAnswer>;
   /** Resolves after `ms`, or earlier when the network seems to be back. */
   pause(ms: number): Promise<void>;
@@ -64,6 +64,8 @@ interface View {
 export const RESUMABLE_FROM = 1024 * 1024;
 const PIECE_BYTES = 4 * 1024 * 1024;
 const LONGEST_PAUSE_MS = 15_000;
+/** Between two looks at a conversion. */
+const LONGEST_LOOK_MS = 2400;
 /** Answers of a server that is busy, restarting, or knows better in a moment. */
 const TRANSIENT = [408, 409, 425, 429, 460, 500, 502, 503, 504];
 /** So often in a row the server itself may fail; the network may fail for as long as it likes. */
@@ -177,7 +179,7 @@ export class ResumableUpload {
       }
       await this.refusedOrPaused(answer);
     } catch (error) {
-      if (error instanceof UploadRefused || error instanceof UploadCancelled) throw error;
+      if (isFinal(error)) throw error;
       await this.wait();
     }
     // Whatever became of the piece, the server knows.
@@ -185,11 +187,11 @@ export class ResumableUpload {
   }
 
   private async finish(): Promise<FileRef> {
-    for (;;) {
+    for (let wait = 300; ; wait = Math.min(LONGEST_LOOK_MS, wait * 2)) {
       const view = await this.ask({ method: "POST", path: `/uploads/${this.id}/file` });
       if (view.file !== null) return view.file;
       this.progress(view.percent / 100, "processing");
-      await this.port.pause(400);
+      await this.port.pause(wait);
     }
   }
 
@@ -202,7 +204,7 @@ export class ResumableUpload {
       try {
         answer = await this.request({ body: null, ...what, headers: what.headers ?? {} });
       } catch (error) {
-        if (error instanceof UploadCancelled) throw error;
+        if (isFinal(error)) throw error;
         await this.wait();
         continue;
       }
@@ -257,6 +259,10 @@ export class ResumableUpload {
   private checkCancelled(): void {
     if (this.cancelled) throw new UploadCancelled();
   }
+}
+
+function isFinal(error: unknown): boolean {
+  return error instanceof UploadRefused || error instanceof UploadCancelled;
 }
 
 /** Null where the page is not secure or the platform has no digests; TLS guards the bytes alone then. */
