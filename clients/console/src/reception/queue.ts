@@ -109,6 +109,14 @@ export function useQueue() {
     list.items = list.items.map((old, i) => (i === index ? changed : old));
   }
 
+  /** Read here or on another device: what is left, as the server counts it. */
+  function onUnread({ room, unread }: { room: string; unread: number }): void {
+    for (const which of ["active", "ended"] as const) {
+      const list = parts[which];
+      list.items = list.items.map((one) => (one.room_id === room ? { ...one, unread } : one));
+    }
+  }
+
   /** Whatever the list shows of one consultation changes at once. */
   function put(changed: Consultation): void {
     for (const which of ["waiting", "active", "ended"] as const) {
@@ -154,6 +162,7 @@ export function useQueue() {
     client.on("room-state", soon),
     client.on("online", ({ again }) => again && soon()),
     client.on("message", onMessage),
+    client.on("unread", onUnread),
   ];
   // A refusal by time-out moves the list although nothing may be told to this socket.
   const timer = setInterval(() => document.visibilityState === "visible" && soon(), 60_000);

@@ -92,6 +92,8 @@ export const useInbox = defineStore('inbox', () => {
           }
         })
         client.on('message', recount)
+        // Read on another device of the same person.
+        client.on('unread', recount)
         const changed = (): void => {
           changes.value += 1
           recount()
