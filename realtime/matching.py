@@ -22,11 +22,7 @@ class Part(NamedTuple):
 
 def normalised(text: str) -> str:
     """The form in which texts are compared."""
-    return "".join(_char(char) for char in text)
-
-
-def _char(char: str) -> str:
-    return " " if char.isspace() else unicodedata.normalize("NFKC", char).casefold()
+    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def words_of(query: str) -> tuple[str, ...]:
@@ -50,15 +46,17 @@ def words_in(body: Mapping[str, Any]) -> str:
 
 def match(text: str, words: Sequence[str]) -> list[Part] | None:
     """The part of the text around the first hit, hits marked; None when a word is missing."""
-    pieces = [_char(char) for char in text]
+    whole = normalised(text)
+    if any(word not in whole for word in words):
+        return None
+    pieces = [normalised(char) for char in text]
     # Where each character of the normalised text comes from: one may become several.
     origin = [index for index, piece in enumerate(pieces) for _ in piece]
     plain = "".join(pieces)
     marked: set[int] = set()
     for word in words:
+        # Signs that only together make another one are found, and stand there unmarked.
         start = plain.find(word)
-        if start < 0:
-            return None
         while start >= 0:
             marked.update(origin[start : start + len(word)])
             start = plain.find(word, start + len(word))
