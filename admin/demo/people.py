@@ -217,7 +217,7 @@ class Founder:
             town.figures["favourite"] = clinician_id
 
     def _phrases(self, town: Town, user_id: UUID) -> None:
-        for category, text in PHRASES:
+        for position, (category, text) in enumerate(PHRASES, 1):
             self._batch.add(
                 Phrase,
                 id=self._dice.id_at(town.founded),
@@ -225,6 +225,7 @@ class Founder:
                 doctor_id=user_id,
                 category=category,
                 text=text,
+                position=position,
                 created_at=town.founded,
             )
 

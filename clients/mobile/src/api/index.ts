@@ -200,7 +200,8 @@ export const rooms = {
   search: (query: { q: string; room?: string; kind?: string; cursor?: string | null }) =>
     http.call<T.SearchPage>('GET', '/rooms/search', { query }),
   transcripts: (id: string) => http.call<T.Transcript[]>('GET', `/rooms/${id}/transcripts`),
-  makeTranscript: (id: string) => http.call<T.Transcript>('POST', `/rooms/${id}/transcripts`),
+  makeTranscript: (id: string) =>
+    http.call<T.Transcript>('POST', `/rooms/${id}/transcripts`, { idempotencyKey: randomUuid() }),
   transcript: (id: string) => http.call<T.Transcript>('GET', `/transcripts/${id}`),
   transcriptLinks: (id: string) =>
     http.call<{ json_url: string; pdf_url: string }>('POST', `/transcripts/${id}/links`),
