@@ -39,7 +39,11 @@ function transports(): unknown[] | undefined {
     socketTaskTransport(
       // Without `multiple` Alipay returns no task.
       (url) =>
-        uni.connectSocket({ url, multiple: true, complete: () => undefined }) as unknown as SocketTask,
+        uni.connectSocket({
+          url,
+          multiple: true,
+          complete: () => undefined,
+        }) as unknown as SocketTask,
     ),
   ]
 }
