@@ -22,9 +22,13 @@ from core.identity.access import public_hospital
 from core.identity.models import Hospital
 from core.identity.roles import Role
 from core.masking import mask_name
+from realtime.attachments import register_card
 
 routes = Routes(tag="catalogue", title="医院与医生")
 LIMIT = 100
+#: 转诊推荐: a doctor sends the name card of another one; `ref` is that doctor's id, and the card
+#: opens his page, which says whether he takes patients.
+register_card("doctor", [Role.DOCTOR])
 SERVICES: tuple[tuple[str, str, str], ...] = (
     ("text", "图文复诊", "text"),
     ("video", "视频复诊", "video"),
