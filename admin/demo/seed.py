@@ -10,6 +10,7 @@ from admin.demo.accounts import ADMINISTRATOR, CUSTOMER_SERVICE, NURSE, PHARMACI
 from admin.demo.batch import Batch
 from admin.demo.consents import Consents, texts_in_force
 from admin.demo.dice import Dice
+from admin.demo.notices import word_notices
 from admin.demo.past import History
 from admin.demo.people import HOSPITAL, Founder, Town, demo_password_hash
 from admin.demo.present import Today
@@ -60,6 +61,7 @@ async def seed(runtime: Runtime, sandbox_url: str | None) -> None:
         await _join_single_sign_on(runtime, today, town, sandbox_url)
         await enrol(runtime, dice, town, today, sandbox_url)
         await offer_signing(runtime, dice, town, today)
+    await word_notices(runtime, town, today)
     await _welcome_staff(runtime, town)
     await leave_to_decide(runtime, today, town)
     await leave_wishes(runtime, today, town)
