@@ -15,6 +15,9 @@ from realtime.notices import Channel
 #: Ids of the simulated back offices (`clinical/sandbox/wechat/messages.py`).
 TEMPLATES = {Channel.WECHAT_MINI: "SIM-notice", Channel.WECHAT_SERVICE: "SIM-service-notice"}
 
+#: For sentences with parameters, which are longer than a keyword may be.
+PLAIN = "您有一条新的提醒，请登录查看"
+
 
 async def word_notices(runtime: Runtime, town: Town, today: Today) -> None:
     """A template of each WeChat channel for every notice that may leave the house."""
@@ -24,10 +27,11 @@ async def word_notices(runtime: Runtime, town: Town, today: Today) -> None:
             for channel in notice.channels:
                 if channel not in TEMPLATES:
                     continue
+                text = notice.outside or PLAIN
                 wanted = TemplateInput(
                     base_version=0,
                     provider_template=TEMPLATES[channel],
-                    fields={"thing1": notice.outside or "", "time2": "{time}"},
+                    fields={"thing1": PLAIN if "{" in text else text, "time2": "{time}"},
                 )
                 await service.reword(uow, caller, notice.code, channel, wanted)
         policy = ApplicationPolicy(

@@ -3,6 +3,7 @@ import { ElNotification } from "element-plus";
 import { onScopeDispose } from "vue";
 import { consultations } from "@/api";
 import type { Consultation } from "@/api/types";
+import { Bursts } from "@/notifications/bursts";
 import { rooms } from "@/realtime";
 import { router } from "@/router";
 import { session } from "@/session";
@@ -10,21 +11,7 @@ import { debounced } from "@/support/async";
 import { reminders } from "@/support/reminders";
 import { chimeNotice } from "@/support/sound";
 
-/** One pop-up for a burst of words in a room. */
-export const BURST_MS = 10_000;
 const FOLLOWED = 50;
-
-/** Decides which words of a room ring; keeps when each room rang last. */
-export class Bursts {
-  private readonly last = new Map<string, number>();
-
-  rings(room: string, now: number): boolean {
-    const before = this.last.get(room);
-    if (before !== undefined && now - before < BURST_MS) return false;
-    this.last.set(room, now);
-    return true;
-  }
-}
 
 /** A doctor hears and sees new words of his patients on whatever page he is. */
 export function useRoomAlerts(): void {

@@ -17,7 +17,7 @@ export const notices = {
   notices: {
     settings: '消息提醒',
     what: '提醒我这些事',
-    whatText: '关闭后不再推送到微信、短信，消息仍会列在这里',
+    whatText: '关闭后不再推送到微信、短信，仍可在“消息”中查看',
     always: '不能关闭',
     quiet: '免打扰',
     quietText: '此时段内只推送紧急事项，其余在结束后发出',
