@@ -18,7 +18,7 @@ PEERS := loadtests/peers
 SHARED := $(shell find clients/realtime/src clients/design -type f 2>/dev/null)
 
 .PHONY: run test setup clients check lint types contracts supply-chain unit client-tests browser services format \
-	requirements clean-data clean help migration lock bench-crypto bench-chat soak
+	requirements clean-data clean help migration lock bench-crypto bench-chat soak load
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -114,6 +114,11 @@ format: setup ## Put the Python code in form
 
 soak: setup services ## 100,000 acknowledged messages under faults: none lost, doubled or reordered
 	@PYTHONPATH=clients/python $(PYTHON) -m tests.faults.soak --messages $(or $(MESSAGES),100000)
+
+load: setup ## Load that checks the guarantees: make load SCENARIO=day|storm|lecture|wall
+	@PYTHONPATH=clients/python $(PYTHON) -m loadtests.load $(or $(SCENARIO),day) \
+		--users $(or $(USERS),20) --seconds $(or $(SECONDS),60) $(if $(UI),--ui) \
+		$(if $(HOST),--host $(HOST) --people $(PEOPLE))
 
 bench-crypto: setup ## How fast signing is, beside gmssl, and the signing service under load
 	@$(PYTHON) -m loadtests.bench_crypto
