@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import io
 from uuid import UUID
 
 import pytest
-from PIL import Image
 
 from core.identity.roles import Role
 from core.runtime import Runtime
 from realtime import attachments, service
 from realtime.rules import LeaveReason
 from realtime.schemas import CardBody
+from tests.core.files.conftest import form, picture, sound, video
 from tests.realtime.conftest import Connect, OpenRoom
 from tests.support.cast import Cast, Person
 from tests.support.http import Client
 from zhenjian_client import RequestFailed
 
 
-async def upload(client: Client, person: Person, purpose: str = "message") -> dict[str, object]:
-    """A small picture, uploaded by somebody."""
-    picture = io.BytesIO()
-    Image.linear_gradient("L").resize((64, 48)).convert("RGB").save(picture, "PNG")
-    body = (
-        b'--b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\n'
-        + purpose.encode()
-        + b'\r\n--b\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n'
-        + b"Content-Type: image/png\r\n\r\n"
-        + picture.getvalue()
-        + b"\r\n--b--\r\n"
-    )
-    headers = {"content-type": "multipart/form-data; boundary=b"}
+async def upload(
+    client: Client,
+    person: Person,
+    purpose: str = "message",
+    *,
+    data: bytes = b"",
+    name: str = "a.png",
+) -> dict[str, object]:
+    """Something, by default a small picture, uploaded by somebody."""
+    body = form(data or picture("PNG", (64, 48)), name, purpose)
+    headers = {"content-type": "multipart/form-data; boundary=zhenjian-test"}
     answer = await client.post("/files", token=person.token, body=body, headers=headers)
     found: dict[str, object] = answer.expect(201)
     return found
@@ -123,6 +120,33 @@ async def test_whoever_left_the_room_no_longer_opens_its_files(
     async with runtime.unit_of_work() as uow:
         await service.remove_member(uow, room, cast.nurse.user_id, LeaveReason.LEFT)
     assert not await may_open(client, cast.nurse, file["id"])
+
+
+async def test_every_attachment_arrives_with_what_its_screen_needs(
+    connect: Connect, cast: Cast, open_room: OpenRoom, client: Client
+) -> None:
+    room = await open_room(cast.patient, cast.doctor, cast.nurse, cast.pharmacist)
+    his = await (await connect(cast.doctor)).join(str(room))
+    for person, kind, data, name in (
+        (cast.patient, "voice", sound("webm", "libopus", 1.0), "voice.webm"),
+        (cast.patient, "video", video("mov", "libx265"), "IMG_1.MOV"),
+        (cast.patient, "file", b"%PDF-1.4\n%%EOF\n", "化验单.pdf"),
+        (cast.nurse, "image", picture("PNG"), "伤口.png"),
+        (cast.pharmacist, "voice", sound("amr", "libopencore_amrnb", 1.0), "voice.amr"),
+    ):
+        log = await (await connect(person, device=f"phone-{kind}")).join(str(room))
+        sent = await log.send(kind, {"file": await upload(client, person, data=data, name=name)})
+        await his.wait_for(lambda log, seq=sent.seq: log.last == seq)
+    files = [message["body"]["file"] for message in his.log.messages[1:]]
+    voices, film, image = [files[0], files[4]], files[1], files[3]
+    for voice in voices:
+        assert (voice["content_type"], len(voice["waveform"])) == ("audio/mpeg", 64)
+        assert abs(voice["duration_ms"] - 1000) < 150
+    assert (film["content_type"], film["has_thumbnail"]) == ("video/mp4", True)
+    assert abs(film["duration_ms"] - 1200) < 100
+    assert (files[2]["name"], files[2]["kind"]) == ("化验单.pdf", "file")
+    assert (image["content_type"], image["width"], image["height"]) == ("image/jpeg", 320, 200)
+    assert "/files/" not in str(files), "addresses are asked for, never sent about"
 
 
 async def test_cards_come_from_registered_types_and_roles(
