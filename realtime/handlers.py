@@ -22,6 +22,7 @@ declare(
 for _code, _title, _outside in (
     ("service_waiting", "客服咨询待接入", "有新的咨询等待接入，请登录处理"),
     ("room_invited", "邀请加入诊间", "同事邀请您加入，请登录查看"),
+    ("reply_overdue", "患者等待回复", "有患者在等您回复，请登录处理"),
     ("room_handed_over", "诊间转交", "有工作转交给您，请登录处理"),
 ):
     declare(

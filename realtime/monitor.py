@@ -24,17 +24,7 @@ from realtime.models import MessageRow, ParticipantRow, RoomRow
 from realtime.monitor_schemas import CallFigure, LastWord, MonitorMember, MonitorRoom, Totals
 from realtime.rules import RoomState
 from realtime.schemas import Presence, Subject
-
-REPLY_MINUTES = settings.declare(
-    "rooms.reply_minutes",
-    int,
-    10,
-    "回复超时",
-    "患者的消息超过此时间无人回复，诊间监控标为超时",
-    "分钟",
-    minimum=1,
-    maximum=1440,
-)
+from realtime.settings import REPLY_MINUTES
 
 _WATCHED = [kind.value for kind in rules.SUPERVISED]
 
@@ -98,7 +88,7 @@ async def rooms_of(uow: UnitOfWork, room_ids: Sequence[UUID]) -> list[MonitorRoo
         return []
     rows = (
         await uow.session.execute(
-            select(RoomRow, _waits_since().label("waits"))
+            select(RoomRow, waits_since().label("waits"))
             .where(RoomRow.id.in_(room_ids))
             .order_by(RoomRow.id)
             .execution_options(populate_existing=True)
@@ -116,7 +106,7 @@ async def rooms_of(uow: UnitOfWork, room_ids: Sequence[UUID]) -> list[MonitorRoo
 
 async def totals(uow: UnitOfWork, hospital_id: UUID) -> Totals:
     """How many rooms are open, wait, are overdue, are in a call."""
-    late = _overdue(uow.now - await reply_limit(uow, hospital_id))
+    late = overdue(uow.now - await reply_limit(uow, hospital_id))
     in_call = _in_call()
     waiting = RoomRow.state == RoomState.WAITING.value
     counts = (
@@ -126,7 +116,7 @@ async def totals(uow: UnitOfWork, hospital_id: UUID) -> Totals:
                 func.count().filter(waiting),
                 func.count().filter(late),
                 func.count().filter(in_call),
-            ).where(*_open(hospital_id))
+            ).where(*open_rooms(hospital_id))
         )
     ).one()
     return Totals(open=counts[0], waiting=counts[1], overdue=counts[2], in_call=counts[3])
@@ -141,7 +131,7 @@ async def heads(
     """`(room, seq, open)` of the open rooms; with `since`, of all in which something happened."""
     query = select(RoomRow.id, RoomRow.seq, RoomRow.state != RoomState.CLOSED.value)
     if since is None:
-        query = query.where(*_open(hospital_id))
+        query = query.where(*open_rooms(hospital_id))
     else:
         query = query.where(
             RoomRow.hospital_id == hospital_id,
@@ -155,7 +145,7 @@ async def present(uow: UnitOfWork, hospital_id: UUID) -> dict[UUID, Presence]:
     """The members of open rooms who are connected now, with their state."""
     members = select(ParticipantRow.user_id).where(
         ParticipantRow.left_at.is_(None),
-        ParticipantRow.room_id.in_(select(RoomRow.id).where(*_open(hospital_id))),
+        ParticipantRow.room_id.in_(select(RoomRow.id).where(*open_rooms(hospital_id))),
     )
     return await presence.connected_among(uow, members)
 
@@ -163,7 +153,8 @@ async def present(uow: UnitOfWork, hospital_id: UUID) -> dict[UUID, Presence]:
 # ---- the statements ------------------------------------------------------------------------------
 
 
-def _open(hospital_id: UUID) -> tuple[ColumnElement[bool], ...]:
+def open_rooms(hospital_id: UUID) -> tuple[ColumnElement[bool], ...]:
+    """The rooms of which the monitor knows."""
     return (
         RoomRow.hospital_id == hospital_id,
         RoomRow.kind.in_(_WATCHED),
@@ -174,7 +165,7 @@ def _open(hospital_id: UUID) -> tuple[ColumnElement[bool], ...]:
 async def _conditions(
     uow: UnitOfWork, hospital_id: UUID, wanted: Wanted
 ) -> list[ColumnElement[bool]]:
-    found = list(_open(hospital_id))
+    found = list(open_rooms(hospital_id))
     if wanted.states:
         found.append(RoomRow.state.in_([state.value for state in wanted.states]))
     if wanted.lead_id is not None:
@@ -189,7 +180,7 @@ async def _conditions(
             )
         )
     if wanted.overdue:
-        found.append(_overdue(uow.now - await reply_limit(uow, hospital_id)))
+        found.append(overdue(uow.now - await reply_limit(uow, hospital_id)))
     if wanted.in_call:
         found.append(_in_call())
     return found
@@ -201,11 +192,12 @@ def _in_call() -> ColumnElement[bool]:
     return RoomRow.id.in_(_calls.rooms)
 
 
-def _overdue(before: datetime) -> ColumnElement[bool]:
-    return and_(RoomRow.state == RoomState.ACTIVE.value, _waits_since() < before)
+def overdue(before: datetime) -> ColumnElement[bool]:
+    """Rooms in which a patient's word from before that moment has no answer."""
+    return and_(RoomRow.state == RoomState.ACTIVE.value, waits_since() < before)
 
 
-def _waits_since() -> ScalarSelect[datetime]:
+def waits_since() -> ScalarSelect[datetime]:
     """When the patient first said what nobody has answered yet."""
     said = aliased(MessageRow)
     answered = aliased(MessageRow)

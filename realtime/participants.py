@@ -345,8 +345,18 @@ async def _tell_invited(
         type="room_invited",
         title="您被邀请加入群聊" if group else "同事邀请您加入诊间",
         text=f"{caller.name}邀请您加入",
-        ref=("room", row.id),
+        ref=_reference(row, people),
     )
+
+
+def _reference(row: RoomRow, people: Sequence[NewMember]) -> tuple[str, UUID]:
+    """Where a notice leads: doctors to what the room is about, which their own pages show; a
+    company of several professions to the room.
+    """
+    doctors = all(person.role is Role.DOCTOR for person in people)
+    if doctors and row.ref_type in _lead_checks and row.ref_id is not None:
+        return row.ref_type or "", row.ref_id
+    return "room", row.id
 
 
 async def _tell_lead(uow: UnitOfWork, row: RoomRow, to: NewMember) -> None:
@@ -357,5 +367,5 @@ async def _tell_lead(uow: UnitOfWork, row: RoomRow, to: NewMember) -> None:
         type="room_handed_over",
         title="有诊间转交给您",
         text="请进入诊间继续处理",
-        ref=("room", row.id),
+        ref=_reference(row, [to]),
     )

@@ -26,3 +26,13 @@ TRANSCRIPT_DAYS = declare(
     minimum=1,
     maximum=90,
 )
+REPLY_MINUTES = declare(
+    "rooms.reply_minutes",
+    int,
+    10,
+    "回复超时",
+    "患者的消息超过此时间无人回复：提醒主诊医生一次，诊间监控标为超时",
+    "分钟",
+    minimum=1,
+    maximum=1440,
+)

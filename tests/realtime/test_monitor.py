@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import insert, select
@@ -17,8 +17,12 @@ from core.identity.roles import Role
 from core.ids import new_ids
 from core.runtime import Runtime
 from realtime import monitor_feed, service
-from realtime.models import ParticipantRow, RoomRow
-from realtime.rules import CloseReason, RoomState
+from realtime.groups import Send, Sent
+from realtime.models import InboxItemRow, ParticipantRow, RoomRow
+from realtime.reminding import remind_of_overdue_replies
+from realtime.rules import CloseReason, MessageKind, RoomState
+from realtime.schemas import TextBody
+from realtime.sending import send_messages
 from realtime.service import NewMember
 from tests.realtime.conftest import Connect, OpenRoom, StartNode
 from tests.support.cast import Cast, Person
@@ -114,7 +118,7 @@ async def until(condition: Any) -> None:
             await asyncio.sleep(0.05)
 
 
-@pytest.mark.requirement("S4-001", "S1-197")
+@pytest.mark.requirement("S4-001")
 async def test_three_thousand_rooms_come_page_by_page_and_then_only_what_changes(
     client: Client, cast: Cast, runtime: Runtime, connect: Connect
 ) -> None:
@@ -177,6 +181,39 @@ async def test_what_waits_for_an_answer_becomes_overdue_by_the_hospitals_setting
     page = (await client.get("/monitor/rooms", token=cast.supervisor.token)).expect(200)
     assert page["totals"] == {"open": 2, "waiting": 0, "overdue": 1, "in_call": 0}
     assert page["reply_seconds"] == 600
+
+
+@pytest.mark.requirement("S1-197")
+async def test_the_doctor_is_reminded_once_of_each_word_that_waits_too_long(
+    cast: Cast, room: UUID, clock: FakeClock, runtime: Runtime
+) -> None:
+    async def say(who: Person, words: str) -> None:
+        send = Send(who.caller, room, uuid4(), MessageKind.TEXT, TextBody(text=words))
+        async with runtime.unit_of_work() as uow:
+            [outcome] = await send_messages(uow, [send])
+        assert isinstance(outcome, Sent)
+
+    async def reminders() -> int:
+        await remind_of_overdue_replies(runtime)
+        async with runtime.unit_of_work() as uow:
+            items = await uow.session.scalars(
+                select(InboxItemRow.user_id).where(InboxItemRow.type == "reply_overdue")
+            )
+            found = list(items)
+        assert set(found) <= {cast.doctor.user_id}
+        return len(found)
+
+    await say(cast.patient, "医生在吗")
+    clock.advance(timedelta(minutes=10))
+    assert await reminders() == 0
+    clock.advance(timedelta(seconds=1))
+    assert [await reminders(), await reminders()] == [1, 1]
+    await say(cast.doctor, "在的，请说")
+    clock.advance(timedelta(minutes=11))
+    assert await reminders() == 1
+    await say(cast.patient, "又咳嗽了")
+    clock.advance(timedelta(minutes=11))
+    assert [await reminders(), await reminders()] == [2, 2]
 
 
 async def test_the_list_is_filtered_by_state_department_and_doctor(
