@@ -64,6 +64,19 @@ async def test_a_picture_reaches_the_other_side_and_only_who_sees_the_room(
         assert not await may_open(client, person, file["id"])
 
 
+async def test_what_colleagues_send_each_other_opens_for_no_supervisor(
+    connect: Connect, cast: Cast, client: Client
+) -> None:
+    other = {"user_id": str(cast.nurse.user_id), "role": "nurse"}
+    made = await client.post("/rooms/colleague", token=cast.doctor.token, json=other)
+    doctor = await connect(cast.doctor)
+    his = await doctor.join(made.expect(200)["id"])
+    file = await upload(client, cast.doctor)
+    await his.send("image", {"file": file})
+    assert await may_open(client, cast.nurse, file["id"])
+    assert not await may_open(client, cast.supervisor, file["id"])
+
+
 async def test_a_file_of_a_room_opens_for_its_people_and_the_supervisor_in_no_other_role(
     connect: Connect, cast: Cast, room: UUID, client: Client
 ) -> None:

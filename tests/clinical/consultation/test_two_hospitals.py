@@ -110,7 +110,10 @@ async def test_supervisors_and_administrators_see_their_hospital_and_every_look_
     assert exports["items"][0]["detail"] == {"rows": 1, "filters": {"states": ["ended"]}}
 
 
-async def test_lists_are_filtered_by_day_state_name_and_number(story: Story) -> None:
+@pytest.mark.requirement("S4-008", "S4-010", "S3-038")
+async def test_lists_are_filtered_by_day_state_name_number_and_doctor_together(
+    story: Story,
+) -> None:
     ended = await story.ended()
     waiting = await story.waiting()
     who = story.cast.administrator
@@ -126,6 +129,13 @@ async def test_lists_are_filtered_by_day_state_name_and_number(story: Story) -> 
     assert await found("q=%E6%97%A0%E4%BA%BA") == set()
     assert await found("from=2026-11-20&to=2026-11-20") == {ended["id"], waiting["id"]}
     assert await found("to=2026-11-19") == set()
+    doctor, other = story.cast.doctor.user_id, story.cast.other_doctor.user_id
+    assert await found(f"doctor_id={doctor}&state=waiting") == {waiting["id"]}
+    assert await found(f"doctor_id={other}") == set()
+    patient = f"patient_id={ended['patient']['id']}"
+    assert await found(f"{patient}&doctor_id={doctor}&state=ended&from=2026-11-20") == {ended["id"]}
+    shown = await story.get(who, f"/consultations/{ended['id']}")
+    assert (shown["number"], shown["state"]) == (ended["number"], "ended")
     answer = await story.ask(who, "GET", "/consultations?state=nonsense")
     assert (answer.status, answer.code) == (422, "invalid")
 
