@@ -35,6 +35,7 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        _as_meant(scope)
         request_id = _request_id(Headers(scope=scope).get("x-request-id"))
         scope.setdefault("state", {})["request_id"] = request_id
         structlog.contextvars.bind_contextvars(request=request_id)
@@ -74,6 +75,13 @@ class RequestMiddleware:
         if pattern.startswith("/api/"):
             milliseconds = round(seconds * 1000, 1)
             log.info("request", method=method, route=pattern, status=status, ms=milliseconds)
+
+
+def _as_meant(scope: Scope) -> None:
+    """Mini-programs have no PATCH: they send POST and say in a header what they mean."""
+    meant = Headers(scope=scope).get("x-http-method-override", "").upper()
+    if scope["method"] == "POST" and meant == "PATCH":
+        scope["method"] = meant
 
 
 def _unacceptable(scope: Scope) -> ProblemError | None:

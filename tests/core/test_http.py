@@ -57,6 +57,15 @@ async def add_lamp(ctx: Context, body: NewLamp) -> Lamp:
     return Lamp(name=body.name, by=str(ctx.caller.role))
 
 
+class Change(BaseModel):
+    watts: int = Field(ge=1)
+
+
+@routes.patch("/lamps/{lamp_id}", roles=[Role.ADMINISTRATOR])
+async def change_lamp(ctx: Context, lamp_id: UUID, body: Change) -> dict[str, int]:
+    return {"watts": body.watts}
+
+
 @routes.get("/lamps/{lamp_id}", roles=ANY_ROLE)
 async def show_lamp(ctx: Context, lamp_id: UUID, bright: bool = False) -> Lamp:
     return Lamp(name=str(lamp_id), by=str(bright))
@@ -153,6 +162,21 @@ async def test_paths_and_queries_are_typed(lamps: Client, cast: Cast) -> None:
     assert (await lamps.get(known, token=token)).expect(200)["by"] == "True"
     assert (await lamps.patch("/lamps/count", token=token)).code == "method_not_allowed"
     assert (await lamps.get("/nowhere")).code == "not_found"
+
+
+async def test_a_client_without_patch_posts_and_says_what_it_means(
+    lamps: Client, cast: Cast
+) -> None:
+    path, token = f"/lamps/{UUID(int=7)}", cast.administrator.token
+    for meant, status in (("PATCH", 200), ("patch", 200), ("DELETE", 405), ("", 405)):
+        answer = await lamps.post(
+            path, token=token, json={"watts": 5}, headers={"X-HTTP-Method-Override": meant}
+        )
+        assert answer.status == status, meant
+    stranger = cast.patient.token
+    headers = {"X-HTTP-Method-Override": "PATCH"}
+    refused = await lamps.post(path, token=stranger, json={"watts": 5}, headers=headers)
+    assert refused.status == 403
 
 
 async def test_a_retry_gets_the_first_answer_and_nothing_happens_twice(

@@ -5,10 +5,19 @@ import { zh } from '@/strings'
 /** One request through the platform; answers of any status resolve. */
 export const uniTransport: Transport = (request) =>
   new Promise((resolve, reject) => {
+    let method = request.method
+    let header = request.headers
+    // #ifdef MP
+    // Mini-programs have no PATCH; the server takes the header for it.
+    if (method === 'PATCH') {
+      method = 'POST'
+      header = { ...header, 'X-HTTP-Method-Override': 'PATCH' }
+    }
+    // #endif
     uni.request({
       url: request.url,
-      method: request.method as UniApp.RequestOptions['method'],
-      header: request.headers,
+      method: method as UniApp.RequestOptions['method'],
+      header,
       data: request.body as UniApp.RequestOptions['data'],
       dataType: 'json',
       timeout: 20_000,
