@@ -82,8 +82,8 @@ export const PAGES: PageEntry[] = [
     path: "/phrases",
     title: "常用语",
     icon: ChatLineSquare,
-    roles: ["doctor"],
-    group: "医生工作站",
+    roles: ["doctor", "nurse", "pharmacist", "customer_service"],
+    group: "我",
     keywords: "回复模板 changyongyu",
   },
   {
@@ -91,8 +91,8 @@ export const PAGES: PageEntry[] = [
     path: "/chat-search",
     title: "聊天查找",
     icon: Search,
-    roles: ["doctor"],
-    group: "医生工作站",
+    roles: ["doctor", "nurse", "pharmacist", "customer_service"],
+    group: "我",
     keywords: "搜索 消息 liaotian chazhao",
   },
   {
