@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.story import Family, meet, photo
+from tests.journeys.story import DOCTOR_LOGIN, Family, meet, photo
 from tests.support.demo import Demo
 from tests.support.screens import Browsers
+from tests.support.staff_desk import PASSWORD
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -20,11 +21,20 @@ async def test_a_new_word_pops_up_at_the_desk_and_news_is_read_on_the_phone(
     family = Family(241, "邵晴", "邵小宝")
     phone, desk = await meet(screens, demo, family, photo(tmp_path))
 
-    # The doctor is on another page when the patient writes: it pops up once and leads there.
+    # The doctor is on another page when the patient writes: it pops up once and leads there. His
+    # phone tells of it too.
     await desk.open("messages")
+    pocket = await screens.phone("doctor-phone", "/m/#/pages/login/index")
+    await pocket.tap("login-by-password")
+    await pocket.fill("account", DOCTOR_LOGIN)
+    await pocket.fill("password", PASSWORD)
+    await pocket.tap("agree")
+    await pocket.tap("login")
+    await pocket.item("tab-active").wait_for()
     await phone.say("医生，您还在吗？")
     await phone.say("我想再问一句。")
     toast = desk.screen.page.locator(".notice-toast", has_text="发来新消息")
+    await pocket.sees(f"{family.child}发来新消息")
     await toast.first.wait_for()
     assert await toast.count() == 1
     await desk.screen.picture("notices-popup")

@@ -1,6 +1,6 @@
+import { Bursts, BURST_MS } from "@zhenjian/realtime";
 import { describe, expect, it } from "vitest";
 import { clockOf, minutesOf } from "@/notifications/api";
-import { Bursts, BURST_MS } from "@/notifications/bursts";
 
 describe("new words of a room", () => {
   it("ring once for a burst, in each room by itself", () => {

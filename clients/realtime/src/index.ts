@@ -17,6 +17,7 @@ export {
   type ConnectionPhase,
   type ConnectionState,
 } from "./connection";
+export { Bursts, BURST_MS } from "./bursts";
 export { Inbox, type FetchInbox, type InboxPage } from "./inbox";
 export { HistoryWindow } from "./history";
 export { Room, type JoinAnswer, type RoomEvents } from "./room";

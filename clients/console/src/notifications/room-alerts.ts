@@ -1,9 +1,8 @@
-import type { Message } from "@zhenjian/realtime";
+import { Bursts, type Message } from "@zhenjian/realtime";
 import { ElNotification } from "element-plus";
 import { onScopeDispose } from "vue";
 import { consultations } from "@/api";
 import type { Consultation } from "@/api/types";
-import { Bursts } from "@/notifications/bursts";
 import { rooms } from "@/realtime";
 import { router } from "@/router";
 import { session } from "@/session";

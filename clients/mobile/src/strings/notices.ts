@@ -37,6 +37,7 @@ export const notices = {
     subscribeText: '微信每次订阅只送达一条，可多点几次',
     subscribed: '已订阅',
     notSubscribed: '没有订阅成功',
+    newWords: (name: string) => `${name}发来新消息`,
     saved: '已保存',
     message: '消息详情',
     sender: '发送方',
