@@ -16,6 +16,7 @@ PACKAGES = ("core", "realtime", "media", "clinical", "admin")
 NOT_ASKING = {
     "core/audit/access.py": "every query is handed the grant that its route was given",
     "core/files/access.py": "asks the owner of what a file hangs on, who asks the engine",
+    "core/files/resumable/access.py": "an unfinished upload is nobody's but its uploader's",
 }
 #: Functions that look at the caller's role, and why they may.
 BY_ROLE = {
