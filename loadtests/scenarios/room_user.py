@@ -43,7 +43,7 @@ class RoomUser(User):
         person = self.stage.take(self.wants)
         if person is None:
             # More users than people: the bound of this run.
-            raise StopUser
+            raise gevent.GreenletExit
         self.person: Person = person
         self.name = person.name
         self.room = person.room

@@ -22,11 +22,19 @@ from loadtests.scenarios.people import PEOPLE, SECONDS, Person, read
 class Stage:
     """One run in one process."""
 
-    people: list[Person]
+    everybody: tuple[Person, ...]
+    people: list[Person] = field(default_factory=list)
     judge: Judge = field(default_factory=Judge)
     devices: list[Any] = field(default_factory=list)
     #: When each message was said, for the time until others have it.
     said: dict[str, float] = field(default_factory=dict)
+    judged: bool = True
+
+    def begin(self) -> None:
+        """Everybody is free again; nothing of an earlier run on the same page is left."""
+        self.people, self.judge, self.judged = list(self.everybody), Judge(), False
+        self.devices.clear()
+        self.said.clear()
 
     def take(self, part: str) -> Person | None:
         """The next person who can play this part."""
@@ -39,7 +47,7 @@ class Stage:
 
 def open_stage() -> Stage:
     """Read the people of this run and let the curtain fall in order: called by each scenario."""
-    stage = Stage(read(Path(os.environ[PEOPLE])))
+    stage = Stage(tuple(read(Path(os.environ[PEOPLE]))))
 
     def begin(environment: Environment, **_: object) -> None:
         runner = environment.runner
@@ -51,18 +59,26 @@ def open_stage() -> Stage:
             # Listeners' errors are only logged: the run itself must not go on.
             print(problem, flush=True)
             environment.process_exit_code = 2
-            gevent.spawn(runner.quit)
+            gevent.spawn(runner.stop if environment.web_ui else runner.quit)
             return
+        stage.begin()
         seconds = min(float(os.environ.get(SECONDS, MAX_SECONDS)), MAX_SECONDS)
-        gevent.spawn_later(seconds, runner.stop)
+        timers.append(gevent.spawn_later(seconds, runner.stop))
 
+    timers: list[gevent.Greenlet[..., object]] = []
     judging = BoundedSemaphore()
 
     def stop(environment: Environment, **_: object) -> None:
         # Told by the clock and by Locust's own end at once: whoever comes second waits.
         with judging:
-            if stage.devices:
+            if not stage.judged:
+                stage.judged = True
                 judge(environment)
+                for timer in timers:
+                    # The next run on the page has a time of its own.
+                    if timer is not gevent.getcurrent():
+                        timer.kill(block=False)
+                timers.clear()
 
     def judge(environment: Environment) -> None:
         pool = Pool(20)
@@ -70,7 +86,6 @@ def open_stage() -> Stage:
         for at_home in (True, False):
             now = [device for device in stage.devices if bool(device.room) is at_home]
             pool.map(lambda device: device.settle(), now)
-        stage.devices.clear()
         found = stage.judge.verdict()
         print(stage.judge.tell(found), flush=True)
         for each in found:
