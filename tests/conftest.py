@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from starlette.types import ASGIApp
 
 import app as zhenjian
@@ -23,6 +25,12 @@ from tests.support.cast import Cast, hire_cast
 from tests.support.databases import Databases
 from tests.support.http import Client
 from tests.support.requirements import Record, rows
+
+# A busy machine is no fault of what is tested: properties have no deadline.
+hypothesis_settings.register_profile(
+    "zhenjian", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("zhenjian")
 
 TODAY = datetime(2026, 11, 20, 1, 0, tzinfo=UTC)  # A Friday, 9 o'clock in Shanghai.
 
