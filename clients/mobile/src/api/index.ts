@@ -1,6 +1,6 @@
 import { randomUuid } from '@/platform/ids'
 import type { Device } from '@/platform/device'
-import type { CallView } from '@realtime'
+import type { CallView, RoomView } from '@realtime'
 import { http } from './client'
 import type * as T from './types'
 
@@ -188,6 +188,20 @@ export const orders = {
 export const rooms = {
   /** The call that goes on in a room, or null. */
   call: (id: string) => http.call<CallView | null>('GET', `/rooms/${id}/call`),
+  get: (id: string) => http.call<RoomView>('GET', `/rooms/${id}`),
+  /** `kind`: only rooms of these kinds, `colleague,group`. */
+  mine: (query: { kind: string; cursor: string | null; limit: number }) =>
+    http.call<T.Page<T.MyRoom>>('GET', '/rooms/mine', { query }),
+  talkTo: ({ user_id, role }: T.Colleague) =>
+    http.call<RoomView>('POST', '/rooms/colleague', { body: { user_id, role } }),
+  openGroup: (title: string, people: readonly T.Colleague[], idempotencyKey: string) =>
+    http.call<RoomView>('POST', '/rooms/group', {
+      body: { title, people: people.map(({ user_id, role }) => ({ user_id, role })) },
+      idempotencyKey,
+    }),
+  /** The caller's open talk with customer service, or a new one. */
+  askService: () => http.call<RoomView>('POST', '/rooms/service'),
+  end: (id: string) => http.call<void>('POST', `/rooms/${id}/end`, { body: {} }),
   colleagues: (query: { q: string; role?: string; department_id?: string }) =>
     http.call<T.Colleague[]>('GET', '/colleagues', { query }),
   invite: (id: string, { user_id, role }: T.Colleague) =>

@@ -1,4 +1,4 @@
-import type { Message } from '@realtime'
+import type { Message, RoomView } from '@realtime'
 import type { SignatureMark } from './signing'
 
 export type Role =
@@ -405,6 +405,13 @@ export interface Phrase {
   id: string
   category: string
   text: string
+}
+
+/** A room of the caller in a list of his rooms. */
+export interface MyRoom {
+  room: RoomView
+  last_message: Message | null
+  unread: number
 }
 
 /** Somebody of the hospital in one role; `last_seen` is null while he is online. */

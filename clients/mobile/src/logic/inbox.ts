@@ -39,6 +39,8 @@ export async function placeOf(item: InboxItem, clinician: boolean): Promise<Plac
       return clinician ? { path: '/clinician/signature/index' } : null
     case 'notice_message':
       return { path: '/pages/messages/detail', query: { id: about.id } }
+    case 'room':
+      return { path: '/pages/room/index', query: { room: about.id } }
     case 'consultation':
       return consultationPlace(item, about.id, clinician)
     default:

@@ -7,6 +7,7 @@ import { chime } from '@/native/chime'
 import { toast } from '@/platform/dialog'
 import { here } from '@/platform/nav'
 import { zh } from '@/strings'
+import { useConversations } from './conversations'
 import { useLive } from './live'
 import { useSession } from './session'
 import { useSettings } from './settings'
@@ -16,6 +17,7 @@ export const useAlerts = defineStore('alerts', () => {
   const session = useSession()
   const settings = useSettings()
   const live = useLive()
+  const conversations = useConversations()
   const bursts = new Bursts()
   let active: Consultation[] = []
 
@@ -40,9 +42,13 @@ export const useAlerts = defineStore('alerts', () => {
   function onMessage(message: Message): void {
     if (!message.sender || message.sender.user_id === session.user?.id) return
     const about = active.find((one) => one.room_id === message.room)
-    const open = about && here().includes('/room/') && here().includes(about.id)
-    if (!about || open || !bursts.rings(message.room, Date.now())) return
-    alert(zh.notices.newWords(about.patient.name))
+    const name = about?.patient.name ?? conversations.titleIn(message.room)
+    // A room is open by its consultation or by itself.
+    const open =
+      here().includes('/room/') &&
+      [about?.id, message.room].some((id) => id !== undefined && here().includes(id))
+    if (!name || open || !bursts.rings(message.room, Date.now())) return
+    alert(zh.notices.newWords(name))
   }
 
   function onItem(item: InboxItem): void {

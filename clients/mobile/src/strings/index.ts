@@ -10,6 +10,7 @@ import { rights } from './rights'
 import { room } from './room'
 import { security } from './security'
 import { signing } from './signing'
+import { talks } from './talks'
 
 /** Every text of the app, in simplified Chinese. */
 export const zh = {
@@ -23,6 +24,7 @@ export const zh = {
   ...rights,
   ...room,
   ...members,
+  ...talks,
   ...security,
   ...signing,
 } as const

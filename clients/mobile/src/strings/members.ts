@@ -10,8 +10,8 @@ export const members = {
     handOverText: '由本科室的医生继续接诊，患者会收到通知',
     handOverAsk: '转交给',
     handedOver: '已转交',
-    leave: '离开诊间',
-    leaveAsk: '离开诊间？',
+    leave: '离开',
+    leaveAsk: '离开这里？',
     leaveText: '离开后不再收到这里的消息',
     left: '已离开',
     remove: '移出',
@@ -21,6 +21,6 @@ export const members = {
     find: '姓名、拼音首字母、科室',
     none: '没有找到同事',
     noneText: '换个名字、首字母或科室再试',
-    present: '已在诊间',
+    present: '已加入',
   },
 } as const
