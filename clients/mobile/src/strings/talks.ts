@@ -54,6 +54,7 @@ export const talks = {
     ended: '咨询已结束',
     leads: { consultation: '主诊', group: '群主', service: '客服' } as Record<string, string>,
     inviteGroupText: '同事加入后可以看到全部聊天',
+    handOverGroup: '转让群主',
     handOverGroupText: '由他管理这个群聊，您仍在群里',
     handOverServiceText: '由另一位客服继续服务',
   },
