@@ -141,6 +141,8 @@ describe('what a room is called', () => {
     expect(titleOf(view('a', 'colleague'), names)).toBe('林医生')
     expect(titleOf(view('a', 'colleague', { members: [] }), names)).toBe('同事')
     expect(titleOf(view('a', 'group'), names)).toBe('内科交班')
+    const nameless = { title: '', consultation_id: null }
+    expect(titleOf(view('a', 'group', { subject: nameless }), names)).toBe('林医生')
     expect(titleOf(view('a', 'service'), names)).toBe('医院客服')
     const agent = [member('me', '客服小何', 'customer_service')]
     expect(titleOf(view('a', 'service', { members: agent }), names)).toBe('内科交班')

@@ -26,7 +26,7 @@ export function titleOf(room: RoomView, names: RoomNames): string {
   if (room.kind === 'colleague') return otherOf(room)?.name ?? names.colleague
   // The stored title names who asks: that is for the agents.
   if (room.kind === 'service' && !isAgent(room)) return names.service
-  return room.subject.title || names.untitled
+  return room.subject.title || otherOf(room)?.name || names.untitled
 }
 
 function isAgent(room: RoomView): boolean {

@@ -57,6 +57,34 @@ export function keepInAddress(path: string, query: Query): void {
   )
 }
 
+/**
+ * A link to the same page with another subject, opened in this tab, changes the address alone: then
+ * the page is loaded anew. `names` are the parameters that say what the page is about. Returns what
+ * ends the watching.
+ */
+export function onOtherAddress(path: string, names: readonly string[]): () => void {
+  if (!isH5) return () => undefined
+  const subject = (): string | null => {
+    const [page, query = ''] = window.location.hash.slice(1).split('?')
+    const given = new URLSearchParams(query)
+    return page === path ? names.map((name) => given.get(name) ?? '').join(' ') : null
+  }
+  const mine = subject()
+  let stopped = false
+  const changed = (): void => {
+    // Going back ends this page first: then it has nothing to say any more.
+    setTimeout(() => {
+      const now = subject()
+      if (!stopped && now !== null && mine !== null && now !== mine) window.location.reload()
+    }, 50)
+  }
+  window.addEventListener('hashchange', changed)
+  return () => {
+    stopped = true
+    window.removeEventListener('hashchange', changed)
+  }
+}
+
 /** Opens another site (the cashier) in the same window. */
 export function leaveFor(url: string): void {
   if (isH5) window.location.href = url

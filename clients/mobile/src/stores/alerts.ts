@@ -28,6 +28,8 @@ export const useAlerts = defineStore('alerts', () => {
 
   /** Joined rooms deliver their words, wherever in the app one is. */
   async function join(client: Pick<RoomClient, 'join'>): Promise<void> {
+    // Who was asked into a consultation has it among his conversations.
+    if (session.role !== 'doctor') return
     try {
       active = (await consultations.list({ state: 'active', limit: 50 })).items
     } catch {
@@ -48,7 +50,7 @@ export const useAlerts = defineStore('alerts', () => {
       here().includes('/room/') &&
       [about?.id, message.room].some((id) => id !== undefined && here().includes(id))
     if (!name || open || !bursts.rings(message.room, Date.now())) return
-    alert(zh.notices.newWords(name))
+    alert(about ? zh.notices.newWords(name) : zh.talks.newWords(name))
   }
 
   function onItem(item: InboxItem): void {
