@@ -21,6 +21,10 @@ describe('a tap on a message', () => {
     })
     expect((await placeOf(item('notice_message', 'm1'), true))?.path).toBe('/pages/messages/detail')
     expect((await placeOf(item('signing'), true))?.path).toBe('/clinician/signature/index')
+    expect(await placeOf(item('room', 'r1'), true)).toEqual({
+      path: '/pages/room/index',
+      query: { room: 'r1' },
+    })
   })
 
   it('stays where it is when there is nothing to open for this person', async () => {
