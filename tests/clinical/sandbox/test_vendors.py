@@ -61,6 +61,7 @@ async def cards(sandbox: SandboxServer, clock: FakeClock) -> AsyncIterator[HisVi
     await gateway.aclose()
 
 
+@pytest.mark.requirement("S3-131")
 async def test_a_login_code_arrives_and_is_readable_on_the_page(
     sms: HttpSmsGateway, payer: Payer
 ) -> None:
