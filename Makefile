@@ -17,7 +17,7 @@ REALTIME := clients/realtime
 PEERS := loadtests/peers
 SHARED := $(shell find clients/realtime/src clients/design -type f 2>/dev/null)
 
-.PHONY: run test setup clients check lint types contracts supply-chain unit client-tests browser services format \
+.PHONY: run test setup clients check lint types contracts supply-chain unit journeys client-tests browser services format \
 	requirements clean-data clean help migration lock bench-crypto bench-chat soak load
 
 help: ## Say what can be made
@@ -28,7 +28,7 @@ run: setup clients ## Start the demo: everything on this machine
 	@$(PYTHON) -m compileall -q app.py core realtime media clinical admin
 	@exec $(PYTHON) -m app demo
 
-test: setup clients browser services check supply-chain unit client-tests ## Set up what is missing and check everything
+test: setup clients browser services check supply-chain unit ## Set up what is missing and check everything
 
 check: lint types contracts ## Formatting, linting, strict typing, import contracts
 
@@ -95,9 +95,13 @@ contracts: setup
 	@echo "Import contracts …"
 	@$(VENV)/bin/lint-imports --no-logo
 
-# The journeys need the whole machine for their cameras, so they come after the others, one by one.
+# The journeys need a core or more for their cameras, so they come after the others, one by one;
+# the clients' own tests go beside them.
 unit: setup clients
 	@$(PYTHON) -m pytest -q -n 2 --dist loadfile -m "not browser and not alone"
+	@$(MAKE) --no-print-directory --output-sync=target -j 2 journeys client-tests
+
+journeys: setup clients
 	@$(PYTHON) -m pytest -q -m "browser or alone"
 
 client-tests: clients
