@@ -53,13 +53,13 @@ clients: clients/digests.json ## Build both clients
 	@touch $@
 
 $(CONSOLE)/dist/.ready: $(CONSOLE)/node_modules/.ready $(REALTIME)/node_modules/.ready $(SHARED) \
-		$(shell find $(CONSOLE) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+		$(shell find $(CONSOLE) -name node_modules -prune -o -name dist -prune -o -type f -print 2>/dev/null)
 	@echo "Building the console …"
 	@cd $(CONSOLE) && npm run --silent build
 	@touch $@
 
 $(MOBILE)/dist/.ready: $(MOBILE)/node_modules/.ready $(REALTIME)/node_modules/.ready $(SHARED) \
-		$(shell find $(MOBILE) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+		$(shell find $(MOBILE) -name node_modules -prune -o -name dist -prune -o -type f -print 2>/dev/null)
 	@echo "Building the mobile app …"
 	@cd $(MOBILE) && npm run --silent build
 	@touch $@

@@ -19,7 +19,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 import structlog
@@ -69,9 +69,9 @@ from core.supervisor import (
     stop_event,
 )
 from core.tls import TlsProblem
-from realtime.gateway import Gateway
-from realtime.hub import Hub
-from realtime.line import Line
+
+if TYPE_CHECKING:
+    from realtime.gateway import Gateway
 
 gc.freeze()
 gc.enable()
@@ -127,6 +127,8 @@ def build_runtime(
     engine: AsyncEngine | None = None,
 ) -> Runtime:
     """The surroundings of every handler. Adapters of outside systems are added by `adapters`."""
+    from realtime.hub import Hub
+
     url = config.require_database()
     install_keyring(keyring)
     runtime = Runtime(
@@ -368,6 +370,8 @@ def database_answers() -> Iterator[None]:
 
 async def web(config: Config) -> None:
     """HTTP, Socket.IO and, when alone, the relay and the jobs."""
+    from realtime.line import Line
+
     modules, runtime = await serving_runtime(config)
     background = relay_and_jobs(runtime, modules) if config.relay else []
     if not config.demo:
@@ -406,6 +410,8 @@ async def web(config: Config) -> None:
 @contextlib.asynccontextmanager
 async def gateway_of(runtime: Runtime, modules: Modules) -> AsyncIterator[Gateway]:
     """The Socket.IO gateway of a web process."""
+    from realtime.gateway import Gateway
+
     gateway = Gateway(runtime, modules.room_messages)
     await gateway.start()
     try:
