@@ -446,18 +446,12 @@ def require_schema(present: str | None, newest: str | None) -> None:
 
 async def sandbox(config: Config) -> None:
     """The simulators of the outside world; they belong to the demo alone."""
-    from clinical.sandbox.config import SandboxConfig
-    from clinical.sandbox.server import run
+    from clinical.sandbox.server import NotADemo, run_for
 
-    if not config.demo:
-        raise SetupProblem("The simulators run in demo mode only (ZHENJIAN_DEMO=true).")
-    where = SandboxConfig(
-        data_dir=config.data_dir,
-        host=config.sandbox_host,
-        port=config.sandbox_port,
-        public_url=config.sandbox_url,
-    )
-    await run(where, stop_event())
+    try:
+        await run_for(config)
+    except NotADemo as error:
+        raise SetupProblem(str(error)) from error
 
 
 async def migrate_database(config: Config) -> None:

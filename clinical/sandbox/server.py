@@ -15,6 +15,25 @@ import uvicorn
 from clinical.sandbox.app import build_app
 from clinical.sandbox.config import SandboxConfig
 from clinical.sandbox.world import World
+from core.config import Config
+from core.supervisor import stop_event
+
+
+class NotADemo(RuntimeError):
+    """The simulators belong to the demo alone."""
+
+
+async def run_for(config: Config) -> None:
+    """The simulators of a demo until it stops. Raises NotADemo, and OSError for a taken port."""
+    if not config.demo:
+        raise NotADemo("The simulators run in demo mode only (ZHENJIAN_DEMO=true).")
+    where = SandboxConfig(
+        data_dir=config.data_dir,
+        host=config.sandbox_host,
+        port=config.sandbox_port,
+        public_url=config.sandbox_url,
+    )
+    await run(where, stop_event())
 
 
 async def run(config: SandboxConfig, stop: asyncio.Event) -> None:
