@@ -119,7 +119,7 @@ async def test_changes_of_a_persons_data_are_on_record_without_the_data(story: S
     assert shown["request_id"]
 
 
-@pytest.mark.requirement("S1-250", "S1-191")
+@pytest.mark.requirement("S1-250")
 async def test_an_export_is_masked_guarded_and_recorded_with_rows_and_filter(
     story: Story,
 ) -> None:

@@ -12,7 +12,7 @@ from tests.support.screens import Browsers, browsers
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """The whole demo: web, worker, media worker, simulators, PostgreSQL."""
+    """The whole demo: web with relay and jobs, media worker, simulators, PostgreSQL."""
     with running_demo(tmp_path_factory.mktemp("demo")) as started:
         yield started
 

@@ -22,7 +22,7 @@ async def tell(runtime: Runtime, who: Person, code: str, title: str) -> None:
         )
 
 
-@pytest.mark.requirement("S3-058", "S4-044")
+@pytest.mark.requirement("S3-058")
 async def test_items_are_listed_by_category_and_each_is_read_by_itself(
     runtime: Runtime, cast: Cast, client: Client
 ) -> None:

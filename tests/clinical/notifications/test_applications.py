@@ -53,7 +53,7 @@ def message(desk: Desk, **changes: Any) -> dict[str, Any]:
     }
 
 
-@pytest.mark.requirement("S3-109", "S3-108")
+@pytest.mark.requirement("S3-109")
 async def test_a_critical_value_reaches_the_doctor_everywhere_and_is_told_until_acknowledged(
     desk: Desk, register: Register, story: Story, jobs: JobRunner, clock: FakeClock
 ) -> None:
