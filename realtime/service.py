@@ -122,6 +122,8 @@ async def open_room(
     await uow.session.flush()
     uow.record(event)
     _hint(uow, event.aggregate_id, event.seq)
+    for person in people:
+        _tell_member(uow, hospital_id, event.aggregate_id, person.user_id, "joined")
     return event.aggregate_id
 
 
@@ -360,6 +362,10 @@ async def _apply(uow: UnitOfWork, row: RoomRow, *commands: Command) -> None:
             state = room.apply(state, event)
             _write_entry(uow, row.id, event.seq, entries.entry_of(event, names))
             await _store_member_change(uow, event)
+            if isinstance(event, ParticipantJoined):
+                _tell_member(uow, row.hospital_id, row.id, event.person.user_id, "joined")
+            if isinstance(event, ParticipantLeft):
+                _tell_member(uow, row.hospital_id, row.id, event.user_id, "left")
             uow.record(event)
     _store_state(row, state, uow.now)
     await uow.session.flush()
@@ -469,5 +475,21 @@ def _hint(uow: UnitOfWork, room_id: UUID, seq: int) -> None:
 
     async def tell() -> None:
         await uow.runtime.realtime.rooms_changed(heads)
+
+    uow.after_commit(tell)
+
+
+def _tell_member(
+    uow: UnitOfWork, hospital_id: UUID, room_id: UUID, user_id: UUID, state: str
+) -> None:
+    """Tell a person's own devices after the commit that he is in a room now, or out of it.
+
+    Who has joined no room yet hears nothing in it: without this a colleague's first word would
+    wait for the next look at the list.
+    """
+    payload = {"room": str(room_id), "state": state}
+
+    async def tell() -> None:
+        await uow.runtime.realtime.to_user(user_id, "membership", payload, hospital_id=hospital_id)
 
     uow.after_commit(tell)

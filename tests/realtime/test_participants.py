@@ -111,6 +111,22 @@ async def test_who_was_taken_out_hears_nothing_more_until_he_is_asked_in_again(
     assert again["messages"][-1]["body"]["reason"] == "returned"
 
 
+async def test_the_first_word_of_a_new_talk_reaches_the_colleague_who_looks_at_something_else(
+    ask: Any, cast: Cast, connect: Connect
+) -> None:
+    there = await connect(cast.other_doctor)
+    asked = one(cast.other_doctor)
+    opened = (await ask(cast.doctor, "POST", "/rooms/colleague", asked)).expect(200)
+    told = await there.wait_event("membership")
+    assert told == {"room": opened["id"], "state": "joined"}
+    theirs = await there.join(told["room"])
+    here = await connect(cast.doctor)
+    sent = await (await here.join(opened["id"])).send_text("下午三点会诊")
+    await theirs.wait_for(lambda log: log.last == sent.seq)
+    (await ask(cast.doctor, "POST", "/rooms/colleague", asked)).expect(200)
+    assert [name for name, _ in there.events].count("membership") == 1
+
+
 async def test_a_guest_leaves_by_himself_and_the_doctor_must_hand_over_first(
     ask: Any, cast: Cast, room: UUID
 ) -> None:

@@ -425,6 +425,9 @@ class RoomClient:
                     room.view["me"]["read_seq"] = payload["read_seq"]
                 elif room is not None and name in ("resync", FETCH):
                     await self._fill(room)
+                elif room is not None and name == "membership" and payload["state"] == "joined":
+                    # Asked in again: the server had stopped telling of this room.
+                    await self._join(room)
             if name == FETCH:
                 continue
             async with self._heard:

@@ -36,6 +36,8 @@ export interface RoomClientEvents {
   presence: { user: string; state: PresenceState };
   /** This user has read on somewhere, on whatever device: what is left in a room. */
   unread: { room: string; read_seq: number; unread: number };
+  /** This user is in a room from now on, or out of it: opened by anybody, on any device. */
+  membership: { room: string; state: "joined" | "left" };
   notice: { code: string; text: string; ref?: { type: string; id: string } };
   revoked: { code: string };
   "room-state": { room: string; state: RoomState; close_reason: string | null; seq: number };
@@ -219,6 +221,12 @@ const HANDLERS: Record<string, Handle> = {
     const unread = payload as RoomClientEvents["unread"];
     room(unread.room)?.applyRead(unread.read_seq);
     client.emit("unread", unread);
+  },
+  membership: (client, payload, room) => {
+    const told = payload as RoomClientEvents["membership"];
+    // Asked in again: the server had stopped telling of this room.
+    if (told.state === "joined") void room(told.room)?.resume();
+    client.emit("membership", told);
   },
   inbox: (client, payload) => client.inbox.receive(payload as InboxItem),
   notice: (client, payload) => client.emit("notice", payload as RoomClientEvents["notice"]),

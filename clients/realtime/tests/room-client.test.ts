@@ -160,6 +160,23 @@ describe("a room", () => {
     expect(server.requests.some((request) => request.event === "receipt:read")).toBe(false);
   });
 
+  it("says that somebody opened a room with this user, who can join it then", async () => {
+    const client = connect();
+    await settle();
+    const told: string[] = [];
+    client.on("membership", ({ room, state }) => {
+      told.push(`${room} ${state}`);
+      if (state === "joined") void client.join(room);
+    });
+    server.push("membership", { room: "r", state: "joined" });
+    await settle();
+    server.write("第一句话");
+    expect(told).toEqual(["r joined"]);
+    expect(client.room("r").messages.map((message) => message.body)).toEqual([
+      { text: "第一句话" },
+    ]);
+  });
+
   it("counts who of a group has read a message", async () => {
     const client = connect();
     await settle();

@@ -153,6 +153,11 @@ export const useConversations = defineStore('conversations', () => {
           list.value = withState(list.value, change)
           soon()
         })
+        // Somebody opened a room with this person, or took him out of one.
+        client.on('membership', ({ room, state: now }) => {
+          if (now === 'left') joined.delete(room)
+          soon()
+        })
         client.on('presence', ({ user, state: now }) => {
           list.value = withPresence(list.value, user, now)
         })
