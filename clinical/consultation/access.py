@@ -1,8 +1,9 @@
 """Who may see which consultation: every query made for a person.
 
 As the policies stand by default, a patient sees what he or she pays for, a doctor what reached the
-own queue and what a colleague asked him into, supervisors and administrators what was submitted in
-their hospital; everybody else sees nothing, except what break-glass access opens for a time.
+own queue, every clinician what he was asked into while he is in the room, supervisors and
+administrators what was submitted in their hospital; everybody else sees nothing, except what
+break-glass access opens for a time.
 """
 
 from collections.abc import Collection
@@ -42,16 +43,19 @@ def _reached_doctor() -> ColumnElement[bool]:
     return Consultation.room_id.is_not(None)
 
 
+def _asked_in(caller: Caller) -> ColumnElement[bool]:
+    """In the room at present, in the role of the token."""
+    return Consultation.room_id.in_(rooms.rooms_joined_by(caller))
+
+
 def _as_guest(caller: Caller) -> ColumnElement[bool]:
     """Treated by somebody else, who asked the caller into the room."""
-    return and_(
-        Consultation.doctor_id != caller.user_id,
-        Consultation.room_id.in_(rooms.rooms_joined_by(caller)),
-    )
+    return and_(Consultation.doctor_id != caller.user_id, _asked_in(caller))
 
 
 def _of_departments(caller: Caller) -> ColumnElement[bool]:
-    mine = Consultation.department_id.in_(caller.department_ids)
+    # A wider scope takes nothing away: who was asked into another department's room sees it too.
+    mine = or_(Consultation.department_id.in_(caller.department_ids), _asked_in(caller))
     return and_(_reached_doctor(), mine, _in_use(caller))
 
 
@@ -95,6 +99,7 @@ CONSULTATION = declare(
     },
     scopes={
         Scope.OWN: lambda caller: Consultation.payer_id == caller.user_id,
+        Scope.ROOMS: lambda caller: and_(_asked_in(caller), _in_use(caller)),
         Scope.PATIENTS: lambda caller: and_(
             or_(Consultation.doctor_id == caller.user_id, _as_guest(caller)),
             _reached_doctor(),
@@ -105,6 +110,7 @@ CONSULTATION = declare(
     },
     only={
         Scope.OWN: (Role.PATIENT,),
+        Scope.ROOMS: (Role.NURSE, Role.PHARMACIST),
         Scope.PATIENTS: (Role.DOCTOR,),
         Scope.DEPARTMENT: (Role.DOCTOR, Role.NURSE, Role.PHARMACIST),
     },
@@ -132,6 +138,8 @@ CONSULTATION = declare(
     defaults=[
         allow(Role.PATIENT, Scope.OWN, READ, "book"),
         allow(Role.DOCTOR, Scope.PATIENTS, READ, "treat", "history"),
+        allow(Role.NURSE, Scope.ROOMS, READ),
+        allow(Role.PHARMACIST, Scope.ROOMS, READ),
         allow(Role.SUPERVISOR, Scope.HOSPITAL, READ, "export"),
         allow(Role.ADMINISTRATOR, Scope.HOSPITAL, READ, "export"),
     ],

@@ -43,7 +43,8 @@ PATIENT = [Role.PATIENT]
 DOCTOR = [Role.DOCTOR]
 #: Who answers patients in rooms, in first, revisit and medication consultations.
 WRITERS = [Role.DOCTOR, Role.PHARMACIST, Role.NURSE, Role.CUSTOMER_SERVICE]
-# Nurses and pharmacists come in for what was delegated to them or opened in an emergency.
+# Nurses and pharmacists come in for what they were asked into, what was delegated to them, and
+# what they opened in an emergency.
 READERS = [
     Role.PATIENT,
     Role.DOCTOR,

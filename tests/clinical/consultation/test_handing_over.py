@@ -10,6 +10,7 @@ import pytest
 from core.identity.roles import Role
 from tests.clinical.story import Story
 from tests.support.cast import Person, hire
+from tests.support.policies import put_policy
 
 
 async def colleague(story: Story, serial: int = 0) -> Person:
@@ -127,3 +128,66 @@ async def test_an_expert_sees_the_patient_and_leaves_the_decisions_to_the_doctor
     answer = await story.ask(expert, "POST", f"/rooms/{room}/leave")
     assert answer.status == 204
     assert (await story.ask(expert, "GET", f"/consultations/{key}")).status == 404
+
+
+@pytest.mark.parametrize("role", [Role.NURSE, Role.PHARMACIST])
+async def test_a_clinician_who_was_asked_in_reads_the_intake_while_in_the_room(
+    story: Story, role: Role
+) -> None:
+    active = await story.active()
+    key, room = active["id"], active["room_id"]
+    cast, asked = story.cast, story.cast.of(role)
+    bystander = await hire(story.runtime, cast.hospital_id, role, "路过人", cast.department_id)
+
+    async def numbers(who: Person) -> list[str]:
+        page = await story.get(who, "/consultations?state=active")
+        return [each["number"] for each in page["items"]]
+
+    assert await numbers(asked) == []
+    body = {"people": [{"user_id": str(asked.user_id), "role": role.value}]}
+    (await story.ask(cast.doctor, "POST", f"/rooms/{room}/members", body)).expect(200)
+
+    shown = await story.get(asked, f"/consultations/{key}")
+    assert (shown["patient"]["name"], shown["description"]) == ("林小满", "咳嗽三天，夜间加重。")
+    assert shown["withheld"] == []
+    assert await numbers(asked) == [active["number"]]
+    assert (await story.get(asked, "/consultations/counts"))["active"] == 1
+    for verb in ("accept", "end", "refund", "closing-note"):
+        assert (await story.try_to(asked, key, verb, {})).code == "forbidden", verb
+    assert (await story.ask(asked, "GET", f"/consultations/{key}/history")).code == "forbidden"
+    audit = await story.get(cast.administrator, f"/audit?object_id={key}&limit=50")
+    looks = [each["role"] for each in audit["items"] if each["action"] == "consultation.look"]
+    assert looks == [role.value]
+
+    # A colleague of the same role and department who was not asked in sees nothing of it.
+    assert await numbers(bystander) == []
+    assert (await story.ask(bystander, "GET", f"/consultations/{key}")).code == "not_found"
+
+    (await story.ask(asked, "POST", f"/rooms/{room}/leave")).expect(204)
+    assert (await story.ask(asked, "GET", f"/consultations/{key}")).code == "not_found"
+    assert await numbers(asked) == []
+
+
+async def test_customer_service_talks_along_and_reads_no_intake(story: Story) -> None:
+    active = await story.active()
+    cast, agent = story.cast, story.cast.customer_service
+    body = {"people": [{"user_id": str(agent.user_id), "role": "customer_service"}]}
+    path = f"/rooms/{active['room_id']}"
+    (await story.ask(cast.doctor, "POST", f"{path}/members", body)).expect(200)
+    assert (await story.get(agent, path))["me"]["may_send"] is True
+    assert (await story.ask(agent, "GET", f"/consultations/{active['id']}")).code == "forbidden"
+
+
+async def test_a_scope_of_the_department_keeps_what_one_was_asked_into(story: Story) -> None:
+    """A wider scope takes nothing away from who was asked into another department's room."""
+    active = await story.active()
+    cast, expert = story.cast, story.cast.other_doctor
+    await put_policy(
+        story.runtime, cast.hospital_id, Role.DOCTOR, "consultation.read", "department"
+    )
+    path = f"/consultations/{active['id']}"
+    assert (await story.ask(expert, "GET", path)).code == "not_found"
+    body = {"people": [{"user_id": str(expert.user_id), "role": "doctor"}]}
+    room = f"/rooms/{active['room_id']}/members"
+    (await story.ask(cast.doctor, "POST", room, body)).expect(200)
+    assert (await story.get(expert, path))["number"] == active["number"]

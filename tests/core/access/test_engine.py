@@ -100,6 +100,9 @@ def _allowed(policy: Policy, person: Person, row: Consultation, cast: Cast) -> b
             return row.department_id in caller.department_ids and row.room_id is not None
         case Scope.OWN:
             return row.payer_id == caller.user_id
+        case Scope.ROOMS:
+            # Nobody was asked in: of the staff only the treating doctor is in the room.
+            return row.doctor_id == caller.user_id and row.room_id is not None
         case _:
             return False
 

@@ -95,6 +95,8 @@ export const useCall = defineStore('call', () => {
 
   /** Joined rooms tell of calls that ring or go on, and of unread messages. */
   async function joinOpenRooms(): Promise<void> {
+    // Customer service talks along and reads no consultations; it takes no part in calls either.
+    if (session.role === 'customer_service') return
     try {
       const open = await consultations.list({ state: 'active', limit: 30 })
       for (const one of open.items) {
