@@ -1,6 +1,6 @@
 """The one statement that stores a group of messages, and what it answers.
 
-`store_messages` (migration 0012) locks the rooms in the order of their ids, finds what is known
+`store_messages` (migration 0018) locks the rooms in the order of their ids, finds what is known
 already, judges what is new against its room as it is under the lock, numbers it without holes and
 inserts it. Who may say what in which state stays in `realtime.rules`: the statement is told, with
 each message, in which kinds and states of a room it may be said.
@@ -170,18 +170,21 @@ def _array(values: Iterable[str]) -> str:
 def group_end(sends: Sequence[Send], start: int = 0) -> int:
     """Where the group that begins at `start` ends.
 
-    A message with a file is alone: hanging the file on it takes statements of its own. A reply
-    begins a group if its room is touched already, because the statement judges replies by the head
-    of the room before the group.
+    A message with a file is alone: hanging the file on it takes statements of its own. The
+    statement judges by the log as it is before the group; so what may look at a message of the same
+    group begins the next: a `client_id` that came already (a retry), and a reply in a room that is
+    touched.
     """
     touched: set[UUID] = set()
+    named: set[UUID] = set()
     for index in range(start, len(sends)):
         send = sends[index]
         if isinstance(send.body, FileBody):
             return max(index, start + 1)
-        if send.reply_to is not None and send.room_id in touched:
+        if send.client_id in named or (send.reply_to is not None and send.room_id in touched):
             return index
         touched.add(send.room_id)
+        named.add(send.client_id)
     return len(sends)
 
 

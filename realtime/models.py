@@ -48,7 +48,13 @@ class RoomRow(Base):
             unique=True,
             postgresql_where=text("ref_id IS NOT NULL"),
         ),
-        Index("ix_rooms_hospital_last", "hospital_id", "last_at"),
+        # Moves with every message: BRIN lets the row be updated in its page.
+        Index(
+            "ix_rooms_last",
+            "last_at",
+            postgresql_using="brin",
+            postgresql_with={"pages_per_range": 16, "autosummarize": "on"},
+        ),
         Index(
             "ix_rooms_open",
             "hospital_id",

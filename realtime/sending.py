@@ -43,8 +43,8 @@ async def send_messages(uow: UnitOfWork, sends: Sequence[Send]) -> list[Outcome]
     """Store messages in the order given; the outcome of each is its place or its named refusal.
 
     A refused message takes no number and disturbs no other. Nothing is announced. With many rooms
-    at once, all of them are locked in the order of their ids unless a reply or a file cuts the
-    messages into several groups: pass such messages in transactions of their own.
+    at once, all of them are locked in the order of their ids unless a reply, a file or a repeated
+    message cuts them into several groups: pass such messages in transactions of their own.
     """
     outcomes: list[Outcome] = []
     while len(outcomes) < len(sends):
