@@ -45,6 +45,7 @@ from realtime.reading import message_view as message_view
 from realtime.reading import messages_after as messages_after
 from realtime.reading import messages_before as messages_before
 from realtime.reading import messages_between as messages_between
+from realtime.reading import messages_during as messages_during
 from realtime.reading import unread_counts as unread_counts
 from realtime.room import Member, Room
 from realtime.rules import CloseReason, RoomKind, RoomState

@@ -1,6 +1,7 @@
 """Reading the log of rooms into which somebody has been let (`realtime.access`)."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -83,6 +84,26 @@ async def messages_before(
     query = query.order_by(MessageRow.seq.desc()).limit(limit + 1)
     found = (await uow.session.execute(query)).all()
     views = [message_view(row, name) for row, name in reversed(found[:limit])]
+    return MessagePage(messages=views, has_more=len(found) > limit)
+
+
+async def messages_during(
+    uow: UnitOfWork, room_id: UUID, since: datetime, until: datetime, after: int, limit: int
+) -> MessagePage:
+    """The oldest `limit` entries above `after` of a stretch of time, both ends included."""
+    query = (
+        _entries()
+        .where(
+            MessageRow.room_id == room_id,
+            MessageRow.seq > after,
+            MessageRow.at >= since,
+            MessageRow.at <= until,
+        )
+        .order_by(MessageRow.seq)
+        .limit(limit + 1)
+    )
+    found = (await uow.session.execute(query)).all()
+    views = [message_view(row, name) for row, name in found[:limit]]
     return MessagePage(messages=views, has_more=len(found) > limit)
 
 

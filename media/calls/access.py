@@ -191,12 +191,17 @@ async def live_calls(uow: UnitOfWork) -> list[CallRow]:
     return list(found)
 
 
-async def names_of(uow: UnitOfWork, call_id: UUID) -> dict[UUID, str]:
-    """Names of the participants, staff before patients, for what is made of a call."""
+async def people_of(uow: UnitOfWork, call_id: UUID) -> dict[UUID, Participant]:
+    """The participants, staff before patients, for what is made of a call."""
     found = await stored(uow, call_id)
     people = found.people if found is not None else []
     ordered = sorted(people, key=lambda each: (each.role == Role.PATIENT, each.position))
-    return {each.user_id: each.name for each in ordered}
+    return {each.user_id: _participant(each) for each in ordered}
+
+
+async def names_of(uow: UnitOfWork, call_id: UUID) -> dict[UUID, str]:
+    """Names of the participants, in the order of `people_of`."""
+    return {user_id: each.name for user_id, each in (await people_of(uow, call_id)).items()}
 
 
 @dataclass(frozen=True)

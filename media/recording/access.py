@@ -7,25 +7,48 @@ recording does not exist.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select
 
 from core import settings
-from core.access import READ, Action, Field, Mask, Scope, allow, declare, grant
+from core.access import READ, Action, Field, Mask, Scope, allow, declare, find_grant, grant
 from core.errors import NotFound
+from core.holds import held_of
 from core.identity.caller import Caller
 from core.identity.roles import Role
+from core.personal_data import RecordClass, keep_until
 from core.storage.owners import tell_owners, uuid_in
 from core.uow import UnitOfWork
+from media.calls import access as calls
 from media.recording.errors import RecordingNotShared
-from media.recording.models import RecordingFileRow, RecordingRow, RecordingTakeRow
+from media.recording.layouts import Layout
+from media.recording.models import (
+    RecordingFileRow,
+    RecordingOutlineRow,
+    RecordingRow,
+    RecordingTakeRow,
+)
 from media.recording.rules import FileKind, Note, RecordingState
-from media.recording.schemas import RecordingFileView, RecordingView
+from media.recording.schemas import (
+    GapView,
+    KeepingView,
+    LoudnessView,
+    MomentView,
+    PersonView,
+    RecordingFileView,
+    RecordingPage,
+    RecordingView,
+)
 from media.recording.settings import PATIENT_MAY_WATCH
 from realtime import access as rooms
 from realtime.models import RoomRow
+from realtime.schemas import MessagePage
+from realtime.veil import shown
+
+#: Messages in one answer.
+MESSAGES = 200
 
 OVERSEERS: frozenset[Role] = frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR})
 WATCHERS: frozenset[Role] = OVERSEERS | {
@@ -35,18 +58,26 @@ WATCHERS: frozenset[Role] = OVERSEERS | {
     Role.PATIENT,
 }
 
+ARRANGERS: frozenset[Role] = OVERSEERS | {Role.DOCTOR}
+#: Having a recording composed again in another layout.
+ARRANGE = "arrange"
+
 RECORDING = declare(
     "recording",
     "录制",
     area="诊疗",
     here=RoomRow.hospital_id,
-    actions={READ: Action("查看与回放", tuple(sorted(WATCHERS)))},
+    actions={
+        READ: Action("查看与回放", tuple(sorted(WATCHERS))),
+        ARRANGE: Action("重新合成画面", tuple(sorted(ARRANGERS))),
+    },
     scopes={Scope.ROOMS: rooms.is_member, Scope.HOSPITAL: None},
     only={Scope.HOSPITAL: tuple(sorted(OVERSEERS))},
     fields=[Field("files.name", "参与者姓名", Mask.NAME, "patient:name")],
     defaults=[
         *(allow(role, Scope.ROOMS, READ) for role in sorted(WATCHERS - OVERSEERS)),
-        *(allow(role, Scope.HOSPITAL, READ) for role in sorted(OVERSEERS)),
+        *(allow(role, Scope.HOSPITAL, READ, ARRANGE) for role in sorted(OVERSEERS)),
+        allow(Role.DOCTOR, Scope.ROOMS, ARRANGE),
     ],
 )
 
@@ -96,6 +127,83 @@ async def file_for(
     recording, file = found
     await require_room(uow, caller, recording.room_id)
     return recording, file
+
+
+async def recording_for(uow: UnitOfWork, caller: Caller, recording_id: UUID) -> RecordingRow:
+    """A recording that the caller may watch. Raises like `require_room`."""
+    row = await uow.session.scalar(
+        select(RecordingRow).where(
+            RecordingRow.id == recording_id, RecordingRow.hospital_id == caller.hospital_id
+        )
+    )
+    if row is None:
+        raise NotFound
+    await require_room(uow, caller, row.room_id)
+    return row
+
+
+async def recording_to_arrange(uow: UnitOfWork, caller: Caller, recording_id: UUID) -> RecordingRow:
+    """A recording that the caller may have composed again. Raises NotFound, NotPermitted."""
+    allowed = await grant(uow, caller, RECORDING, ARRANGE)
+    row = await recording_for(uow, caller, recording_id)
+    found = await uow.session.scalar(
+        select(RoomRow.id).where(RoomRow.id == row.room_id, allowed.condition)
+    )
+    if found is None:
+        raise NotFound
+    return row
+
+
+async def page_of(uow: UnitOfWork, caller: Caller, recording_id: UUID) -> RecordingPage:
+    """All that a player shows of a recording. Raises like `require_room`."""
+    row = await recording_for(uow, caller, recording_id)
+    room = await uow.session.get_one(RoomRow, row.room_id)
+    outline = await uow.session.get(RecordingOutlineRow, row.id)
+    found = outline.content["outline"] if outline is not None else {}
+    arranging = await find_grant(uow, caller, RECORDING, ARRANGE)
+    allowed = await grant(uow, caller, RECORDING)
+    people = await calls.people_of(uow, row.call_id)
+    held = await held_of(uow, row.hospital_id, {row.room_id, room.ref_id, *people})
+    page = RecordingPage(
+        recording=allowed.shown(_view(row, await files_of(uow, row.id))),
+        room_id=row.room_id,
+        consultation_id=room.ref_id if room.ref_type == "consultation" else None,
+        origin_at=outline.origin_at if outline is not None else None,
+        layout=Layout(outline.layout) if outline is not None else None,
+        arranging=row.arranging,
+        may_arrange=bool(arranging) and outline is not None,
+        people=[
+            PersonView(user_id=user_id, role=each.role, name=each.name)
+            for user_id, each in people.items()
+        ],
+        moments=[MomentView(**each) for each in found.get("moments", [])],
+        gaps=[GapView(**each) for each in found.get("gaps", [])],
+        loudness=[
+            LoudnessView(user=UUID(user), bars=bars)
+            for user, bars in found.get("loudness", {}).items()
+        ],
+        keeping=KeepingView(
+            until=keep_until(RecordClass.COMMUNICATION, (row.ended_at or row.started_at).date()),
+            held=bool(held),
+        ),
+    )
+    return shown(await rooms.veil_for(uow, caller), page)
+
+
+async def messages_during(
+    uow: UnitOfWork, caller: Caller, recording_id: UUID, after: int | None
+) -> MessagePage:
+    """What was said in the room while it recorded, above a number. Raises like `require_room`, and
+    NotFound for whoever may watch but not read the room; a supervisor's look is in the audit.
+    """
+    row = await recording_for(uow, caller, recording_id)
+    room = await rooms.room_for(uow, caller, row.room_id)
+    outline = await uow.session.get(RecordingOutlineRow, row.id)
+    since = outline.origin_at if outline is not None else row.started_at
+    length = timedelta(milliseconds=row.duration_ms or 0)
+    until = since + length if outline is not None else row.ended_at or uow.now
+    page = await rooms.messages_during(uow, row.room_id, since, until, after or 0, MESSAGES)
+    return shown(room.veil, page)
 
 
 async def files_of(uow: UnitOfWork, recording_id: UUID) -> list[RecordingFileRow]:

@@ -11,7 +11,8 @@ from core.http.routes import PREFIX
 from core.identity import sessions
 from core.tickets import issue_ticket, read_ticket
 from media.recording import access, service
-from media.recording.schemas import RecordingLink, RecordingView
+from media.recording.schemas import Arrangement, RecordingLink, RecordingPage, RecordingView
+from realtime.schemas import MessagePage
 
 #: A player fetches pieces all through a consultation's length and a pause or two.
 LINK_LIFE = timedelta(hours=2)
@@ -26,6 +27,35 @@ routes = Routes(tag="recordings", title="录像")
 )
 async def list_recordings(ctx: Context, room_id: UUID) -> list[RecordingView]:
     return await access.recordings_of(ctx.uow, ctx.caller, room_id)
+
+
+@routes.get(
+    "/recordings/{recording_id}",
+    roles=sorted(access.WATCHERS),
+    summary="A recording with what a player shows beside the picture",
+)
+async def show(ctx: Context, recording_id: UUID) -> RecordingPage:
+    return await access.page_of(ctx.uow, ctx.caller, recording_id)
+
+
+@routes.get(
+    "/recordings/{recording_id}/messages",
+    roles=sorted(access.WATCHERS),
+    summary="What was said in the room while it recorded, oldest first",
+)
+async def messages(ctx: Context, recording_id: UUID, after: int | None = None) -> MessagePage:
+    return await access.messages_during(ctx.uow, ctx.caller, recording_id, after)
+
+
+@routes.put(
+    "/recordings/{recording_id}/layout",
+    roles=sorted(access.ARRANGERS),
+    summary="Have the recording composed again in another layout; what is there plays meanwhile",
+)
+async def arrange(ctx: Context, recording_id: UUID, body: Arrangement) -> RecordingPage:
+    row = await access.recording_to_arrange(ctx.uow, ctx.caller, recording_id)
+    await service.arrange(ctx.uow, ctx.caller, row, body.layout)
+    return await access.page_of(ctx.uow, ctx.caller, recording_id)
 
 
 @routes.post(

@@ -7,27 +7,28 @@ import asyncio
 import shutil
 import time
 from collections.abc import Awaitable
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from core import settings
+from core.identity.models import Hospital
 from core.ids import new_id
 from core.runtime import Runtime
 from core.storage import StorageError
 from media.calls import access as calls
-from media.recording import service
+from media.recording import access, service
 from media.recording.frames import MANIFEST_NAME, SUFFIX
-from media.recording.models import RecordingFileRow, RecordingRow
+from media.recording.models import RecordingFileRow, RecordingOutlineRow, RecordingRow
 from media.recording.process import ProductionFailed, run_production
 from media.recording.production import NothingToProduce, Order, Product, Result
 from media.recording.rules import FileKind, Next, Note, TakeStatus, next_step
-from media.recording.settings import WAIT_MINUTES
+from media.recording.settings import LAYOUT, WAIT_MINUTES
 
 log = structlog.get_logger(__name__)
 
@@ -102,25 +103,55 @@ class Composer:
             await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
 
     async def _compose(self, row: RecordingRow, work: Path) -> None:
-        found = await self._look(row.call_id)
-        step, takes = await self._decide(row, found)
-        if step is Next.WAIT:
+        order, takes = await self._order(row, work)
+        if order is None:
             async with self._runtime.unit_of_work() as uow:
                 await service.release(uow, row.id)
             return
+        result = await run_production(order, Teller(self._runtime, row.id))
+        await self._store(row, order, result, takes)
+
+    async def _order(self, row: RecordingRow, work: Path) -> tuple[Order | None, list[TakeStatus]]:
+        """What to make, with everything it needs laid into `work`; None when it is too early."""
+        await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
+        order = await self._plain_order(row, work)
+        if row.arranging:
+            return replace(order, **await self._fetch_sides(row, work / "sides")), []
+        found = await self._look(row.call_id)
+        step, takes = await self._decide(row, found)
+        if step is Next.WAIT:
+            return None, takes
         if step is Next.GIVE_UP:
             raise NothingToProduce("no take has reached the store")
-        await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
         await self._fetch(found, work / "takes")
+        return order, takes
+
+    async def _plain_order(self, row: RecordingRow, work: Path) -> Order:
         async with self._runtime.unit_of_work() as uow:
             names = await calls.names_of(uow, row.call_id)
-        order = Order(
+            usual = await settings.get(uow, LAYOUT, hospital_id=row.hospital_id)
+            hospital = await uow.session.get_one(Hospital, row.hospital_id)
+        return Order(
             takes=str(work / "takes"),
             out=str(work / "out"),
             names={str(user_id): name for user_id, name in names.items()},
+            layout=row.layout or usual,
+            zone=hospital.time_zone,
         )
-        result = await run_production(order, self._teller(row.id))
-        await self._store(row, result, takes)
+
+    async def _fetch_sides(self, row: RecordingRow, folder: Path) -> dict[str, Any]:
+        """The finished sides as they were made, for an order that only composes them again."""
+        async with self._runtime.unit_of_work() as uow:
+            outline = await uow.session.get_one(RecordingOutlineRow, row.id)
+            files = await access.files_of(uow, row.id)
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        stored = [file for file in files if file.kind != FileKind.COMPOSED]
+        sides = []
+        for facts, file in zip(outline.content["sides"], stored, strict=True):
+            path = folder / file.storage_key.rpartition("/")[2]
+            await self._runtime.storage.download(file.storage_key, path)
+            sides.append({**facts, "path": str(path)})
+        return {"sides": sides, "origin_us": round(outline.origin_at.timestamp() * 1_000_000)}
 
     async def _look(self, call_id: UUID) -> Stored:
         found = Stored()
@@ -148,20 +179,28 @@ class Composer:
             for key in keys:
                 await self._runtime.storage.download(key, target / key.rpartition("/")[2])
 
-    def _teller(self, recording_id: UUID) -> "Teller":
-        return Teller(self._runtime, recording_id)
-
-    async def _store(self, row: RecordingRow, result: Result, takes: list[TakeStatus]) -> None:
+    async def _store(
+        self, row: RecordingRow, order: Order, result: Result, takes: list[TakeStatus]
+    ) -> None:
         made = new_id().hex
         files = []
         for position, product in enumerate(result.products):
             file = self._file(row, product, position, made)
             await self._runtime.storage.put(file.storage_key, Path(product.path), row.hospital_id)
             files.append(file)
-        missing = not all(take.sealed for take in takes)
-        note = Note.TAKE_MISSING if missing else Note.DAMAGED if result.damaged else None
         async with self._runtime.unit_of_work() as uow:
-            unused = await service.made(uow, row.id, files, result.duration_ms, note)
+            if order.sides:
+                unused = await service.arranged(uow, row.id, files[0], order.layout)
+            else:
+                missing = not all(take.sealed for take in takes)
+                note = Note.TAKE_MISSING if missing else Note.DAMAGED if result.damaged else None
+                outline = service.Outlined(
+                    origin_at=datetime.fromtimestamp(0, UTC)
+                    + timedelta(microseconds=result.started_us),
+                    layout=order.layout,
+                    content={"outline": result.outline, "sides": result.sides},
+                )
+                unused = await service.made(uow, row.id, files, result.duration_ms, note, outline)
         for key in unused:
             await self._runtime.storage.delete(key)
         log.info("recording_ready", recording=str(row.id), duration_ms=result.duration_ms)
@@ -177,8 +216,12 @@ class Composer:
         suffix = Path(product.path).suffix
         day = row.started_at.strftime("%Y%m%d-%H%M%S")
         # The name of a file lies in the clear and travels with downloads: it names nobody.
-        whose = "完整录像" if user_id is None else f"第{position}方的画面"
-        kind = FileKind.COMPOSED if user_id is None else FileKind.SIDE
+        kind = FileKind(product.kind)
+        whose = {
+            FileKind.COMPOSED: "完整录像",
+            FileKind.SIDE: f"第{position}方的画面",
+            FileKind.SCREEN: f"第{position}路共享屏幕",
+        }[kind]
         return RecordingFileRow(
             id=new_id(),
             recording_id=row.id,

@@ -9,3 +9,7 @@ class RecordingNotShared(ProblemError):
 
 class LinkInvalid(ProblemError):
     code, status, title = "ticket_invalid", 403, "链接已失效，请重新打开"
+
+
+class RecordingNotReady(ProblemError):
+    code, status, title = "recording_not_ready", 409, "录像还没有合成完成，请稍后再试"

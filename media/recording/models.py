@@ -1,12 +1,14 @@
 """Tables of recordings."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core.data_classes import INTERNAL, PERSONAL
+from core.crypto.columns import EncryptedJSON
+from core.data_classes import INTERNAL, PERSONAL, SENSITIVE
 from core.db import Base, hospital_column, id_column
 from core.integrity import Protected
 
@@ -15,7 +17,8 @@ class RecordingRow(Protected, Base):
     """The recording of one call, from the answer on.
 
     `claimed_until` is the lease of the process that composes it; `not_before` rests a recording
-    that waits for a take or failed.
+    that waits for a take or failed. `layout` is what somebody chose for this one, else the
+    hospital's setting holds; `arranging`: its finished sides are only to be composed again.
     """
 
     __tablename__ = "recordings"
@@ -40,6 +43,8 @@ class RecordingRow(Protected, Base):
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     duration_ms: Mapped[int | None] = mapped_column(BigInteger, info=INTERNAL)
+    layout: Mapped[str | None] = mapped_column(String(16), info=INTERNAL)
+    arranging: Mapped[bool] = mapped_column(default=False, server_default="false", info=INTERNAL)
     progress: Mapped[float] = mapped_column(default=0.0, info=INTERNAL)
     attempts: Mapped[int] = mapped_column(default=0, info=INTERNAL)
     last_error: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
@@ -98,3 +103,21 @@ class RecordingFileRow(Protected, Base):
     storage_key: Mapped[str] = mapped_column(Text, info=INTERNAL)
     position: Mapped[int] = mapped_column(info=INTERNAL)
     created_at: Mapped[datetime]
+
+
+class RecordingOutlineRow(Base):
+    """What stands on the time line of a finished recording, and what composing it again needs.
+
+    `origin_at` is its first moment. `content` holds `outline` (moments, gaps, loudness) and
+    `sides` (facts of the side files, in the order of their tiles).
+    """
+
+    __tablename__ = "recording_outlines"
+
+    recording_id: Mapped[UUID] = mapped_column(
+        ForeignKey("recordings.id", ondelete="CASCADE"), primary_key=True
+    )
+    hospital_id: Mapped[UUID] = hospital_column()
+    origin_at: Mapped[datetime]
+    layout: Mapped[str] = mapped_column(String(16), info=INTERNAL)
+    content: Mapped[dict[str, Any]] = mapped_column(EncryptedJSON(), info=SENSITIVE)

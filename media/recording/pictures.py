@@ -57,6 +57,24 @@ def label(name: str, width: int) -> av.VideoFrame:
     return _frame(image, "rgba").reformat(format="yuva420p")
 
 
+@lru_cache(maxsize=1)
+def _stamp_size() -> tuple[int, int]:
+    # Digits of some fonts differ in width: wide enough for any time.
+    widest = max(font_of(18).getlength(digit) for digit in "0123456789")
+    return (int(14 * widest + font_of(18).getlength("-- ::")) + 2 * MARGIN) // 2 * 2 + 2, 30
+
+
+def stamp(text: str) -> av.VideoFrame:
+    """The time of day on a translucent ground (yuva420p), always of one size."""
+    size = _stamp_size()
+    image = Image.new("RGBA", size, (0, 0, 0, 0))
+    draw = ImageDraw.Draw(image)
+    draw.rounded_rectangle((0, 0, size[0] - 1, size[1] - 1), 6, fill=(10, 16, 20, 150))
+    place = size[0] / 2, size[1] / 2
+    draw.text(place, text, font=font_of(18), fill=(*TEXT, 255), anchor="mm")
+    return _frame(image, "rgba").reformat(format="yuva420p")
+
+
 def card(name: str, width: int, height: int) -> av.VideoFrame:
     """What stands in for a picture while there is none: a dark card with the name (yuv420p)."""
     image = Image.new("RGB", (width, height), CARD)

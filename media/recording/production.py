@@ -11,16 +11,20 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, Self
+from zoneinfo import ZoneInfo
 
 from av.error import FFmpegError
 
-from media.recording.compose import compose
+from media.recording.compose import Composed, compose
 from media.recording.frames import JournalError
+from media.recording.layouts import Layout
+from media.recording.outline import outline_of
 from media.recording.remux import NothingRecorded, SideFile, remux_side
 from media.recording.take import Take, read_take
-from media.recording.timeline import Timeline, lay_out
+from media.recording.timeline import Timeline, is_screen, lay_out, person_of
 
 NICENESS = 15
 MEMORY_BYTES = 3 * 1024**3
@@ -31,20 +35,70 @@ Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True, kw_only=True)
+class SideFacts:
+    """What is known of a finished side file, kept so that it can be composed again.
+
+    Like :class:`SideFile`, with the path as text.
+    """
+
+    user: str
+    path: str
+    content_type: str
+    duration_us: int
+    video_codecs: list[str]
+    video_frames: int
+    audio_packets: int
+    camera_off: list[tuple[int, int]]
+
+    @classmethod
+    def of(cls, side: SideFile) -> Self:
+        return cls(
+            user=side.user,
+            path=str(side.path),
+            content_type=side.content_type,
+            duration_us=side.duration_us,
+            video_codecs=list(side.video_codecs),
+            video_frames=side.video_frames,
+            audio_packets=side.audio_packets,
+            camera_off=list(side.camera_off),
+        )
+
+    def side(self) -> SideFile:
+        return SideFile(
+            user=self.user,
+            path=Path(self.path),
+            content_type=self.content_type,
+            duration_us=self.duration_us,
+            video_codecs=tuple(self.video_codecs),
+            video_frames=self.video_frames,
+            audio_packets=self.audio_packets,
+            camera_off=tuple((start, end) for start, end in self.camera_off),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Order:
     """What to make: all takes below ``takes`` (one folder each) into files in ``out``.
 
     ``names`` maps users to what is written on their tile; its order is the order of the tiles.
+    With ``sides`` (and ``origin_us``) those finished files are composed again and nothing else is
+    made. ``zone`` names the time zone of the clock on the picture.
     """
 
     takes: str
     out: str
     names: dict[str, str]
+    layout: str = Layout.SIDE_BY_SIDE
+    zone: str = "UTC"
+    sides: list[dict[str, Any]] = field(default_factory=list)
+    origin_us: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Product:
-    """One finished file. ``kind`` is ``composed`` or ``side``; ``user`` is set for a side."""
+    """One finished file. ``kind`` is ``composed``, ``side`` or ``screen``; ``user`` is set for the
+    latter two.
+    """
 
     kind: str
     user: str | None
@@ -57,12 +111,16 @@ class Product:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What was made. ``damaged`` counts stretches of the journals that could not be read."""
+    """What was made. ``damaged`` counts stretches of the journals that could not be read;
+    ``outline`` and ``sides`` are empty when finished sides were composed again.
+    """
 
     started_us: int
     duration_ms: int
     products: list[Product]
     damaged: int
+    outline: dict[str, Any] = field(default_factory=dict)
+    sides: list[dict[str, Any]] = field(default_factory=list)
 
 
 class NothingToProduce(Exception):
@@ -75,31 +133,62 @@ def produce(order: Order, progress: Progress | None = None) -> Result:
     Raises NothingToProduce; OSError and FFmpegError when the disk refuses.
     """
     tell = progress or (lambda _: None)
+    out = Path(order.out)
+    out.mkdir(parents=True, exist_ok=True)
+    if order.sides:
+        return _compose_again(order, out, tell)
     takes, unreadable = _read_takes(Path(order.takes))
     try:
         timeline = lay_out(takes)
     except ValueError as error:
         raise NothingToProduce(str(error)) from error
-    out = Path(order.out)
-    out.mkdir(parents=True, exist_ok=True)
     sides = _sides(order, takes, timeline, out, tell)
     if not sides:
         raise NothingToProduce("nobody sent sound or a picture")
-    whole = compose(
-        takes,
-        sides,
-        out / "call",
-        order.names,
-        lambda done: tell(REMUX_SHARE + (1 - REMUX_SHARE) * done),
-    )
+    whole = _compose(order, sides, timeline.origin_us, out, tell)
     products = [_product("composed", None, whole.path, whole.content_type, whole.duration_us)]
     for side in sides:
-        products.append(_product("side", side.user, side.path, side.content_type, side.duration_us))
+        kind = "screen" if is_screen(side.user) else "side"
+        products.append(
+            _product(kind, person_of(side.user), side.path, side.content_type, side.duration_us)
+        )
     return Result(
         started_us=timeline.origin_us,
         duration_ms=timeline.duration_us // 1000,
         products=products,
         damaged=unreadable + sum(len(take.damage) + len(take.missing) for take in takes),
+        outline=asdict(outline_of(timeline, whole.levels)),
+        sides=[asdict(SideFacts.of(side)) for side in sides],
+    )
+
+
+def _compose_again(order: Order, out: Path, tell: Progress) -> Result:
+    sides = [SideFacts(**facts).side() for facts in order.sides]
+    whole = _compose(order, sides, order.origin_us, out, tell)
+    return Result(
+        started_us=order.origin_us,
+        duration_ms=max(side.duration_us for side in sides) // 1000,
+        products=[_product("composed", None, whole.path, whole.content_type, whole.duration_us)],
+        damaged=0,
+    )
+
+
+def _compose(
+    order: Order, sides: list[SideFile], origin_us: int, out: Path, tell: Progress
+) -> Composed:
+    names = {side.user: order.names.get(person_of(side.user), "") for side in sides}
+    for side in sides:
+        if is_screen(side.user):
+            names[side.user] = f"{names[side.user]}的屏幕"
+    return compose(
+        [],
+        sides,
+        out / "call",
+        names,
+        lambda done: tell(REMUX_SHARE + (1 - REMUX_SHARE) * done),
+        layout=Layout(order.layout),
+        origin_us=origin_us,
+        zone=ZoneInfo(order.zone),
     )
 
 
@@ -117,8 +206,14 @@ def _read_takes(folder: Path) -> tuple[list[Take], int]:
 def _sides(
     order: Order, takes: list[Take], timeline: Timeline, out: Path, tell: Progress
 ) -> list[SideFile]:
-    users = [user for user in order.names if user in timeline.sides]
-    users += [user for user in timeline.sides if user not in order.names]
+    known = list(order.names)
+    users = sorted(
+        timeline.sides,
+        key=lambda side: (
+            is_screen(side),
+            known.index(person_of(side)) if person_of(side) in known else len(known),
+        ),
+    )
     sides = []
     for index, user in enumerate(users):
         try:

@@ -29,6 +29,7 @@ class Note(StrEnum):
 class FileKind(StrEnum):
     COMPOSED = "composed"
     SIDE = "side"
+    SCREEN = "screen"
 
 
 class Next(StrEnum):

@@ -1,7 +1,9 @@
 """The verbs of a recording. Each runs in the caller's unit of work and never commits."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, or_, select, update
@@ -11,10 +13,18 @@ from core import audit, integrity
 from core.identity.caller import Caller
 from core.ids import new_id
 from core.uow import UnitOfWork
+from media.recording.errors import RecordingNotReady
 from media.recording.events import RecordingFailed, RecordingReady
-from media.recording.models import RecordingFileRow, RecordingRow, RecordingTakeRow
+from media.recording.layouts import Layout
+from media.recording.models import (
+    RecordingFileRow,
+    RecordingOutlineRow,
+    RecordingRow,
+    RecordingTakeRow,
+)
 from media.recording.rules import (
     MAX_ATTEMPTS,
+    FileKind,
     Note,
     RecordingState,
     TakeStatus,
@@ -69,7 +79,7 @@ async def take_sealed(uow: UnitOfWork, call_id: UUID, take: str) -> None:
     )
     if row is not None:
         row.state, row.attempts = RecordingState.PROCESSING.value, 0
-        row.not_before, row.progress = None, 0.0
+        row.not_before, row.progress, row.arranging = None, 0.0, False
         await uow.session.flush()
 
 
@@ -174,29 +184,71 @@ async def store_takes(
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outlined:
+    """What the composition learned: the first moment, the layout made, outline and sides."""
+
+    origin_at: datetime
+    layout: str
+    content: dict[str, Any]
+
+
 async def made(
     uow: UnitOfWork,
     recording_id: UUID,
     files: Sequence[RecordingFileRow],
     duration_ms: int,
     note: Note | None,
+    outline: Outlined,
 ) -> list[str]:
     """The files are in the store: they replace those of an earlier composition.
 
     Announces `RecordingReady`; returns the storage keys that are no longer used.
     """
     row = await uow.session.get_one(RecordingRow, recording_id, with_for_update=True)
-    old = await uow.session.scalars(
-        select(RecordingFileRow.storage_key).where(RecordingFileRow.recording_id == recording_id)
-    )
+    unused = await _replace(uow, files, RecordingFileRow.recording_id == recording_id)
+    known = await uow.session.get(RecordingOutlineRow, recording_id)
+    if known is None:
+        known = RecordingOutlineRow(recording_id=recording_id, hospital_id=row.hospital_id)
+        uow.session.add(known)
+    known.origin_at, known.layout = outline.origin_at, outline.layout
+    known.content = outline.content
+    row.duration_ms, row.note = duration_ms, note.value if note else None
+    await _finish_work(uow, row)
+    return unused
+
+
+async def arranged(
+    uow: UnitOfWork, recording_id: UUID, file: RecordingFileRow, layout: str
+) -> list[str]:
+    """The composed file was made anew in another layout; the sides stay as they are."""
+    row = await uow.session.get_one(RecordingRow, recording_id, with_for_update=True)
+    composed = RecordingFileRow.kind == FileKind.COMPOSED
+    unused = await _replace(uow, [file], RecordingFileRow.recording_id == recording_id, composed)
+    outline = await uow.session.get_one(RecordingOutlineRow, recording_id)
+    outline.layout = layout
+    row.arranging = False
+    await _finish_work(uow, row)
+    return unused
+
+
+async def _replace(
+    uow: UnitOfWork, files: Sequence[RecordingFileRow], *which: ColumnElement[bool]
+) -> list[str]:
+    old = await uow.session.scalars(select(RecordingFileRow.storage_key).where(*which))
     unused = list(old)
-    await integrity.remove(
-        uow.session, RecordingFileRow, RecordingFileRow.recording_id == recording_id
-    )
+    await integrity.remove(uow.session, RecordingFileRow, *which)
     uow.session.add_all(files)
-    row.state, row.note = RecordingState.READY.value, note.value if note else None
-    row.duration_ms, row.progress = duration_ms, 1.0
+    await uow.session.flush()
+    return unused
+
+
+async def _finish_work(uow: UnitOfWork, row: RecordingRow) -> None:
+    row.state, row.progress = RecordingState.READY.value, 1.0
     row.ready_at, row.claimed_until, row.last_error = uow.now, None, None
+    sizes = await uow.session.scalars(
+        select(RecordingFileRow.size).where(RecordingFileRow.recording_id == row.id)
+    )
     uow.record(
         RecordingReady(
             hospital_id=row.hospital_id,
@@ -204,12 +256,28 @@ async def made(
             occurred_at=uow.now,
             room_id=row.room_id,
             call_id=row.call_id,
-            duration_ms=duration_ms,
-            size=sum(each.size for each in files),
+            duration_ms=row.duration_ms or 0,
+            size=sum(sizes),
             note=row.note,
         )
     )
-    return unused
+
+
+async def arrange(uow: UnitOfWork, caller: Caller, row: RecordingRow, layout: Layout) -> None:
+    """Have a finished recording composed again in another layout; its files play meanwhile.
+
+    Raises RecordingNotReady.
+    """
+    locked = await _locked(uow, RecordingRow.id == row.id)
+    outline = await uow.session.get(RecordingOutlineRow, row.id)
+    if locked is None or locked.state != RecordingState.READY or outline is None:
+        raise RecordingNotReady
+    locked.layout, locked.arranging = layout.value, True
+    locked.state, locked.attempts = RecordingState.PROCESSING.value, 0
+    locked.not_before, locked.progress = None, 0.0
+    await uow.session.flush()
+    detail = {"layout": layout.value}
+    await audit.record(uow, caller, "recording.arrange", "recording", row.id, detail=detail)
 
 
 async def failed(uow: UnitOfWork, recording_id: UUID, note: Note, error: str) -> None:
@@ -222,6 +290,10 @@ async def failed(uow: UnitOfWork, recording_id: UUID, note: Note, error: str) ->
     row.last_error, row.claimed_until = error[:2000], None
     if note is Note.COMPOSITION_FAILED and row.attempts < MAX_ATTEMPTS:
         row.not_before = uow.now + pause_after(row.attempts)
+        return
+    if row.arranging:
+        # What was made before still plays.
+        row.arranging, row.state, row.progress = False, RecordingState.READY.value, 1.0
         return
     row.state, row.note = RecordingState.FAILED.value, note.value
     uow.record(

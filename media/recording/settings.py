@@ -1,6 +1,7 @@
 """What a hospital may set about recordings."""
 
 from core.settings import declare
+from media.recording.layouts import Layout
 
 PATIENT_MAY_WATCH = declare(
     "recording.patient_may_watch",
@@ -28,4 +29,16 @@ KEEP_JOURNAL_DAYS = declare(
     unit="天",
     minimum=0,
     maximum=365,
+)
+LAYOUT = declare(
+    "recording.layout",
+    str,
+    Layout.SIDE_BY_SIDE.value,
+    title="合成画面布局",
+    description="新录像的画面布局；已有录像可在回放页重新合成",
+    choices={
+        Layout.SIDE_BY_SIDE.value: "并排",
+        Layout.SPEAKER.value: "突出发言者",
+        Layout.SCREEN.value: "突出共享屏幕",
+    },
 )

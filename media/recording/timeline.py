@@ -9,7 +9,7 @@ from itertools import zip_longest
 
 from media.recording.depacketise import Assembler, in_order, opus_samples, payload_of
 from media.recording.frames import Mark, Packet, SenderReport, Track
-from media.recording.sync import Observations, TrackClock, clocks_of
+from media.recording.sync import WINDOW_US, Observations, TrackClock, clocks_of
 from media.recording.take import Take
 
 RATE = 48_000
@@ -19,6 +19,8 @@ GRID_LIMIT_US = 40_000
 SILENCE = b"\xf8\xff\xfe"
 SILENCE_SAMPLES = 960
 FRAME_STEP_US = 1_000
+#: The track of a shared screen is a side of its own: its user's with this behind.
+SCREEN = "/screen"
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,17 @@ class Side:
 
 @dataclass
 class Timeline:
-    """The whole call. ``origin_us`` is Unix time; ``duration_us`` runs to the last record."""
+    """The whole call. ``origin_us`` is Unix time; ``duration_us`` runs to the last record.
+
+    ``heard`` holds the seconds (of Unix time) in which anything of a user arrived, ``marks`` what
+    happened, by arrival.
+    """
 
     origin_us: int
     duration_us: int
     sides: dict[str, Side]
+    heard: dict[str, set[int]] = field(default_factory=dict)
+    marks: list[Mark] = field(default_factory=list)
 
     def audio(self, user: str) -> Iterator[AudioPacket]:
         """The user's sound from the origin to the end without a hole: silence fills the gaps.
@@ -172,10 +180,27 @@ def lay_out(takes: list[Take]) -> Timeline:
     for side in timeline.sides.values():
         side.audio = _succeed(side.audio)
         side.video = _succeed(side.video)
-    marks = sorted((mark for take in takes for mark in take.marks), key=lambda m: m.arrival_us)
+    timeline.marks = sorted(
+        (mark for take in takes for mark in take.marks), key=lambda m: m.arrival_us
+    )
     for side in timeline.sides.values():
-        side.camera_off = _camera_off(side.user, marks, timeline)
+        side.camera_off = _camera_off(side.user, timeline)
     return timeline
+
+
+def person_of(side: str) -> str:
+    """The user of a side, the side of a shared screen too."""
+    return side.removesuffix(SCREEN)
+
+
+def is_screen(side: str) -> bool:
+    """Whether a side is what its user shared of a screen."""
+    return side.endswith(SCREEN)
+
+
+def _side_of(track: Track) -> str:
+    shared = track.kind == "video" and track.track_id.endswith(SCREEN)
+    return track.user + SCREEN if shared else track.user
 
 
 def _survey(take: Take, timeline: Timeline) -> None:
@@ -185,10 +210,14 @@ def _survey(take: Take, timeline: Timeline) -> None:
             seen[record.number].add_packet(record)
         elif isinstance(record, SenderReport) and record.number in seen:
             seen[record.number].add_report(record)
+    for item in seen.values():
+        seconds = (window * WINDOW_US // 1_000_000 for window in item.least_delayed)
+        timeline.heard.setdefault(item.track.user, set()).update(seconds)
     for session in _sessions([item for item in seen.values() if item.packets]):
         clocks = clocks_of(session)
         for item in session:
-            side = timeline.sides.setdefault(item.track.user, Side(item.track.user))
+            name = _side_of(item.track)
+            side = timeline.sides.setdefault(name, Side(name))
             clock = clocks.get(item.track.number)
             if clock is not None:
                 stream = Stream(take, item.track, clock, item.first_us, item.last_us)
@@ -218,18 +247,19 @@ def _succeed(streams: list[Stream]) -> list[Stream]:
     ]
 
 
-def _camera_off(user: str, marks: list[Mark], timeline: Timeline) -> list[tuple[int, int]]:
-    """Stretches of the line in which the user's camera was off or the user was away."""
+def _camera_off(name: str, timeline: Timeline) -> list[tuple[int, int]]:
+    """Stretches of the line in which the side sent no picture, or its user was away."""
     stretches: list[tuple[int, int]] = []
     since: int | None = None
-    for mark in marks:
-        if mark.data.get("user") != user:
+    kind = "screen" if is_screen(name) else "video"
+    for mark in timeline.marks:
+        if mark.data.get("user") != person_of(name):
             continue
         at = max(mark.arrival_us - timeline.origin_us, 0)
-        off = mark.kind == "left" or mark.data.get("video") is False
+        off = mark.kind == "left" or mark.data.get(kind) is False
         if off and since is None:
             since = at
-        elif not off and since is not None and (mark.kind == "joined" or "video" in mark.data):
+        elif not off and since is not None and (mark.kind == "joined" or kind in mark.data):
             stretches.append((since, at))
             since = None
     if since is not None:

@@ -85,6 +85,7 @@ NEEDED: dict[str, tuple[str, str, Any]] = {
     "quarantine.read": ("GET", "/quarantine", None),
     "quarantine.release": ("DELETE", "/quarantine/{id}", None),
     "rating.received": ("GET", "/ratings/received", None),
+    "recording.arrange": ("PUT", "/recordings/{id}/layout", {"layout": "speaker"}),
     "recording.read": ("GET", "/rooms/{id}/recordings", None),
     "rights_request.read": ("GET", "/rights/requests/{id}", None),
     "rights_request.handle": ("POST", "/rights/requests/{id}/take", None),

@@ -35,6 +35,7 @@ ELSEWHERE = {
     "notices that repeat in short what the records say, which are covered": ("inbox_items",),
     "a part of a recording, a signature or a key that is listed and kept with its whole": (
         "recording_files",
+        "recording_outlines",
         "signing_confirmations",
         "signing_keys",
     ),

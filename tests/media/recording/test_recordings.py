@@ -1,11 +1,14 @@
 """Recordings as people find them: who sees which, what is waited for, what is counted."""
 
 import asyncio
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import av
 import pytest
 
 from core.clock import FakeClock
@@ -29,6 +32,7 @@ from realtime import service as rooms
 from realtime.rules import RoomState
 from realtime.service import NewMember
 from tests.media.recording.senders import Caller, record, session
+from tests.realtime.test_retention import say
 from tests.support.cast import Cast, Person
 from tests.support.http import Client
 
@@ -68,7 +72,14 @@ class Story:
     storage: Storage
 
     async def take(
-        self, name: str, start: int, seconds: int, *, seal: bool = True, damage: bool = False
+        self,
+        name: str,
+        start: int,
+        seconds: int,
+        *,
+        seal: bool = True,
+        damage: bool = False,
+        marks: Sequence[tuple[str, int]] = (),
     ) -> None:
         """Put a take of two talking people into the store, as a worker does."""
         people = [Caller(str(user), tone, []) for user, tone in self.people]
@@ -76,6 +87,8 @@ class Story:
         folder = self.spool / name
         sent = [(each, session(each, start, end, "a")) for each in people]
         writer = record(folder, str(self.call), sent, start)
+        for kind, at in marks:
+            writer.mark(kind, start + at * SECOND, {"user": people[0].user})
         if seal:
             writer.seal("call_closed")
         else:
@@ -230,6 +243,75 @@ async def test_a_hospital_may_keep_recordings_from_patients(
     answer = await client.get(f"/rooms/{story.room}/recordings", token=cast.patient.token)
     assert answer.code == "recording_not_shared"
     assert (await listed(client, story, cast.doctor))["state"] == "processing"
+
+
+async def test_the_page_of_a_recording_holds_its_time_line_and_what_was_said_meanwhile(
+    client: Client, cast: Cast, story: Story, runtime: Runtime, clock: FakeClock
+) -> None:
+    clock.advance(timedelta(seconds=5))
+    start = round(clock.now().timestamp() * 1_000_000)
+    await story.take("t1", start, 4, marks=[("joined", 0), ("left", 3)])
+    clock.advance(timedelta(seconds=1))
+    await say(runtime, story.room, cast.patient, "医生好")
+    clock.advance(timedelta(seconds=60))
+    await say(runtime, story.room, cast.patient, "录像之后的话")
+    await compose_once(runtime, clock)
+    recording = await listed(client, story, cast.doctor)
+    path = f"/recordings/{recording['id']}"
+    page = (await client.get(path, token=cast.doctor.token)).expect(200)
+    assert [(each["kind"], each["user"]) for each in page["moments"]] == [
+        ("joined", str(cast.doctor.user_id)),
+        ("left", str(cast.doctor.user_id)),
+    ]
+    assert abs(page["moments"][1]["at_ms"] - 3000) < 100
+    assert {each["user_id"] for each in page["people"]} == {
+        str(cast.doctor.user_id),
+        str(cast.patient.user_id),
+    }
+    assert page["layout"] == "side_by_side"
+    assert page["keeping"] == {"until": "2029-11-20", "held": False}
+    assert all(len(each["bars"]) > 10 for each in page["loudness"])
+    said = (await client.get(f"{path}/messages", token=cast.doctor.token)).expect(200)
+    assert [each["body"].get("text") for each in said["messages"]] == ["医生好"]
+    # Whoever may watch but not read the room sees no chat.
+    assert (await client.get(path, token=cast.administrator.token)).status == 200
+    assert (await client.get(f"{path}/messages", token=cast.administrator.token)).status in (
+        403,
+        404,
+    )
+    for person in (cast.other_patient, cast.foreign_supervisor):
+        assert (await client.get(path, token=person.token)).code == "not_found"
+        assert (await client.get(f"{path}/messages", token=person.token)).code == "not_found"
+
+
+async def test_a_recording_is_composed_again_in_another_layout_from_its_sides(
+    client: Client, cast: Cast, story: Story, runtime: Runtime, clock: FakeClock
+) -> None:
+    await story.take("t1", START, 3)
+    await compose_once(runtime, clock)
+    recording = await listed(client, story, cast.doctor)
+    path = f"/recordings/{recording['id']}"
+    for info in await story.stored("/t1"):
+        await story.storage.delete(info.key)
+    choice = {"layout": "speaker"}
+    assert (await client.put(f"{path}/layout", token=cast.patient.token, json=choice)).status == 403
+    page = (await client.put(f"{path}/layout", token=cast.doctor.token, json=choice)).expect(200)
+    assert (page["recording"]["state"], page["arranging"]) == ("processing", True)
+    # What was made before plays meanwhile.
+    assert (await client.get(await linked(client, page["recording"], cast.doctor))).status == 200
+    again = await client.put(f"{path}/layout", token=cast.doctor.token, json=choice)
+    assert again.code == "recording_not_ready"
+    await compose_once(runtime, clock)
+    page = (await client.get(path, token=cast.doctor.token)).expect(200)
+    assert (page["recording"]["state"], page["layout"]) == ("ready", "speaker")
+    old, new = recording["files"], page["recording"]["files"]
+    assert [each["kind"] for each in new] == ["composed", "side", "side"]
+    assert new[0]["sha256"] != old[0]["sha256"]
+    assert [each["id"] for each in new[1:]] == [each["id"] for each in old[1:]]
+    content = await client.get(await linked(client, page["recording"], cast.doctor))
+    with av.open(io.BytesIO(content.body)) as container:
+        assert (container.streams.video[0].width, container.streams.video[0].height) == (1280, 720)
+    assert len(await story.stored("/files")) == 3
 
 
 async def test_a_take_that_never_comes_is_given_up_and_composed_in_when_it_comes_after_all(
