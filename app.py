@@ -150,8 +150,8 @@ async def open_runtime(config: Config, modules: Modules, bus: Bus | None = None)
     clock = SystemClock()
     engine = create_engine(config.require_database(), pool_size=config.database_pool)
     try:
+        await database_ready(engine, config.database_wait)
         with database_answers():
-            require_schema(*await migrate.current(engine))
             vault, keyring = await open_vault(config, engine, clock)
     except BaseException:
         await engine.dispose()
@@ -366,6 +366,22 @@ def database_answers() -> Iterator[None]:
         yield
     except (OSError, SQLAlchemyError, asyncpg.PostgresError) as error:
         raise SetupProblem(f"The database does not answer: {error}") from error
+
+
+async def database_ready(engine: AsyncEngine, wait: float) -> None:
+    """Return once the database answers and has the newest schema, which may take `wait` seconds: it
+    may start, or be migrated, beside this process. Raises SetupProblem.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + wait
+    while True:
+        try:
+            with database_answers():
+                return require_schema(*await migrate.current(engine))
+        except SetupProblem:
+            if loop.time() >= deadline:
+                raise
+        await asyncio.sleep(0.1)
 
 
 async def web(config: Config) -> None:

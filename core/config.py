@@ -36,6 +36,12 @@ class Config(BaseSettings):
     public_url: str | None = Field(None, description="Address that people and outside systems use.")
     data_dir: Path = Field(DEFAULT_DATA_DIR, description="Journals, local files, demo database.")
     database_url: SecretStr | None = Field(None, description="postgresql://user:password@host/name")
+    database_wait: float = Field(
+        0,
+        ge=0,
+        le=600,
+        description="Seconds that a start waits for a database that is not up to date yet.",
+    )
     database_pool: int = Field(10, ge=2, le=200, description="Database connections per process.")
     storage_url: str | None = Field(
         None, description="file:///… or s3://bucket; default: data_dir."

@@ -106,12 +106,17 @@ class EmbeddedPostgres:
         """The address for SQLAlchemy and asyncpg."""
         return f"postgresql://{SUPERUSER}@/{database}?host={quote(str(self._sockets))}"
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is a cluster, running or not."""
+        return (self.data / "PG_VERSION").exists()
+
     def start(self) -> bool:
         """Start the server, creating the cluster when there is none; True when it was created.
 
         Raises PostgresFailed with the end of the server's log.
         """
-        created = not (self.data / "PG_VERSION").exists()
+        created = not self.exists
         self._make_folders()
         if created:
             self._init()

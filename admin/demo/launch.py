@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import shutil
 import ssl
 import sys
 import time
@@ -13,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
-import asyncpg
 
 from clinical.sandbox.keys import demo_settings
 from core import migrate
@@ -28,6 +28,7 @@ from core.supervisor import Child, Supervisor, port_is_free, python_command, sto
 from core.tls import client_context
 
 READY_SECONDS = 60.0
+UNFINISHED = "demo.unfinished"
 #: By itself it begins in a third of the time.
 SANDBOX = [sys.executable, "-m", "clinical.sandbox", "sandbox"]
 BUILT_CLIENTS = {
@@ -66,6 +67,8 @@ class Demo:
         self.postgres = EmbeddedPostgres(config.data_dir / "postgres")
         self.supervisor = Supervisor()
         self.sandbox_url = f"http://127.0.0.1:{config.sandbox_port}"
+        #: There from the making of the database until the demo hospital stands in it.
+        self._unfinished = config.data_dir / UNFINISHED
 
     async def run(self, seed: Seed, accounts: list[Account]) -> None:
         """Start everything, print where it is, and stay until told to stop."""
@@ -85,22 +88,23 @@ class Demo:
 
     async def _start(self, seed: Seed, stop: asyncio.Event) -> None:
         say("[1/4] PostgreSQL")
-        self.config.data_dir.mkdir(parents=True, exist_ok=True)
-        if self.config.kek == "file" and not self.config.keys.exists():
-            FileKek.create_file(self.config.keys, SystemClock().now())
+        self.make_ready()
         environment = self._environment()
-        # Neither needs the database: they start while it does.
-        await self._children(environment, "sandbox", "media")
+        # Neither needs the database: they start while it does. The web process waits for it, once
+        # there is a hospital to serve.
+        early = ("web",) if self.finished else ()
+        await self._children(environment, "sandbox", "media", *early)
         await asyncio.to_thread(self.postgres.start)
         say("[2/4] Schema")
         await self._migrate()
         say("[3/4] Demo hospital")
-        if await self._is_empty():
+        if not self.finished:
             await until_answering(f"{self.sandbox_url}/", stop, self.supervisor)
             os.environ.update(environment)
             await seed(Config(_env_file=None), self.sandbox_url)
+            self._unfinished.unlink()
+            await self._children(environment, "web")
         say("[4/4] Web")
-        await self._children(environment, "web")
         trust = client_context(self.config.tls_authority) if self.config.tls_authority else None
         await until_answering(f"{self.config.local_url}/readyz", stop, self.supervisor, trust)
         await until_answering(f"{self.sandbox_url}/", stop, self.supervisor)
@@ -110,12 +114,24 @@ class Demo:
             command = python_command(name) if name != "sandbox" else SANDBOX
             await self.supervisor.start(Child(name, command, environment))
 
-    async def _is_empty(self) -> bool:
-        connection = await asyncpg.connect(self.postgres.url())
-        try:
-            return not await connection.fetchval("SELECT EXISTS (SELECT 1 FROM hospitals)")
-        finally:
-            await connection.close()
+    @property
+    def finished(self) -> bool:
+        """Whether the demo hospital stands in the database."""
+        return not self._unfinished.exists()
+
+    def make_ready(self) -> None:
+        """Make the folder and its keys.
+
+        Half a demo hospital, from a first start that was cut off, is removed: nobody could use it.
+        """
+        if self.postgres.exists and not self.finished:
+            say("      The first start was cut off: beginning again.")
+            remove_hospital(self.config.data_dir)
+        self.config.data_dir.mkdir(parents=True, exist_ok=True)
+        if not self.postgres.exists:
+            self._unfinished.touch()
+        if self.config.kek == "file" and not self.config.keys.exists():
+            FileKek.create_file(self.config.keys, SystemClock().now())
 
     def _environment(self) -> dict[str, str]:
         config = self.config
@@ -129,6 +145,7 @@ class Demo:
             "ZHENJIAN_SANDBOX_PORT": str(config.sandbox_port),
             "ZHENJIAN_DATA_DIR": str(config.data_dir),
             "ZHENJIAN_DATABASE_URL": self.postgres.url(),
+            "ZHENJIAN_DATABASE_WAIT": str(READY_SECONDS),
             "ZHENJIAN_MEDIA_PORT": str(config.media_port),
             "ZHENJIAN_MEDIA_CONTROL_PORT": str(config.media_control_port),
             "ZHENJIAN_MEDIA_SECRET": secrets.token_urlsafe(24),
@@ -215,11 +232,15 @@ async def until_answering(
 
 
 def remove_data(data_dir: Path) -> None:
-    """Delete everything that the demo has stored."""
-    import shutil
+    """Delete everything that the demo has stored, the certificates of `--lan` as well."""
+    remove_hospital(data_dir)
+    shutil.rmtree(data_dir / "tls", ignore_errors=True)
 
+
+def remove_hospital(data_dir: Path) -> None:
+    """Delete the demo hospital: database, files, keys, what the simulators know."""
     EmbeddedPostgres(data_dir / "postgres").remove()
-    for name in ("storage", "journal", "sandbox", "postgres", "tls", "anchors"):
+    for name in ("storage", "journal", "sandbox", "postgres", "anchors"):
         shutil.rmtree(data_dir / name, ignore_errors=True)
-    for name in ("keys.json", "keys.json.kek", "keys.json.old"):
+    for name in ("keys.json", "keys.json.kek", "keys.json.old", UNFINISHED):
         (data_dir / name).unlink(missing_ok=True)

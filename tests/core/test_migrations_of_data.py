@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
@@ -14,6 +15,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+import app as zhenjian
 from core import migrate
 from core.db import create_engine
 from core.modules import Modules
@@ -78,6 +80,16 @@ async def put(connection: AsyncConnection, table: str, **values: Any) -> uuid.UU
 async def rows(engine: AsyncEngine, query: str) -> list[tuple[Any, ...]]:
     async with engine.connect() as connection:
         return [tuple(row) for row in await connection.execute(text(query))]
+
+
+async def test_a_start_waits_for_the_migration_beside_it_and_not_for_ever(
+    empty: AsyncEngine,
+) -> None:
+    with pytest.raises(zhenjian.SetupProblem, match="run zhenjian migrate"):
+        await zhenjian.database_ready(empty, wait=0)
+    waiting = asyncio.create_task(zhenjian.database_ready(empty, wait=60))
+    await move(empty, "upgrade", "head")
+    await asyncio.wait_for(waiting, 60)
 
 
 class FirstWalk:
