@@ -10,6 +10,7 @@ MODULES: list[str] = [
     "clinical.signature.certificates",
     "clinical.signature.applications",
     "clinical.notifications",
+    "clinical.notifications.announcements",
     "clinical.consultation",
     "clinical.payments",
     "clinical.rating",

@@ -68,6 +68,7 @@ _KINDS: dict[Purpose, tuple[FileKind, ...]] = {
     Purpose.AVATAR: (FileKind.IMAGE,),
     Purpose.CERTIFICATE: (FileKind.IMAGE, FileKind.FILE),
     Purpose.SIGNATURE: (FileKind.IMAGE,),
+    Purpose.ANNOUNCEMENT: (FileKind.IMAGE, FileKind.FILE),
 }
 #: A purpose may be stricter than the kind.
 _CAPS: dict[Purpose, int] = {

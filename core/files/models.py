@@ -28,6 +28,7 @@ class Purpose(StrEnum):
     AVATAR = "avatar"
     CERTIFICATE = "certificate"
     SIGNATURE = "signature"
+    ANNOUNCEMENT = "announcement"
 
 
 def _values(kind: type[StrEnum]) -> list[str]:

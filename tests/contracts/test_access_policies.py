@@ -39,6 +39,8 @@ NEEDED: dict[str, tuple[str, str, Any]] = {
     "access.assign": ("GET", "/access/staff", None),
     "alarm.read": ("GET", "/alarms", None),
     "alarm.settle": ("POST", "/alarms/{id}/acknowledge", None),
+    "announcement.read": ("GET", "/me/announcements", None),
+    "announcement.manage": ("GET", "/announcements", None),
     "audit.read": ("GET", "/audit", None),
     "audit.export": ("GET", "/audit/export", None),
     "audit.check": ("POST", "/audit/integrity/checks", None),
