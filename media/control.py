@@ -165,6 +165,10 @@ class WorkerLink:
         """Mute and unmute a peer's tracks."""
         await self.request("peer.media", call=call, peer=peer, audio=audio, video=video)
 
+    async def set_view(self, call: str, peer: str, heights: dict[str, int]) -> None:
+        """Tell how many lines a peer shows of each stream (``u_<user>``); 0 for a hidden one."""
+        await self.request("peer.view", call=call, peer=peer, heights=heights)
+
     async def remove_peer(
         self, call: str, peer: str, reason: str, session: str | None = None
     ) -> None:

@@ -66,6 +66,12 @@ class PeerMedia(_Request):
     video: bool
 
 
+class PeerView(_Request):
+    call: Name
+    peer: Name
+    heights: dict[Name, Annotated[int, Field(ge=0, le=10_000)]] = Field(max_length=100)
+
+
 class PeerRemove(_Request):
     call: Name
     peer: Name
@@ -92,6 +98,7 @@ class Operations:
             "peer.add": (PeerAdd, self._peer_add),
             "peer.answer": (PeerAnswer, self._peer_answer),
             "peer.media": (PeerMedia, self._peer_media),
+            "peer.view": (PeerView, self._peer_view),
             "peer.remove": (PeerRemove, self._peer_remove),
             "worker.status": (Nothing, lambda _: status()),
         }
@@ -189,6 +196,10 @@ class Operations:
 
     def _peer_media(self, request: PeerMedia) -> Reply:
         self._engine.set_media(request.call, request.peer, request.audio, request.video)
+        return {}
+
+    def _peer_view(self, request: PeerView) -> Reply:
+        self._engine.set_view(request.call, request.peer, request.heights)
         return {}
 
     def _peer_remove(self, request: PeerRemove) -> Reply:

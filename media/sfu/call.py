@@ -28,7 +28,7 @@ class Call:
         """From now on nothing of this call reaches a recorder."""
         for peer in self.peers.values():
             for track in peer.tracks.values():
-                track.tap = None
+                track.record(None, 0.0)
         self.recorder = None
 
     def _tap(self, peer: Peer, now: float) -> None:
@@ -37,8 +37,7 @@ class Call:
         self._mark("joined", peer, now)
         for kind, track in peer.tracks.items():
             track_id = f"{peer.spec.peer}/{peer.spec.session}/{kind}"
-            track.tap = Tap(self.recorder, peer.spec.user, track_id, self._offset_us)
-            track.want_key_frame(now)
+            track.record(Tap(self.recorder, peer.spec.user, track_id, self._offset_us), now)
             if not track.enabled:
                 self._mark("mute", peer, now)
 
@@ -77,7 +76,7 @@ class Call:
                     other.unsubscribe(subscription)
             self._mark("left", peer, now)
         for track in peer.tracks.values():
-            track.tap = None
+            track.record(None, now)
 
     def set_media(self, peer: Peer, audio: bool, video: bool, now: float) -> None:
         """Mute and unmute a peer's tracks."""

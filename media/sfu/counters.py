@@ -30,7 +30,6 @@ class Counters:
     rtp_malformed: int = 0
     rtp_unknown_stream: int = 0
     rtp_muted: int = 0
-    rtp_extensions_removed: int = 0
     rtcp_unauthentic: int = 0
     rtcp_malformed: int = 0
     garbage: int = 0

@@ -144,6 +144,10 @@ class Engine:
         found = self._call(call)
         found.set_media(self._peer(found, peer), audio, video, time.monotonic())
 
+    def set_view(self, call: str, peer: str, heights: dict[str, int]) -> None:
+        """How many lines a peer shows of its streams, by name. Raises CallUnknown, PeerUnknown."""
+        self._peer(self._call(call), peer).view(heights, time.monotonic())
+
     def remove_peer(self, call: str, peer: str, session: str | None = None) -> None:
         """Remove a peer (of this session, when given). Raises CallUnknown, PeerUnknown."""
         found = self._call(call)
@@ -319,11 +323,7 @@ class Engine:
             return
         if not connected:
             return
-        video = peer.tracks.get("video")
-        if video is not None and video.key_frames.wanted:
-            peer.tend(video, now)
-        if now >= peer.ask_again:
-            peer.ask_for_pictures(now)
+        peer.tick(now)
         if now - peer.reported >= _REPORT:
             peer.report(*call.weakest_viewer(peer), now)
         if now - peer.judged >= _JUDGE:

@@ -52,7 +52,7 @@ def _sending(mid: str, subscription: Subscription) -> Line:
         "sendonly",
         ssrc=subscription.ssrc,
         rtx_ssrc=subscription.rtx_ssrc,
-        stream=f"u_{subscription.track.user}",
+        stream=subscription.track.stream,
         track=track,
         cname=subscription.cname,
     )
@@ -127,7 +127,7 @@ class Negotiation:
         direction: Direction = "recvonly" if self.publish else "inactive"
         lines: list[Line] = [
             Line("0", "audio", direction),
-            Line("1", "video", direction),
+            Line("1", "video", direction, layers=self.publish),
         ]
         for slot in self.slots:
             lines += slot.lines()

@@ -13,8 +13,9 @@ from media.sfu import ice, quality, rtcp, rtp, sdp
 from media.sfu.counters import Counters
 from media.sfu.dtls import SUPPORTED_HASHES, Dtls, SharedCertificate
 from media.sfu.ice import Address
+from media.sfu.layer import Layer
 from media.sfu.negotiation import Negotiation
-from media.sfu.subscription import Subscription, random_ssrc
+from media.sfu.subscription import UNLIMITED, Subscription, random_ssrc
 from media.sfu.track import Track
 
 _SSRC = struct.Struct("!I")
@@ -22,6 +23,7 @@ _DEFAULT_ROUND_TRIP: Final = 0.1
 # A client's first moments lose packets: its keys, its receivers and its decoder come up one after
 # the other, and not every client asks for what it lost. So a new viewer gets two key frames.
 _ASK_AGAIN: Final = 0.7
+_ARRANGE: Final = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Peer:
         self.judged = now
         self.ask_again = float("inf")
         self.estimate: int | None = None
+        #: How many lines this viewer shows of a stream, by its name: 0 for a hidden one.
+        self.heights: dict[str, int] = {}
         self.sent: dict[int, Subscription] = {}
         self.tracks: dict[str, Track] = {}
         self._around = around
@@ -82,7 +86,8 @@ class Peer:
         self._number = secrets.randbelow(1 << 62)
         self._local_ssrc = random_ssrc()
         self._cap = quality.BitrateCap(around.max_bitrate)
-        self._by_ssrc: dict[int, Track] = {}
+        self._by_ssrc: dict[int, Layer] = {}
+        self._arranged = now
         self._fingerprints: tuple[tuple[str, str], ...] = ()
         self._octets_before = 0
         self._sdp = ""
@@ -150,10 +155,17 @@ class Peer:
     def _announced(self, track: Track | None, line: sdp.AnswerLine) -> None:
         if track is None or not line.sends:
             return
-        track.announce(line.ssrc, line.rtx_ssrc)
-        for ssrc in (line.ssrc, line.rtx_ssrc):
-            if ssrc:
-                self._by_ssrc[ssrc] = track
+        track.announce(line.ssrc, line.rtx_ssrc, line.rids)
+        self._remember_streams()
+
+    def _remember_streams(self) -> None:
+        self._by_ssrc = {
+            ssrc: layer
+            for track in self.tracks.values()
+            for layer in track.layers
+            for ssrc in (layer.rtx_ssrc, layer.ssrc)
+            if ssrc
+        }
 
     def _follow(self, subscription: Subscription, line: sdp.AnswerLine, now: float) -> None:
         if subscription.ssrc not in self.sent:
@@ -162,23 +174,39 @@ class Peer:
         subscription.accept(line.payloads, line.rtx, codecs)
         fresh = line.receives and not subscription.live
         subscription.live = line.receives
+        if fresh:
+            subscription.track.choose(subscription, now)
         if fresh and self.dtls.connected:
             self.ask_for_pictures(now)
             self.ask_again = now + _ASK_AGAIN
 
     def subscribe(self, track: Track) -> Subscription:
         """A new subscription of this peer to a track; it needs a line and an answer to be live."""
-        stream = f"u_{track.user}"
-        subscription = Subscription(track, self.send_rtp, self.send_rtcp, stream)
+        name = f"u_{track.user}"
+        subscription = Subscription(track, self.send_rtp, self.send_rtcp, name)
         self.sent[subscription.ssrc] = subscription
-        track.subscriptions.append(subscription)
+        track.subscribed(subscription)
         return subscription
+
+    def view(self, heights: dict[str, int], now: float) -> None:
+        """The viewer says how large it shows each stream; those that it does not name: full."""
+        self.heights = heights
+        self._wish()
+        for subscription in self.sent.values():
+            if subscription.live and subscription.track.kind == "video":
+                subscription.track.choose(subscription, now)
+
+    def _wish(self) -> None:
+        for subscription in self.sent.values():
+            track = subscription.track
+            if track.kind == "video":
+                height = self.heights.get(track.stream)
+                subscription.wish = UNLIMITED if height is None else track.rank_for(height)
 
     def unsubscribe(self, subscription: Subscription) -> None:
         subscription.live = False
         self.sent.pop(subscription.ssrc, None)
-        if subscription in subscription.track.subscriptions:
-            subscription.track.subscriptions.remove(subscription)
+        subscription.track.unsubscribed(subscription)
 
     def connected(self, now: float) -> None:
         """The keys are there: pictures may come."""
@@ -189,8 +217,9 @@ class Peer:
         """Ask the publishers of everything that this peer watches for a key frame."""
         self.ask_again = float("inf")
         for subscription in self.sent.values():
-            if subscription.live:
-                subscription.track.want_key_frame(now)
+            layer = subscription.pending or subscription.layer
+            if subscription.live and layer is not None:
+                subscription.track.want_key_frame(now, layer)
 
     # Sending.
 
@@ -240,25 +269,25 @@ class Peer:
             self._counters.rtp_unauthentic += 1
             return
         self._note_media(source, now)
-        if len(plain) < rtp.HEADER_LENGTH or rtp.payload_offset(plain) < 0:
+        end = rtp.payload_offset(plain)
+        if end < 0:
             self._counters.rtp_malformed += 1
             return
         ssrc: int = _SSRC.unpack_from(plain, 8)[0]
-        track = self._by_ssrc.get(ssrc)
-        if track is None or (ssrc != track.ssrc and ssrc != track.rtx_ssrc):
-            track = self._claim(ssrc, plain[1] & 0x7F, now)
-            if track is None:
+        layer = self._by_ssrc.get(ssrc)
+        if layer is None:
+            layer = self._claim(ssrc, plain, end, now)
+            if layer is None:
                 self._counters.rtp_unknown_stream += 1
                 return
-        track.receive(plain, now)
+        layer.track.receive(layer, plain, end, now)
 
-    def _claim(self, ssrc: int, payload_type: int, now: float) -> Track | None:
+    def _claim(self, ssrc: int, plain: bytes, end: int, now: float) -> Layer | None:
         for track in self.tracks.values():
-            if track.claims(ssrc, payload_type, now):
-                streams = {track.ssrc, track.rtx_ssrc}
-                others = {s: t for s, t in self._by_ssrc.items() if t is not track or s in streams}
-                self._by_ssrc = {**others, ssrc: track}
-                return track
+            layer = track.claim(ssrc, plain, end, now)
+            if layer is not None:
+                self._remember_streams()
+                return layer
         return None
 
     def _receive_rtcp(self, data: bytes, source: Address, now: float) -> None:
@@ -279,9 +308,9 @@ class Peer:
             self.estimate = min(message.bitrate, 1 << 40)
             return
         if isinstance(message, rtcp.SenderReport):
-            track = self._by_ssrc.get(message.ssrc)
-            if track is not None and track.ssrc == message.ssrc:
-                track.note_sender_report(message, now)
+            layer = self._by_ssrc.get(message.ssrc)
+            if layer is not None and layer.ssrc == message.ssrc:
+                layer.track.note_sender_report(layer, message, now)
             return
         subscription = self.sent.get(message.ssrc)
         if subscription is None:
@@ -291,8 +320,8 @@ class Peer:
         elif isinstance(message, rtcp.Nack):
             self._counters.nacks_received += len(message.lost)
             self._counters.retransmitted += subscription.resend(message.lost, now)
-        else:
-            subscription.track.want_key_frame(now)
+        elif subscription.layer is not None:
+            subscription.track.want_key_frame(now, subscription.layer)
 
     # Reports and judgement.
 
@@ -302,6 +331,20 @@ class Peer:
         known = [s.round_trip for s in self.sent.values() if s.round_trip is not None]
         return min(known) if known else None
 
+    def tick(self, now: float) -> None:
+        """Ten times a second: overdue key frames, and the layers that viewers get."""
+        arrange = now - self._arranged >= _ARRANGE
+        if arrange:
+            self._arranged = now
+            self._wish()
+        for track in self.tracks.values():
+            if track.wants_key_frame:
+                self.tend(track, now)
+            if arrange:
+                track.arrange(now)
+        if now >= self.ask_again:
+            self.ask_for_pictures(now)
+
     def tend(self, track: Track, now: float) -> bool:
         """See ``Track.tend``."""
         return track.tend(now, self.round_trip or _DEFAULT_ROUND_TRIP)
@@ -309,22 +352,28 @@ class Peer:
     @property
     def room(self) -> float | None:
         """This viewer's own estimate of its bandwidth as a share of what it is sent."""
-        flow = sum(s.track.flow for s in self.sent.values() if s.live and s.track.enabled)
+        flow = sum(
+            s.layer.flow for s in self.sent.values() if s.live and s.layer and s.track.enabled
+        )
         return self.estimate / flow if self.estimate is not None and flow else None
 
     def report(self, loss: float, room: float | None, now: float) -> None:
         """Send the receiver report; the viewers' worst loss and least room shape its REMB."""
         passed = max(now - self.reported, 0.001)
         self.reported = now
-        blocks = [block for track in self.tracks.values() if (block := track.report(now))]
+        layers = [layer for track in self.tracks.values() for layer in track.layers]
+        blocks = [block for layer in layers if (block := layer.report(now))]
         if not blocks:
             return
         video = self.tracks["video"]
         remb = None
-        for track in self.tracks.values():
-            track.measure(passed)
-        if video.ssrc:
-            remb = (self._cap.update(loss, room, video.flow), [video.ssrc])
+        for layer in layers:
+            layer.measure(passed)
+        streams = [layer.ssrc for layer in video.layers if layer.ssrc]
+        if streams:
+            # With layers each viewer has one that fits: nobody's network binds the publisher.
+            weakest = (0.0, None) if video.layered else (loss, room)
+            remb = (self._cap.update(*weakest, video.flow), streams)
         self.send_rtcp(
             rtcp.write_receiver_report(self._local_ssrc, blocks, remb, f"w_{self._local_ssrc:x}")
         )

@@ -3,7 +3,8 @@
 The server is the only offerer, so this is a writer for one known layout and a strict reader for
 answers to it, never a general SDP library. Payload types are ours and the same on every line.
 
-Header extensions: only abs-send-time. Left out on purpose: ``mid`` (payload types and announced
+Header extensions: what a publisher may send names its layers and tells how loud its sound is;
+viewers get abs-send-time. Left out on purpose: ``mid`` (layer names, payload types and announced
 SSRCs tell the streams apart, and a publisher's mid means nothing to a subscriber) and
 ``video-orientation`` (without it a phone turns the picture upright before it encodes, so that
 viewers and recordings need not).
@@ -16,13 +17,14 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from media.errors import BadAnswer
+from media.sfu import extensions
 from media.sfu.ice import Credentials
 
 Kind = Literal["audio", "video"]
 Direction = Literal["sendonly", "recvonly", "sendrecv", "inactive"]
 
-ABS_SEND_TIME_ID: Final = 2
-ABS_SEND_TIME: Final = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+#: The sizes of a picture that publishers are asked for, smallest first.
+RIDS: Final = ("q", "h", "f")
 
 MAX_ANSWER_BYTES: Final = 128 * 1024
 _DIRECTIONS: Final = ("sendonly", "recvonly", "sendrecv", "inactive")
@@ -64,7 +66,9 @@ BY_RTX: Final = {codec.rtx: codec for codec in CODECS if codec.rtx}
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One m-line of an offer. ``ssrc``, ``rtx_ssrc``, ``stream`` matter for ``sendonly`` only."""
+    """One m-line of an offer. ``ssrc``, ``rtx_ssrc``, ``stream`` matter for ``sendonly`` only,
+    ``layers`` (the client may send several sizes) for ``recvonly``.
+    """
 
     mid: str
     kind: Kind
@@ -74,6 +78,7 @@ class Line:
     stream: str = ""
     track: str = ""
     cname: str = ""
+    layers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,17 +131,33 @@ def _line(offer: Offer, line: Line) -> list[str]:
         f"a=ice-pwd:{offer.credentials.password}",
         f"a=fingerprint:{offer.fingerprint}",
         "a=setup:actpass",
-        f"a=extmap:{ABS_SEND_TIME_ID} {ABS_SEND_TIME}",
     ]
+    rows += [f"a=extmap:{number} {uri}" for number, uri in _extensions(line)]
     for codec in codecs:
         rows += _codec(codec)
     if line.direction == "sendonly":
         rows += _source(line)
+    if line.layers:
+        rows += [f"a=rid:{rid} recv" for rid in RIDS]
+        rows.append(f"a=simulcast:recv {';'.join(RIDS)}")
     for index, candidate in enumerate(offer.addresses):
         priority = (126 << 24) | ((65535 - index) << 8) | 255
         rows.append(f"a=candidate:{index + 1} 1 udp {priority} {candidate} {offer.port} typ host")
     rows.append("a=end-of-candidates")
     return rows
+
+
+def _extensions(line: Line) -> list[tuple[int, str]]:
+    if line.direction != "recvonly":
+        return [(extensions.SEND_TIME_ID, extensions.SEND_TIME)]
+    if line.kind == "audio":
+        return [(extensions.LEVEL_ID, extensions.LEVEL)]
+    if not line.layers:
+        return []
+    return [
+        (extensions.STREAM_ID, extensions.STREAM),
+        (extensions.REPAIRED_ID, extensions.REPAIRED),
+    ]
 
 
 def _codec(codec: Codec) -> list[str]:
@@ -168,7 +189,7 @@ class AnswerLine:
     """One m-line of an answer.
 
     ``payloads`` maps our codec names to the answerer's payload type, ``rtx`` maps that payload
-    type to its retransmission's.
+    type to its retransmission's. ``rids`` are the layers that it sends, smallest first.
     """
 
     kind: str
@@ -183,6 +204,7 @@ class AnswerLine:
     rtx: dict[int, int] = field(default_factory=dict)
     ssrcs: list[int] = field(default_factory=list)
     pairs: dict[int, int] = field(default_factory=dict)
+    rids: list[str] = field(default_factory=list)
 
     @property
     def sends(self) -> bool:
@@ -319,6 +341,9 @@ def _read_row(line: AnswerLine, row: str) -> None:
         words = value.split()
         if len(words) == 3 and len(line.pairs) < 8:
             line.pairs[_ssrc(words[1])] = _ssrc(words[2])
+    elif name == "simulcast" and value.startswith("send "):
+        named = {rid.lstrip("~") for rid in value.split()[1].split(";")}
+        line.rids = [rid for rid in RIDS if rid in named]
 
 
 def _numbered(value: str) -> tuple[int, str]:

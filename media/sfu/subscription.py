@@ -6,15 +6,20 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from media.sfu import rtcp, rtp
+from media.sfu import extensions, rtcp, vp8
 from media.sfu.sdp import Codec
 
 if TYPE_CHECKING:
+    from media.sfu.layer import Layer, Packet
     from media.sfu.track import Track
 
 _MAX_RESENDS = 8
 _MAX_REMEMBERED = 1024
 _MAX_REPORTS = 8
+#: Two clocks of one publisher that differ by more than this many seconds are not believed.
+_MAX_CLOCK_ERROR = 1.0
+#: No ceiling: the largest picture that there is.
+UNLIMITED: Final = 99
 
 
 def random_ssrc() -> int:
@@ -26,8 +31,13 @@ class Subscription:
     """Forwards one published track to one peer.
 
     The viewer sees one continuous stream: its own SSRC, sequence numbers without the gaps that
-    muting or a change of the publisher's stream would leave. ``send_rtp`` and ``send_rtcp`` take
-    plain packets. It forwards while ``live``: once the viewer's answer has accepted the line.
+    muting, another layer or a change of the publisher's stream would leave. ``send_rtp`` and
+    ``send_rtcp`` take plain packets. It forwards while ``live``: once the viewer's answer has
+    accepted the line.
+
+    ``layer`` is the one whose packets it forwards, ``pending`` the one that it turns to at that
+    layer's next key frame. ``wish`` and ``allowed`` are the highest ranks that the viewer asks
+    for and that its network bears; -1 for nothing.
     """
 
     def __init__(
@@ -42,6 +52,10 @@ class Subscription:
         self.ssrc = random_ssrc()
         self.rtx_ssrc = random_ssrc() if track.kind == "video" else 0
         self.live = False
+        self.layer: Layer | None = None
+        self.pending: Layer | None = None
+        self.wish = UNLIMITED
+        self.allowed = UNLIMITED
         self.packets = 0
         self.octets = 0
         self.retransmitted = 0
@@ -58,6 +72,9 @@ class Subscription:
         self._last_timestamp = 0
         self._last_sent = 0.0
         self._new_stream = True
+        self._before: Layer | None = None
+        self._pictures: tuple[int, int] | None = None
+        self._last_pictures = (0, 0)
         self._rtx_sequence = secrets.randbelow(0x8000)
         self._resent: dict[int, tuple[float, int]] = {}
         self._reports: dict[int, float] = {}
@@ -72,6 +89,48 @@ class Subscription:
         self._payloads = None if identical and len(chosen) == len(codecs) else chosen
         self._rtx_payloads = {ours: rtx[theirs] for ours, theirs in chosen.items() if theirs in rtx}
 
+    # Layers.
+
+    @property
+    def ceiling(self) -> int:
+        return min(self.wish, self.allowed)
+
+    def wait_for(self, layer: Layer | None) -> None:
+        """Turn to a layer at its next key frame; None takes that back."""
+        if self.pending is not None and self in self.pending.waiting:
+            self.pending.waiting.remove(self)
+        self.pending = layer
+        if layer is not None:
+            layer.waiting.append(self)
+
+    def enter_layer(self, layer: Layer) -> None:
+        """A key frame of this layer is here: go on with it."""
+        self.leave_layer()
+        self.layer = layer
+        layer.viewers.append(self)
+        if self._before is not None and layer.picture is not vp8.NONE:
+            self._follow_pictures(layer)
+        self.resume(new_stream=self._before is not layer)
+
+    def leave_layer(self) -> None:
+        """Forward nothing until a layer is entered."""
+        self.wait_for(None)
+        if self.layer is not None:
+            self._before = self.layer
+            number, base = self._pictures or (0, 0)
+            picture = self.layer.picture
+            self._last_pictures = (picture.number + number, picture.base + base)
+            if self in self.layer.viewers:
+                self.layer.viewers.remove(self)
+            self.layer = None
+
+    def _follow_pictures(self, layer: Layer) -> None:
+        """Let the picture numbers go on where they were: decoders throw away what seems older."""
+        number, base = self._last_pictures
+        self._pictures = (number + 1 - layer.picture.number, base + 1 - layer.picture.base)
+
+    # Packets.
+
     def resume(self, *, new_stream: bool = False) -> None:
         """Continue the numbers at the next packet, whatever number it has.
 
@@ -80,8 +139,12 @@ class Subscription:
         self._offset = None
         self._new_stream = self._new_stream or new_stream
 
-    def forward(self, first: int, second: int, number: int, timestamp: int, body: bytes) -> None:
-        """Send one packet on: the two first header bytes, extended number, timestamp, the rest."""
+    def forward(
+        self, first: int, second: int, number: int, timestamp: int, payload: bytes, word: int
+    ) -> None:
+        """Send one packet on: version and padding bits, marker and payload type, extended number,
+        timestamp, payload, and the extension word that tells when it is sent.
+        """
         if self._offset is None:
             self._align(number, timestamp)
         assert self._offset is not None
@@ -97,24 +160,50 @@ class Subscription:
             self._highest = out
             self._last_timestamp = timestamp
             self._last_sent = self.track.now
+        if self._pictures is not None:
+            payload = vp8.renumbered(payload, *self._pictures)
         self.packets += 1
-        self.octets += len(body)
+        self.octets += len(payload)
         stamp = (timestamp + self._time_offset) & 0xFFFFFFFF
-        self._send_rtp(rtp.HEADER.pack(first, second, out & 0xFFFF, stamp, self.ssrc) + body)
+        self._send_rtp(
+            extensions.HEADER_AND_WORD.pack(
+                first | 0x10, second, out & 0xFFFF, stamp, self.ssrc, extensions.BLOCK, word
+            )
+            + payload
+        )
 
     def _align(self, number: int, timestamp: int) -> None:
         self._floor = self._highest + 1
         self._offset = number - self._floor
         if self._new_stream and self.packets:
-            # Another stream took over: let its time continue where the old one would be now.
-            passed = int((self.track.now - self._last_sent) * self.track.clock_rate)
-            expected = self._last_timestamp + self._time_offset + max(passed, 1)
-            self._time_offset = (expected - timestamp) & 0xFFFFFFFF
+            self._time_offset = self._continued_time(timestamp)
         self._new_stream = False
 
+    def _continued_time(self, timestamp: int) -> int:
+        """What to add to another stream's timestamps, so that time goes on.
+
+        Sender reports of both streams say it exactly; else the time that passed here does.
+        """
+        rate = self.track.clock_rate
+        last = self._last_timestamp + self._time_offset
+        passed = int((self.track.now - self._last_sent) * rate)
+        expected = last + max(passed, 1)
+        offset = (expected - timestamp) & 0xFFFFFFFF
+        before = self._before.clock if self._before is not None else None
+        after = self.layer.clock if self.layer is not None else None
+        if self._before is self.layer or before is None or after is None:
+            return offset
+        elapsed = ((after[0] - before[0]) * rate) >> 32
+        exact = self._time_offset + before[1] + elapsed - after[1]
+        ahead = (exact + timestamp - last + 2**31) % 2**32 - 2**31
+        error = (exact - offset + 2**31) % 2**32 - 2**31
+        if ahead <= 0 or abs(error) > _MAX_CLOCK_ERROR * rate:
+            return offset
+        return exact & 0xFFFFFFFF
+
     def resend(self, lost: tuple[int, ...], now: float) -> int:
-        """Answer a NACK from the track's cache; returns how many packets were sent."""
-        if self._offset is None or not self.live:
+        """Answer a NACK from the layer's cache; returns how many packets were sent."""
+        if self._offset is None or not self.live or self.layer is None:
             return 0
         pause = max(0.02, (self.round_trip or 0.0) / 2)
         sent = 0
@@ -124,11 +213,11 @@ class Subscription:
             if behind >= 0x8000 or number < self._floor:
                 continue
             last, times = self._resent.get(number, (0.0, 0))
-            data = self.track.cache.get(number + self._offset)
-            if data is None or times >= _MAX_RESENDS or now - last < pause:
+            packet = self.layer.cache.get(number + self._offset)
+            if packet is None or times >= _MAX_RESENDS or now - last < pause:
                 continue
             self._remember(number, now, times + 1)
-            sent += self._resend_one(data, sequence)
+            sent += self._resend_one(packet, sequence, now)
         self.retransmitted += sent
         return sent
 
@@ -138,30 +227,40 @@ class Subscription:
         while len(self._resent) > _MAX_REMEMBERED:
             del self._resent[next(iter(self._resent))]
 
-    def _resend_one(self, data: bytes, sequence: int) -> int:
-        first, second, _, timestamp, _ = rtp.HEADER.unpack_from(data)
-        payload = second & 0x7F
-        if self._payloads is not None:
-            chosen = self._payloads.get(payload)
-            if chosen is None:
-                return 0
-        else:
-            chosen = payload
-        stamp = (timestamp + self._time_offset) & 0xFFFFFFFF
-        head = rtp.HEADER.pack(first, (second & 0x80) | chosen, sequence, stamp, self.ssrc)
-        original = head + data[rtp.HEADER_LENGTH :]
-        rtx = self._rtx_payloads.get(payload)
-        offset = rtp.payload_offset(data)
-        if rtx is None or offset < 0:
-            self._send_rtp(original)
-            return 1
-        self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
-        self._send_rtp(rtp.wrap_rtx(original, offset, rtx, self._rtx_sequence, self.rtx_ssrc))
+    def _resend_one(self, packet: Packet, sequence: int, now: float) -> int:
+        payload_type = packet.second & 0x7F
+        marker = packet.second & 0x80
+        chosen = payload_type if self._payloads is None else self._payloads.get(payload_type)
+        if chosen is None:
+            return 0
+        payload = packet.payload
+        if self._pictures is not None:
+            payload = vp8.renumbered(payload, *self._pictures)
+        stamp = (packet.timestamp + self._time_offset) & 0xFFFFFFFF
+        rtx = self._rtx_payloads.get(payload_type)
+        ssrc = self.ssrc
+        if rtx is not None:
+            # RFC 4588: a stream of its own, the original number before the payload.
+            payload = sequence.to_bytes(2, "big") + payload
+            self._rtx_sequence = sequence = (self._rtx_sequence + 1) & 0xFFFF
+            chosen, ssrc = rtx, self.rtx_ssrc
+        head = extensions.HEADER_AND_WORD.pack(
+            packet.first | 0x10,
+            marker | chosen,
+            sequence,
+            stamp,
+            ssrc,
+            extensions.BLOCK,
+            extensions.send_time_word(now),
+        )
+        self._send_rtp(head + payload)
         return 1
+
+    # Reports.
 
     def send_report(self, ntp: int, rtp_timestamp: int, now: float) -> None:
         """Pass the publisher's SR on in terms of this stream, keeping its clock for lip-sync."""
-        if not self.live or not self.packets:
+        if not self.live or not self.packets or self._offset is None:
             return
         stamp = (rtp_timestamp + self._time_offset) & 0xFFFFFFFF
         self._reports[(ntp >> 16) & 0xFFFFFFFF] = now

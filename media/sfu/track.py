@@ -1,86 +1,30 @@
-"""One stream that a peer publishes: taken in once, forwarded to every subscription."""
+"""One picture or sound that a peer publishes: taken in once, forwarded to every subscription."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from aiortc.rtp import RtcpReceiverInfo
-
-from media.sfu import rtcp, rtp
+from media.sfu import extensions, rtcp, rtp, vp8
 from media.sfu.counters import Counters
-from media.sfu.reception import Reception
+from media.sfu.layer import Layer, Packet
 from media.sfu.recorder import Tap
-from media.sfu.sdp import ABS_SEND_TIME_ID, BY_PAYLOAD, BY_RTX, Codec, Kind
+from media.sfu.sdp import BY_PAYLOAD, BY_RTX, Codec, Kind
 from media.sfu.subscription import Subscription
 
 CLOCK_RATES: Final = {"audio": 48000, "video": 90000}
-# A block of one word with the one extension that we offer (RFC 8285). Its value follows.
-_SEND_TIME_BLOCK: Final = b"\xbe\xde\x00\x01" + bytes([ABS_SEND_TIME_ID << 4 | 2])
-_SEND_TIME_AT: Final = len(_SEND_TIME_BLOCK)
-_BLOCK_END: Final = rtp.HEADER_LENGTH + _SEND_TIME_AT
-
-
-class PacketCache:
-    """The last packets of a track, by extended sequence number."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._slots: list[tuple[int, bytes] | None] = [None] * size
-
-    def put(self, number: int, data: bytes) -> None:
-        self._slots[number % self._size] = (number, data)
-
-    def get(self, number: int) -> bytes | None:
-        slot = self._slots[number % self._size]
-        return slot[1] if slot is not None and slot[0] == number else None
-
-    def clear(self) -> None:
-        self._slots = [None] * self._size
-
-
-class KeyFrameRequests:
-    """Throttles requests to a publisher: one in half a second, repeated until a key frame comes."""
-
-    PAUSE: Final = 0.5
-    MAX_TRIES: Final = 10
-
-    def __init__(self) -> None:
-        self.wanted = False
-        self._last = float("-inf")
-        self._tries = 0
-
-    def want(self, now: float) -> bool:
-        """Somebody needs a key frame; True when the request is to be sent now."""
-        self.wanted = True
-        self._tries = 0
-        return self.due(now)
-
-    def due(self, now: float) -> bool:
-        """Whether an open request is to be sent (again) now."""
-        if not self.wanted or now - self._last < self.PAUSE:
-            return False
-        if self._tries >= self.MAX_TRIES:
-            self.wanted = False
-            return False
-        self._last = now
-        self._tries += 1
-        return True
-
-    def came(self) -> None:
-        self.wanted = False
 
 
 class Track:
-    """The audio or video of one publisher.
+    """The audio or video of one publisher, in one or several sizes (``layers``, smallest first).
 
     ``feedback`` takes plain RTCP for the publisher. ``worry`` is called when holes opened, so
     that the engine looks at the track soon. While not ``enabled`` (muted) packets are counted and
     dropped: they reach neither viewers nor the recording.
     """
 
-    CACHE: Final = 512
-    SSRC_SILENCE: Final = 1.0
+    #: A voice counts as loud at this many dB below full scale and above.
+    LOUD: Final = 45
 
     def __init__(
         self,
@@ -93,83 +37,122 @@ class Track:
     ) -> None:
         self.kind: Kind = kind
         self.user = user
+        #: The name of its stream in offers to viewers.
+        self.stream = f"u_{user}"
         self.clock_rate = CLOCK_RATES[kind]
         self.enabled = True
-        self.ssrc = 0
-        self.rtx_ssrc = 0
         self.now = 0.0
-        self.octets = 0
-        self.flow = 0
-        self.loss = 0.0
-        self.codec: Codec | None = None
-        self.cache = PacketCache(self.CACHE if kind == "video" else 1)
+        self.layers = [Layer(self)]
         self.subscriptions: list[Subscription] = []
         self.tap: Tap | None = None
-        self.key_frames = KeyFrameRequests()
-        self.reception = Reception(self.clock_rate)
+        #: Loud packets of 20 ms since the last look, for the active speaker.
+        self.loud = 0
+        self._recorded: Layer | None = None
         self._feedback = feedback
         self._worry = worry
         self._counters = counters
         self._local_ssrc = local_ssrc
-        self._heard = float("-inf")
-        self._measured = 0
 
-    def announce(self, ssrc: int, rtx_ssrc: int) -> None:
-        """The publisher's answer names its streams (0: it did not)."""
-        if ssrc and ssrc != self.ssrc:
-            self._turn_to(ssrc)
-        self.rtx_ssrc = rtx_ssrc
+    # The publisher's streams.
 
-    def claims(self, ssrc: int, payload_type: int, now: float) -> bool:
-        """Whether a packet of an unannounced SSRC may be taken as this track's.
+    @property
+    def flow(self) -> int:
+        """The bit/s received, of all layers."""
+        return sum(layer.flow for layer in self.layers)
 
-        The payload type decides. A stream in use is replaced only after a second of silence, so
-        that no two streams can fight for one track.
-        """
-        codec = BY_RTX.get(payload_type)
-        if codec is not None:
-            if codec.kind == self.kind and now - self._heard < self.SSRC_SILENCE:
-                self.rtx_ssrc = ssrc
-                return True
-            return False
-        codec = BY_PAYLOAD.get(payload_type)
-        if codec is None or codec.kind != self.kind or now - self._heard < self.SSRC_SILENCE:
-            return False
-        self._turn_to(ssrc)
-        return True
+    @property
+    def octets(self) -> int:
+        return sum(layer.octets for layer in self.layers)
 
-    def _turn_to(self, ssrc: int) -> None:
-        self.ssrc = ssrc
-        self.reception = Reception(self.clock_rate)
-        self.cache.clear()
+    @property
+    def loss(self) -> float:
+        return max(layer.loss for layer in self.layers)
+
+    @property
+    def layered(self) -> bool:
+        return len(self.layers) > 1
+
+    @property
+    def wants_key_frame(self) -> bool:
+        return any(layer.key_frames.wanted for layer in self.layers)
+
+    def announce(self, ssrc: int, rtx_ssrc: int, rids: Sequence[str] = ()) -> None:
+        """The publisher's answer names its streams (0: it did not), or its layers in order."""
+        if rids:
+            if [layer.rid for layer in self.layers] != list(rids):
+                self._turn_to_layers(rids)
+            return
+        layer = self.layers[0]
+        if ssrc and ssrc != layer.ssrc:
+            layer.turn_to(ssrc)
+        layer.rtx_ssrc = rtx_ssrc
+
+    def _turn_to_layers(self, rids: Sequence[str]) -> None:
+        self.layers = [Layer(self, rank, rid) for rank, rid in enumerate(rids)]
+        self._recorded = None
         for subscription in self.subscriptions:
-            subscription.resume(new_stream=True)
+            subscription.leave_layer()
 
-    def receive(self, data: bytes, now: float) -> None:
-        """Take one plain RTP packet of this track, media or retransmission."""
-        self.octets += len(data)
+    def claim(self, ssrc: int, data: bytes, end: int, now: float) -> Layer | None:
+        """The layer that a packet of an unannounced SSRC begins or repairs; None for a stranger.
+
+        Its stream name decides, without one the payload type. A stream in use is replaced only
+        after a second of silence, so that no two streams can fight for one place.
+        """
+        payload_type = data[1] & 0x7F
+        repairs = payload_type in BY_RTX
+        codec = BY_RTX[payload_type] if repairs else BY_PAYLOAD.get(payload_type)
+        if codec is None or codec.kind != self.kind:
+            return None
+        layer = self._named(data, end, repairs)
+        if layer is None:
+            return None
+        if repairs:
+            if not layer.sent_lately(now):
+                return None
+            layer.rtx_ssrc = ssrc
+            return layer
+        if layer.sent_lately(now):
+            return None
+        layer.turn_to(ssrc)
+        return layer
+
+    def _named(self, data: bytes, end: int, repairs: bool) -> Layer | None:
+        if not self.layers[0].rid:
+            return self.layers[0]
+        identifier = extensions.REPAIRED_ID if repairs else extensions.STREAM_ID
+        rid = extensions.text(data, end, identifier)
+        return next((layer for layer in self.layers if layer.rid == rid), None)
+
+    # Packets.
+
+    def receive(self, layer: Layer, data: bytes, end: int, now: float) -> None:
+        """Take one plain RTP packet of a layer, media or retransmission; ``end`` of its header."""
+        layer.octets += len(data)
         codec = BY_PAYLOAD.get(data[1] & 0x7F)
         if codec is None:
-            self._receive_rtx(data, now)
+            self._receive_rtx(layer, data, now)
         elif codec.kind != self.kind:
             self._counters.rtp_malformed += 1
         else:
-            self._heard = now
-            self._take(codec, data, now, late=False)
+            layer.heard = now
+            self._take(layer, codec, data, end, now, late=False)
 
-    def _receive_rtx(self, data: bytes, now: float) -> None:
+    def _receive_rtx(self, layer: Layer, data: bytes, now: float) -> None:
         codec = BY_RTX.get(data[1] & 0x7F)
-        if codec is None or codec.kind != self.kind or not self.ssrc:
+        if codec is None or codec.kind != self.kind or not layer.ssrc:
             self._counters.rtp_malformed += 1
             return
-        original = rtp.unwrap_rtx(data, codec.payload_type, self.ssrc)
+        original = rtp.unwrap_rtx(data, codec.payload_type, layer.ssrc)
         # Bandwidth probes are retransmissions of nothing, or of something that arrived already.
         if original is not None:
-            self._take(codec, original, now, late=True)
+            self._take(layer, codec, original, rtp.payload_offset(original), now, late=True)
 
-    def _take(self, codec: Codec, data: bytes, now: float, *, late: bool) -> None:
+    def _take(
+        self, layer: Layer, codec: Codec, data: bytes, end: int, now: float, *, late: bool
+    ) -> None:
         first, second, sequence, timestamp, _ = rtp.HEADER.unpack_from(data)
-        reception = self.reception
+        reception = layer.reception
         holes = len(reception.holes)
         number = reception.accept(sequence, timestamp, now, late=late)
         if number < 0:
@@ -179,35 +162,114 @@ class Track:
         if not self.enabled:
             self._counters.rtp_muted += 1
             return
-        if first & 0x10 and data[rtp.HEADER_LENGTH : _BLOCK_END] != _SEND_TIME_BLOCK:
-            # What we did not offer, or a malformed block: no viewer has to cope with it.
-            self._counters.rtp_extensions_removed += 1
-            data = rtp.without_extension(data)
-            first = data[0]
         self.now = now
-        self.codec = codec
+        layer.codec = codec
+        # Viewers and the recording get no extension of the publisher's: ours, or none.
+        payload = data[end:]
+        first &= 0xE0
         if self.kind == "video":
-            self.cache.put(number, data)
-            if self.key_frames.wanted and rtp.is_key_frame(
-                codec.name, data, max(rtp.payload_offset(data), 0)
-            ):
-                self.key_frames.came()
-        if self.tap is not None:
-            self.tap.packet(codec, self.ssrc, data, now)
-        if self.subscriptions:
-            body = _stamped(data, now)
-            for subscription in self.subscriptions:
+            layer.cache.put(Packet(number, first, second, timestamp, payload))
+            self._look_at_picture(layer, codec, data, end, payload)
+        elif data[0] & 0x10:
+            level = extensions.level(data, end)
+            if level is not None and level < self.LOUD:
+                self.loud += 1
+        if self.tap is not None and (layer is self._recorded or not self.layered):
+            plain = data if end == rtp.HEADER_LENGTH else _plain(first, data, payload)
+            self.tap.packet(codec, layer.ssrc, plain, now)
+        if layer.viewers:
+            word = extensions.send_time_word(now)
+            for subscription in layer.viewers:
                 if subscription.live:
-                    subscription.forward(first, second, number, timestamp, body)
+                    subscription.forward(first, second, number, timestamp, payload, word)
 
-    def note_sender_report(self, report: rtcp.SenderReport, now: float) -> None:
+    def _look_at_picture(
+        self, layer: Layer, codec: Codec, data: bytes, end: int, payload: bytes
+    ) -> None:
+        vp8_coded = codec.name == "vp8"
+        if vp8_coded and self.layered:
+            layer.picture = vp8.picture(payload)
+        unrecorded = self.tap is not None and self.layered and layer is not self._recorded
+        if not (layer.key_frames.wanted or layer.waiting or unrecorded):
+            return
+        if not rtp.is_key_frame(codec.name, data, end):
+            return
+        layer.key_frames.came()
+        if vp8_coded:
+            layer.height = vp8.height(payload) or layer.height
+        for subscription in layer.waiting[:]:
+            subscription.enter_layer(layer)
+        if unrecorded and layer is self.best(len(self.layers), self.now):
+            self._recorded = layer
+
+    def record(self, tap: Tap | None, now: float) -> None:
+        """Give a recorder the largest picture that comes, from now on and from a key frame on; None
+        ends that.
+        """
+        self.tap = tap
+        self._recorded = None
+        if tap is not None:
+            self.want_key_frame(now, self.best(len(self.layers), now) or self.layers[-1])
+
+    # Who gets which layer.
+
+    def subscribed(self, subscription: Subscription) -> None:
+        """A new subscription: one size goes out at once, of several the choice is made soon."""
+        self.subscriptions.append(subscription)
+        if not self.layered:
+            subscription.layer = self.layers[0]
+            subscription.layer.viewers.append(subscription)
+
+    def unsubscribed(self, subscription: Subscription) -> None:
+        subscription.leave_layer()
+        if subscription in self.subscriptions:
+            self.subscriptions.remove(subscription)
+
+    def arrange(self, now: float) -> None:
+        """Give every viewer the layer that is right for it now; called a few times a second."""
+        for subscription in self.subscriptions:
+            if subscription.live:
+                self.choose(subscription, now)
+        if self.tap is not None and self.layered:
+            best = self.best(len(self.layers), now)
+            if best is not None and best is not self._recorded and not best.key_frames.wanted:
+                self.want_key_frame(now, best)
+
+    def choose(self, subscription: Subscription, now: float) -> None:
+        """Turn a subscription to the best layer within its ceiling, from the next key frame on."""
+        layer = self.best(subscription.ceiling, now) if self.layered else self.layers[0]
+        if subscription.ceiling < 0:
+            subscription.leave_layer()
+        elif layer is subscription.layer:
+            subscription.wait_for(None)
+        elif layer is not None and layer is not subscription.pending:
+            subscription.wait_for(layer)
+            self.want_key_frame(now, layer)
+
+    def best(self, ceiling: int, now: float) -> Layer | None:
+        """The largest layer up to this rank that is sent, else the smallest; None when none is."""
+        sent = [layer for layer in self.layers if layer.sent_lately(now)]
+        fitting = [layer for layer in sent if layer.rank <= ceiling]
+        return fitting[-1] if fitting else sent[0] if sent else None
+
+    def rank_for(self, height: int) -> int:
+        """The smallest layer that fills this many lines well; -1 for none (0 lines)."""
+        if height <= 0:
+            return -1
+        good = [layer.rank for layer in self.layers if layer.height >= height * 0.75]
+        return min(good, default=self.layers[-1].rank)
+
+    # Feedback.
+
+    def note_sender_report(self, layer: Layer, report: rtcp.SenderReport, now: float) -> None:
         """Pass the publisher's SR on to viewers and the recording."""
-        self.reception.note_sender_report(report.ntp, now)
+        layer.reception.note_sender_report(report.ntp, now)
+        layer.clock = (report.ntp, report.rtp_timestamp)
         if not self.enabled:
             return
-        if self.tap is not None:
+        if self.tap is not None and (layer is self._recorded or not self.layered):
             self.tap.sender_report(report.ntp, report.rtp_timestamp, now)
-        for subscription in self.subscriptions:
+        for subscription in layer.viewers:
             subscription.send_report(report.ntp, report.rtp_timestamp, now)
 
     def set_enabled(self, enabled: bool, now: float) -> bool:
@@ -218,51 +280,42 @@ class Track:
         for subscription in self.subscriptions:
             subscription.resume()
         if enabled:
-            self.cache.clear()
-            self.want_key_frame(now)
+            for layer in self.layers:
+                layer.cache.clear()
+                self.want_key_frame(now, layer)
         return True
 
-    def want_key_frame(self, now: float) -> None:
-        """Ask the publisher for a key frame, within the throttle."""
-        if self.kind == "video" and self.key_frames.want(now):
-            self._request()
+    def want_key_frame(self, now: float, layer: Layer | None = None) -> None:
+        """Ask the publisher for a key frame of a layer (the only one), within the throttle."""
+        layer = layer or self.layers[0]
+        if self.kind == "video" and layer.key_frames.want(now):
+            self._request(layer)
 
     def tend(self, now: float, round_trip: float) -> bool:
         """Ask for missing packets and overdue key frames; True when there is more to come."""
-        if self.key_frames.due(now):
-            self._request()
-        if self.kind != "video":
-            return False
-        ask, gave_up = self.reception.missing(now, round_trip)
+        more = False
+        for layer in self.layers:
+            if layer.key_frames.due(now):
+                self._request(layer)
+            if self.kind == "video":
+                more = self._ask_again(layer, now, round_trip) or more
+        return more
+
+    def _ask_again(self, layer: Layer, now: float, round_trip: float) -> bool:
+        ask, gave_up = layer.reception.missing(now, round_trip)
         if ask and self.enabled:
             self._counters.nacks_sent += len(ask)
-            self._feedback(rtcp.write_nack(self._local_ssrc, self.ssrc, ask))
+            self._feedback(rtcp.write_nack(self._local_ssrc, layer.ssrc, ask))
         if gave_up and self.enabled:
-            self.want_key_frame(now)
-        return bool(self.reception.holes)
+            self.want_key_frame(now, layer)
+        return bool(layer.reception.holes)
 
-    def _request(self) -> None:
-        if self.ssrc:
+    def _request(self, layer: Layer) -> None:
+        if layer.ssrc:
             self._counters.key_frames_requested += 1
-            self._feedback(rtcp.write_pli(self._local_ssrc, self.ssrc))
-
-    def measure(self, passed: float) -> None:
-        """Set ``flow``, the bit/s received in the last ``passed`` seconds."""
-        self.flow = int((self.octets - self._measured) * 8 / passed)
-        self._measured = self.octets
-
-    def report(self, now: float) -> RtcpReceiverInfo | None:
-        """The block for the publisher's next receiver report; None before the first packet."""
-        if self.reception.highest < 0:
-            return None
-        block, self.loss = self.reception.report(self.ssrc, now)
-        return block
+            self._feedback(rtcp.write_pli(self._local_ssrc, layer.ssrc))
 
 
-def _stamped(data: bytes, now: float) -> bytes:
-    """What follows the fixed header, with abs-send-time set to the time we send it on."""
-    body = data[rtp.HEADER_LENGTH :]
-    if not data[0] & 0x10:
-        return body
-    stamp = int(now * 262144) & 0xFFFFFF
-    return body[:_SEND_TIME_AT] + stamp.to_bytes(3, "big") + body[_SEND_TIME_AT + 3 :]
+def _plain(first: int, data: bytes, payload: bytes) -> bytes:
+    """A packet with the fixed header and its payload only."""
+    return bytes([first]) + data[1 : rtp.HEADER_LENGTH] + payload

@@ -107,9 +107,14 @@ export class CallSession {
     const sender = this.videoSender;
     if (!sender) return;
     const parameters = sender.getParameters();
-    const encoding = parameters.encodings?.[0];
-    if (!encoding || encoding.maxBitrate === this.maxVideoBitrate) return;
-    encoding.maxBitrate = this.maxVideoBitrate;
+    const encodings = parameters.encodings ?? [];
+    if (encodings.length === 0 || encodings.at(-1)?.maxBitrate === this.maxVideoBitrate) return;
+    // Smallest first, as the offer names them; each is half as high as the next one.
+    encodings.forEach((encoding, at) => {
+      const smaller = encodings.length - 1 - at;
+      encoding.maxBitrate = Math.round(this.maxVideoBitrate / 3 ** smaller);
+      if (encodings.length > 1) encoding.scaleResolutionDownBy = 2 ** smaller;
+    });
     parameters.degradationPreference = "maintain-framerate";
     try {
       await sender.setParameters(parameters);

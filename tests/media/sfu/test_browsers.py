@@ -207,6 +207,31 @@ async def test_two_browsers_see_and_hear_each_other_while_garbage_rains_on_the_p
     assert quality["level"] >= 2
 
 
+async def test_a_viewer_gets_the_size_that_it_shows_and_the_recording_the_largest(
+    browser: Browser, server: PageServer, controls: Controls, process: WorkerProcess
+) -> None:
+    anna = await Seat(browser, server, "anna", large="1").open()
+    bert = await Seat(browser, server, "bert").open()
+    await anna.until(lambda r: r.get("layers") == {"q": 320, "h": 640, "f": 1280})
+
+    def width(report: Report) -> int:
+        return int(report["users"].get("anna", {}).get("video", {}).get("width", 0))
+
+    await bert.until(lambda r: width(r) == 1280)
+    for height, expected in ((150, 320), (360, 640), (0, 640), (150, 320), (1080, 1280)):
+        await controls.link.set_view(CALL, "bert:page", {"u_anna": height})
+        await bert.until(lambda r, expected=expected: width(r) == expected)  # type: ignore[misc]
+        if height:
+            await bert.perceives("anna")
+    report = await bert.report()
+    assert report["users"]["anna"]["video"]["freezes"] <= 4  # Hidden once, and resized.
+    await controls.link.close_call(CALL, "ended")
+    sealed = await controls.event("recording.sealed")
+    take = read_take(await fetched(process.folder / "storage", sealed["manifest_key"]))
+    pictures = [t for t in take.tracks if (t.user, t.kind) == ("anna", "video")]
+    assert len(pictures) <= 3
+
+
 async def test_a_muted_side_is_neither_heard_nor_seen_until_it_unmutes(
     browser: Browser, server: PageServer, controls: Controls
 ) -> None:

@@ -66,7 +66,7 @@ async def test_h264_is_forwarded_as_well(join: Join, worker: Worker) -> None:
     anna = await join("anna", codec="H264")
     bert = await join("bert", codec="H264")
     await asyncio.gather(anna.receives(20, 10), bert.receives(20, 10))
-    codec = worker.engine.calls[CALL].peers["anna:test"].tracks["video"].codec
+    codec = worker.engine.calls[CALL].peers["anna:test"].tracks["video"].layers[0].codec
     assert codec is not None
     assert codec.name == "h264"
 
@@ -102,7 +102,7 @@ async def test_lost_packets_are_retransmitted_in_both_directions(
     assert counters.nacks_received > 0
     assert counters.retransmitted > 0
     video = worker.engine.calls[CALL].peers["anna:test"].tracks["video"]
-    assert video.reception.recovered > 0
+    assert video.layers[0].reception.recovered > 0
 
 
 @pytest.mark.parametrize("engine_settings", [EngineSettings(consent=15.0)])

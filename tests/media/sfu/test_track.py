@@ -3,12 +3,13 @@
 import pytest
 from aiortc.rtp import RtcpReceiverInfo, RtpPacket
 
-from media.sfu import rtcp, rtp
+from media.sfu import extensions, rtcp, rtp
 from media.sfu.counters import Counters
+from media.sfu.layer import KeyFrameRequests
 from media.sfu.recorder import Tap
-from media.sfu.sdp import ABS_SEND_TIME_ID, CODECS, Codec
+from media.sfu.sdp import CODECS, Codec
 from media.sfu.subscription import Subscription
-from media.sfu.track import KeyFrameRequests, Track
+from media.sfu.track import Track
 from tests.media.sfu.test_rtp import block, packet
 
 VIDEO = [codec for codec in CODECS if codec.kind == "video"]
@@ -55,6 +56,7 @@ class Scene:
     def __init__(self, payloads: dict[str, int] = ANSWERED, rtx: dict[int, int] = RTX) -> None:
         self.feedback: list[rtcp.Message] = []
         self.sent: list[RtpPacket] = []
+        self.raw: list[bytes] = []
         self.reports: list[bytes] = []
         self.track = Track(
             "video",
@@ -67,18 +69,28 @@ class Scene:
         self.track.announce(5, 6)
         self.viewer = Subscription(
             self.track,
-            lambda data: self.sent.append(RtpPacket.parse(data)),
+            self.take,
             self.reports.append,
             "u_anna",
         )
-        self.track.subscriptions.append(self.viewer)
+        self.track.subscribed(self.viewer)
         self.viewer.accept(payloads, rtx, VIDEO)
         self.viewer.live = True
+
+    def take(self, data: bytes) -> None:
+        self.raw.append(data)
+        self.sent.append(RtpPacket.parse(data))
 
     def publish(self, *sequences: int, now: float = 1.0, payload: bytes = DELTA) -> None:
         for sequence in sequences:
             data = packet(payload, sequence=sequence, timestamp=sequence * 3000)
-            self.track.receive(data, now)
+            self.receive(data, now)
+
+    def receive(self, data: bytes, now: float, layer: int = 0) -> None:
+        self.track.receive(self.track.layers[layer], data, rtp.payload_offset(data), now)
+
+    def hear_report(self, report: rtcp.SenderReport, now: float) -> None:
+        self.track.note_sender_report(self.track.layers[0], report, now)
 
     def steps(self) -> list[int]:
         first = self.sent[0].sequence_number
@@ -116,10 +128,12 @@ def test_a_mute_leaves_no_gap_in_the_numbers_but_keeps_the_time() -> None:
 def test_a_new_stream_of_the_publisher_continues_numbers_and_time() -> None:
     scene = Scene()
     scene.publish(100, 101, now=1.0)
-    assert not scene.track.claims(77, 96, 1.5)  # Still in use.
-    assert not scene.track.claims(77, 111, 9.0)  # Audio is another track's.
-    assert scene.track.claims(77, 96, 3.0)
-    scene.track.receive(packet(KEY, sequence=60000, timestamp=9, ssrc=77), 3.0)
+    other = packet(KEY, sequence=60000, timestamp=9, ssrc=77)
+    assert scene.track.claim(77, other, 12, 1.5) is None  # Still in use.
+    sound = packet(payload_type=111, ssrc=77)
+    assert scene.track.claim(77, sound, 12, 9.0) is None  # Audio is another track's.
+    assert scene.track.claim(77, other, 12, 3.0) is scene.track.layers[0]
+    scene.receive(other, 3.0)
     assert scene.steps() == [0, 1, 2]
     passed = scene.sent[2].timestamp - scene.sent[1].timestamp
     assert passed == 2 * 90000
@@ -183,7 +197,7 @@ def test_a_hole_is_asked_for_and_its_retransmission_is_forwarded_in_its_place() 
     assert scene.track.tend(1.02, 0.1)
     assert scene.feedback == [rtcp.Nack(5, (101,))]
     original = packet(DELTA, sequence=101, timestamp=303000, ssrc=5)
-    scene.track.receive(rtp.wrap_rtx(original, 12, 97, 9, 6), 1.1)
+    scene.receive(rtp.wrap_rtx(original, 12, 97, 9, 6), 1.1)
     assert scene.steps() == [0, 2, 1]
     assert not scene.track.tend(1.2, 0.1)
 
@@ -200,24 +214,22 @@ def test_a_bandwidth_probe_is_not_forwarded() -> None:
     scene.publish(100)
     probe = bytearray(packet(b"\0" * 9 + b"\x0a", payload_type=97, ssrc=6))
     probe[0] |= 0x20
-    scene.track.receive(bytes(probe), 1.0)
+    scene.receive(bytes(probe), 1.0)
     assert len(scene.sent) == 1
 
 
 def test_the_send_time_is_renewed_for_the_second_leg() -> None:
     scene = Scene()
-    raw: list[bytes] = []
-    scene.viewer._send_rtp = raw.append
-    scene.track.receive(packet(DELTA, block((ABS_SEND_TIME_ID, b"\1\2\3")), sequence=1), 10.5)
-    stamped = block((ABS_SEND_TIME_ID, int(10.5 * 2**18).to_bytes(3, "big")))
-    assert raw[0][12:] == stamped + DELTA
+    scene.receive(packet(DELTA, block((4, b"q"), (9, b"\1\2\3")), sequence=1), 10.5)
+    stamped = block((extensions.SEND_TIME_ID, int(10.5 * 2**18).to_bytes(3, "big")))
+    assert scene.raw[0][12:] == stamped + DELTA
 
 
 @pytest.mark.parametrize(
     "extension",
     [
-        block((ABS_SEND_TIME_ID, b"\1\2")),  # Too short: some parsers stumble over it.
-        block((9, b"x"), (ABS_SEND_TIME_ID, b"\1\2\3")),
+        block((2, b"\1\2")),  # Too short: some parsers stumble over it.
+        block((9, b"x"), (2, b"\1\2\3")),
         b"\xbe\xde\0\1" + b"\x2fabc",  # Longer than its block.
         b"\x10\0\0\1" + b"\2\3abc"[:4],
         b"\0\0\0\0",
@@ -225,20 +237,21 @@ def test_the_send_time_is_renewed_for_the_second_leg() -> None:
 )
 def test_viewers_never_get_an_extension_that_was_not_offered(extension: bytes) -> None:
     scene = Scene()
-    scene.track.receive(packet(DELTA, extension, sequence=1), 10.5)
+    scene.receive(packet(DELTA, extension, sequence=1), 10.5)
     scene.publish(2)
     assert scene.sent[0].payload == DELTA
     scene.viewer.resend((scene.sent[0].sequence_number,), 12.0)
     assert scene.sent[-1].payload[2:] == DELTA
-    assert all(item.extensions.abs_send_time is None for item in scene.sent)
+    words = {data[12:17] for data in scene.raw}
+    assert words == {bytes.fromhex("bede000122")}
 
 
 def test_sender_reports_keep_the_publishers_clock_and_count_what_the_viewer_got() -> None:
     scene = Scene()
-    scene.track.note_sender_report(rtcp.SenderReport(5, 1 << 32, 9000), 1.0)
+    scene.hear_report(rtcp.SenderReport(5, 1 << 32, 9000), 1.0)
     assert scene.reports == []  # Nothing was sent yet that a report could be about.
     scene.publish(100, 101)
-    scene.track.note_sender_report(rtcp.SenderReport(5, 2 << 32, 9000), 1.0)
+    scene.hear_report(rtcp.SenderReport(5, 2 << 32, 9000), 1.0)
     (report,) = rtcp.read(scene.reports[0]) or []
     assert report == rtcp.SenderReport(scene.viewer.ssrc, 2 << 32, 9000)
 
@@ -246,7 +259,7 @@ def test_sender_reports_keep_the_publishers_clock_and_count_what_the_viewer_got(
 def test_the_round_trip_is_measured_from_the_passed_on_report() -> None:
     scene = Scene()
     scene.publish(100)
-    scene.track.note_sender_report(rtcp.SenderReport(5, 0x1122334455667788, 9000), 1.0)
+    scene.hear_report(rtcp.SenderReport(5, 0x1122334455667788, 9000), 1.0)
     block = RtcpReceiverInfo(scene.viewer.ssrc, 25, 3, 1, 0, 0x33445566, 32768)
     (report,) = rtcp.read(rtcp.write_receiver_report(9, [block], None, "v")) or []
     assert isinstance(report, rtcp.Report)
@@ -273,9 +286,9 @@ def test_a_key_frame_on_its_way_ends_the_request() -> None:
     scene = Scene()
     scene.track.want_key_frame(1.0)
     scene.publish(100, payload=DELTA)
-    assert scene.track.key_frames.wanted
+    assert scene.track.wants_key_frame
     scene.publish(101, payload=KEY)
-    assert not scene.track.key_frames.wanted
+    assert not scene.track.wants_key_frame
 
 
 def test_the_recording_gets_each_packet_once_in_plain_and_nothing_while_muted() -> None:
@@ -283,12 +296,12 @@ def test_the_recording_gets_each_packet_once_in_plain_and_nothing_while_muted() 
     scene.track.tap = Tap(tape, "anna", "t", 0)
     scene.publish(100, 102)
     original = packet(DELTA, sequence=101, ssrc=5)
-    scene.track.receive(rtp.wrap_rtx(original, 12, 97, 9, 6), 1.1)
+    scene.receive(rtp.wrap_rtx(original, 12, 97, 9, 6), 1.1)
     scene.publish(101, 102)
-    scene.track.note_sender_report(rtcp.SenderReport(5, 77, 88), 1.0)
+    scene.hear_report(rtcp.SenderReport(5, 77, 88), 1.0)
     scene.track.set_enabled(False, 2.0)
     scene.publish(103)
-    scene.track.note_sender_report(rtcp.SenderReport(5, 99, 99), 1.0)
+    scene.hear_report(rtcp.SenderReport(5, 99, 99), 1.0)
     assert tape.tracks == [("vp8", 96, 5)]
     assert tape.packets == [(1, 100), (1, 102), (1, 101)]
     assert tape.reports == [(1, 77, 88)]

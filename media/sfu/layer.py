@@ -1,0 +1,137 @@
+"""One RTP stream of a publisher: its sound, its picture, or one of the sizes of its picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from aiortc.rtp import RtcpReceiverInfo
+
+from media.sfu import vp8
+from media.sfu.reception import Reception
+from media.sfu.sdp import Codec
+
+if TYPE_CHECKING:
+    from media.sfu.subscription import Subscription
+    from media.sfu.track import Track
+
+
+class Packet(NamedTuple):
+    """A received packet as viewers may need it again: version and padding bits, marker and
+    payload type, timestamp, what follows the header.
+    """
+
+    number: int
+    first: int
+    second: int
+    timestamp: int
+    payload: bytes
+
+
+class PacketCache:
+    """The last packets of a stream, by extended sequence number."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._slots: list[Packet | None] = [None] * size
+
+    def put(self, packet: Packet) -> None:
+        self._slots[packet.number % self._size] = packet
+
+    def get(self, number: int) -> Packet | None:
+        slot = self._slots[number % self._size]
+        return slot if slot is not None and slot.number == number else None
+
+    def clear(self) -> None:
+        self._slots = [None] * self._size
+
+
+class KeyFrameRequests:
+    """Throttles requests to a publisher: one in half a second, repeated until a key frame comes."""
+
+    PAUSE: Final = 0.5
+    MAX_TRIES: Final = 10
+
+    def __init__(self) -> None:
+        self.wanted = False
+        self._last = float("-inf")
+        self._tries = 0
+
+    def want(self, now: float) -> bool:
+        """Somebody needs a key frame; True when the request is to be sent now."""
+        self.wanted = True
+        self._tries = 0
+        return self.due(now)
+
+    def due(self, now: float) -> bool:
+        """Whether an open request is to be sent (again) now."""
+        if not self.wanted or now - self._last < self.PAUSE:
+            return False
+        if self._tries >= self.MAX_TRIES:
+            self.wanted = False
+            return False
+        self._last = now
+        self._tries += 1
+        return True
+
+    def came(self) -> None:
+        self.wanted = False
+
+
+class Layer:
+    """What one SSRC of a track brings. ``rank`` is 0 for the smallest picture; ``rid`` its name in
+    the SDP, empty without simulcast.
+
+    ``viewers`` get its packets; ``waiting`` ones will, from its next key frame on.
+    """
+
+    CACHE: Final = 512
+    #: A layer that was not heard for this long is not sent at present.
+    SILENCE: Final = 1.0
+    #: What a size is taken for until its key frame has told: 180, 360, 720 lines.
+    LOWEST_HEIGHT: Final = 180
+
+    def __init__(self, track: Track, rank: int = 0, rid: str = "") -> None:
+        self.track = track
+        self.rank = rank
+        self.rid = rid
+        self.ssrc = 0
+        self.rtx_ssrc = 0
+        self.heard = float("-inf")
+        self.octets = 0
+        self.flow = 0
+        self.loss = 0.0
+        self.height = self.LOWEST_HEIGHT << rank
+        self.codec: Codec | None = None
+        self.picture = vp8.NONE
+        self.reception = Reception(track.clock_rate)
+        self.cache = PacketCache(self.CACHE if track.kind == "video" else 1)
+        self.key_frames = KeyFrameRequests()
+        self.viewers: list[Subscription] = []
+        self.waiting: list[Subscription] = []
+        #: NTP and RTP time of its latest sender report.
+        self.clock: tuple[int, int] | None = None
+        self._measured = 0
+
+    def sent_lately(self, now: float) -> bool:
+        return now - self.heard < self.SILENCE
+
+    def turn_to(self, ssrc: int) -> None:
+        """Another stream of the publisher takes this place."""
+        self.ssrc = ssrc
+        self.reception = Reception(self.track.clock_rate)
+        self.cache.clear()
+        self.clock = None
+        for viewer in self.viewers:
+            viewer.resume(new_stream=True)
+
+    def measure(self, passed: float) -> None:
+        """Set ``flow``, the bit/s received in the last ``passed`` seconds."""
+        self.flow = int((self.octets - self._measured) * 8 / passed)
+        self._measured = self.octets
+
+    def report(self, now: float) -> RtcpReceiverInfo | None:
+        """The block for the publisher's next receiver report; None before the first packet."""
+        if self.reception.highest < 0:
+            return None
+        block, self.loss = self.reception.report(self.ssrc, now)
+        return block
