@@ -18,7 +18,7 @@ PEERS := loadtests/peers
 SHARED := $(shell find clients/realtime/src clients/design -type f 2>/dev/null)
 
 .PHONY: run test setup clients check lint types contracts supply-chain unit journeys client-tests browser services format \
-	requirements clean-data clean help migration lock bench-crypto bench-chat soak load
+	requirements clean-data clean help migration lock bench-crypto bench-chat bench-media soak load
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -129,6 +129,9 @@ bench-crypto: setup ## How fast signing is, beside gmssl, and the signing servic
 
 bench-chat: setup $(PEERS)/node_modules/.ready ## How fast the rooms are, beside Socket.IO on Node and stock python-socketio
 	@$(PYTHON) -m loadtests.bench_chat
+
+bench-media: setup ## How much media a worker forwards, beside Janus and aiortc's MediaRelay
+	@$(PYTHON) -m loadtests.bench_media
 
 requirements: setup ## Which requirement rows are shown by a passing test
 	@$(PYTHON) -m tests.support.requirements

@@ -13,14 +13,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import platform
 import resource
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,16 +27,14 @@ import uvloop
 
 from loadtests import bench_chat_ceiling
 from loadtests.bench_chat_world import (
-    PEERS,
-    ROOT,
     Generator,
     Server,
     World,
-    cores,
     found,
     running_redis,
     serve,
 )
+from loadtests.bench_common import PEERS, ROOT, cores, machine
 
 OUTPUT = ROOT / "var" / "bench" / "chat.json"
 SERVERS = ("zhenjian", "node", "node-sql", "stock-sql")
@@ -223,20 +219,6 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 1)
 
 
-def machine() -> dict[str, Any]:
-    """Where this was measured, and what else was going on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.split(":", 1)[1].strip() for line in lines if "model name" in line), "?")
-    return {
-        "cpu": model,
-        "cores": os.cpu_count(),
-        "pinned": {"server": sorted(cores()[0]), "postgres and load": sorted(cores()[1])},
-        "load_before": os.getloadavg(),
-        "kernel": platform.release(),
-        "at": datetime.now(UTC).isoformat(),
-    }
-
-
 def versions() -> dict[str, str]:
     node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False)
     lock = json.loads((PEERS / "package-lock.json").read_text())["packages"]
@@ -279,7 +261,11 @@ def table(report: dict[str, Any]) -> str:
 async def run(plan: Plan, wanted: Sequence[str]) -> dict[str, Any]:
     """The parts of the benchmark that are wanted."""
     servers = [name for name in SERVERS if name in wanted]
-    report: dict[str, Any] = {"machine": machine(), "versions": versions(), "servers": {}}
+    report: dict[str, Any] = {
+        "machine": machine({"server": cores()[0], "postgres and load": cores()[1]}),
+        "versions": versions(),
+        "servers": {},
+    }
     if not (PEERS / "node_modules").exists() and any(name.startswith("node") for name in servers):
         subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=PEERS, check=True)  # noqa: ASYNC221
     with tempfile.TemporaryDirectory(prefix="bench-chat-") as folder:

@@ -12,29 +12,22 @@ import asyncio
 import os
 import random
 import resource
-import statistics
 import sys
 import time
 from array import array
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 import uvloop
 
-TICK = os.sysconf("SC_CLK_TCK")
+from loadtests.bench_common import cpu_seconds, percentiles
+
 PAYLOAD = 200
 READY_SECONDS = 300.0
 #: Connections that may be on their way at once.
 ARRIVING = 40
 SETTLE_SECONDS = 2.0
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
 
 
 def frame(payload: bytes) -> bytes:
@@ -282,19 +275,6 @@ def _since(times: array[float], due: array[float], skipped: int) -> list[float]:
         for time_, due_ in zip(times[skipped:], due[skipped:], strict=True)
         if time_ and due_
     ]
-
-
-def percentiles(seconds: Iterable[float]) -> dict[str, float]:
-    """p50, p99, p99.9 and the worst, in milliseconds; zeros for nothing."""
-    ordered = sorted(seconds)
-    if not ordered:
-        return dict.fromkeys(("p50", "p99", "p99_9", "max", "mean"), 0.0)
-    last = len(ordered) - 1
-    points = {"p50": 0.5, "p99": 0.99, "p99_9": 0.999, "max": 1.0}
-    found = {name: ordered[int(last * share)] * 1000 for name, share in points.items()}
-    return {name: round(value, 3) for name, value in found.items()} | {
-        "mean": round(statistics.fmean(ordered) * 1000, 3)
-    }
 
 
 async def obey() -> None:

@@ -32,20 +32,13 @@ from core.ids import new_id
 from core.postgres import EmbeddedPostgres
 from core.redis_server import PrivateRedis
 from core.runtime import Runtime
+from loadtests.bench_common import PEERS, ROOT, cores, end, free_port, resident_kb
 from loadtests.signing_service import environment
 from realtime.models import ParticipantRow, RoomRow
 
-ROOT = Path(__file__).resolve().parent.parent
-PEERS = ROOT / "loadtests" / "peers"
 READY_SECONDS = 90.0
 ROLES = (Role.PATIENT, Role.DOCTOR)
 NAME = "压力测试"
-
-
-def cores() -> tuple[set[int], set[int]]:
-    """The core of the server, and that of everything else (the same one on a small machine)."""
-    have = sorted(os.sched_getaffinity(0))
-    return {have[0]}, set(have[1:2]) or {have[0]}
 
 
 @dataclass
@@ -187,15 +180,6 @@ async def _fill(runtime: Runtime, hospital: Any, people: int) -> tuple[list[Call
     return callers, [str(room) for room in rooms]
 
 
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
 @contextmanager
 def configured(values: dict[str, str]) -> Iterator[None]:
     """This process configured like those that it starts."""
@@ -232,16 +216,10 @@ class Server:
 
     def resident_kb(self) -> int:
         """Resident memory, in KB."""
-        fields = Path(f"/proc/{self.pid}/statm").read_text().split()
-        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
+        return resident_kb(self.pid)
 
     def stop(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(15)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process)
 
     async def longest_stall_ms(self) -> float:
         """The longest that the event loop was away since the last time this was asked."""

@@ -14,7 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from loadtests.bench_chat_world import ROOT, found, serve
+from loadtests.bench_chat_world import found, serve
+from loadtests.bench_common import ROOT
 from loadtests.load_people import SCENARIOS, seed
 from loadtests.scenarios.bounds import MAX_SECONDS, MAX_USERS, NotAllowed, check_host, check_size
 from loadtests.scenarios.people import PEOPLE, SECONDS, write

@@ -47,7 +47,7 @@ class EngineSettings:
     setup: float = 60.0
     max_bitrate: int = 2_500_000
     max_peers: int = 400
-    max_peers_per_call: int = 50
+    max_peers_per_call: int = 250
 
 
 class Engine:

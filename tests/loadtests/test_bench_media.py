@@ -1,0 +1,69 @@
+"""The pieces of `make bench-media`, in a tiny run against our own worker on loopback."""
+
+from pathlib import Path
+
+import pytest
+
+from loadtests import bench_media_world
+from loadtests.bench_media import Plan, headline, measure, storm
+from loadtests.bench_media_world import NotPossible, enter_namespace, janus_version, write_janus
+
+TINY = Plan(warm=0.5, seconds=1.0, turns=1, rooms=(1,), viewers=(1,), joins=2)
+LOOPBACK = "127.0.0.1"
+
+
+async def test_every_packet_of_a_tiny_run_reaches_every_viewer_and_is_read_there(
+    tmp_path: Path,
+) -> None:
+    figures = await measure(tmp_path, "zhenjian", (1, 2, 1), TINY, record=True, host=LOOPBACK)
+    # Two publish for each other and for one who only watches; 210 packets a second each.
+    assert figures["sent"] > 300
+    assert 0.5 < figures["delivered_share"] < 1.5
+    assert figures["fewest_per_viewer"] > 100
+    assert figures["refused_or_wrong"] == 0
+    assert 0 < figures["delay_ms"]["p50"] < 1000
+    assert figures["us_per_packet"] > 0
+
+
+async def test_a_storm_tells_when_the_first_packet_reached_each_who_joined(tmp_path: Path) -> None:
+    figures = await storm(tmp_path, "zhenjian", TINY, host=LOOPBACK, rooms=2)
+    assert figures["failed"] == []
+    assert 0 < figures["first_rtp_ms"]["p50"] < 10_000
+
+
+def test_what_was_not_measured_is_none_in_the_headline() -> None:
+    told = headline({"rooms": {}, "fanout": {}, "storm": {}})
+    assert set(told.values()) == {None}
+
+
+def test_a_ratio_is_ours_over_theirs() -> None:
+    def runs(per_cpu: int, p99: float) -> dict[str, object]:
+        delay = {"p99": p99}
+        return {
+            "forwarded_per_cpu_s": per_cpu,
+            "kb_per_participant": 200.0,
+            "runs": [{"delay_ms": delay}],
+        }
+
+    rooms = {20: {"zhenjian": runs(60_000, 2.0), "janus": runs(20_000, 4.0)}}
+    told = headline({"rooms": rooms, "fanout": {}, "storm": {}})
+    assert told["packets_per_cpu_vs_janus"] == 3.0
+    assert told["latency_p99_vs_janus"] == 0.5
+    assert told["kb_per_participant"] == 200.0
+
+
+def test_what_is_missing_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(bench_media_world.INSIDE, raising=False)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(NotPossible, match="apt-get install janus"):
+        janus_version()
+    with pytest.raises(NotPossible, match="unshare"):
+        enter_namespace("loadtests.bench_media", [])
+
+
+def test_janus_is_configured_with_one_address_and_the_video_room_alone(tmp_path: Path) -> None:
+    write_janus(tmp_path, 8188, "198.18.0.1", event_loops=1)
+    text = (tmp_path / "janus.jcfg").read_text()
+    assert 'ice_enforce_list = "198.18.0.1"' in text
+    assert "event_loops = 1" in text
+    assert "libjanus_videoroom.so" not in text
