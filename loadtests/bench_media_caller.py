@@ -32,6 +32,7 @@ from aiortc.rtp import RtcpReceiverInfo
 
 from media.sfu import rtcp
 from media.sfu.dtls import Link, SharedCertificate
+from media.sfu.extensions import SEND_TIME_ID
 from media.sfu.ice import Credentials, new_credentials
 
 PROFILE: Final = SRTP_AEAD_AES_128_GCM
@@ -42,7 +43,7 @@ AUDIO_BYTES: Final = 100
 VIDEO_BYTES: Final = 1050
 FRAME_PACKETS: Final = 5
 AUDIO_TYPE, VIDEO_TYPE, RTX_TYPE = 111, 96, 97
-SEND_TIME_ID: Final = 2
+
 
 _HEADER = struct.Struct("!BBHII")
 _STAMP = struct.Struct("!d")

@@ -14,7 +14,6 @@ import aiohttp
 from loadtests.bench_media_caller import (
     AUDIO_TYPE,
     RTX_TYPE,
-    SEND_TIME_ID,
     VIDEO_TYPE,
     Connection,
     Remote,
@@ -23,8 +22,8 @@ from loadtests.bench_media_caller import (
 from loadtests.bench_media_world import HOST, SECRET, Server
 from media.control import MediaWorkers, WorkerLink
 from media.recording.sealing import Seal
+from media.sfu.extensions import SEND_TIME, SEND_TIME_ID
 from media.sfu.ice import Credentials
-from media.sfu.sdp import ABS_SEND_TIME
 
 _PATIENCE = 30.0
 
@@ -118,7 +117,7 @@ def describe(
             f"a=ice-pwd:{connection.credentials.password}",
             f"a=fingerprint:{fingerprint}",
             f"a=setup:{setup}",
-            f"a=extmap:{SEND_TIME_ID} {ABS_SEND_TIME}",
+            f"a=extmap:{SEND_TIME_ID} {SEND_TIME}",
             f"a=candidate:1 1 udp 2113937151 {host} {port} typ host",
             "a=end-of-candidates",
         ]
