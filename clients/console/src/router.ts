@@ -74,6 +74,15 @@ export const router = createRouter({
           },
         },
         {
+          name: "recording",
+          path: "/recordings/:id",
+          component: () => import("@/recording/PlaybackPage.vue"),
+          meta: {
+            title: "录像回放",
+            roles: ["supervisor", "administrator", "doctor", "nurse", "pharmacist"],
+          },
+        },
+        {
           name: "notice",
           path: "/messages/:id",
           component: () => import("@/notifications/MessagePage.vue"),

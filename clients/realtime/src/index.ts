@@ -61,3 +61,4 @@ export {
   type SocketTask,
 } from "./transports/socket-task";
 export { STICKERS, stickerOf, type Sticker } from "./stickers";
+export * from "./playback";
