@@ -7,6 +7,7 @@ break-glass access opens for a time.
 """
 
 from collections.abc import Collection
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
@@ -265,6 +266,29 @@ async def patients_with_records(
         .distinct()
     )
     return frozenset(rows)
+
+
+async def first_served(
+    session: AsyncSession, caller: Caller, patient_ids: Collection[UUID]
+) -> dict[UUID, datetime]:
+    """When each of the patients was taken in for the first time at the hospital and served, as far
+    as the caller may use such records; who never was is missing.
+    """
+    if not patient_ids:
+        return {}
+    rows = await session.execute(
+        select(Consultation.patient_id, func.min(Consultation.accepted_at))
+        .where(
+            Consultation.hospital_id == caller.hospital_id,
+            Consultation.patient_id.in_(patient_ids),
+            Consultation.state == State.ENDED,
+            Consultation.close_reason.in_(SERVED),
+            Consultation.accepted_at.is_not(None),
+            _in_use(caller),
+        )
+        .group_by(Consultation.patient_id)
+    )
+    return {patient_id: first for patient_id, first in rows if first is not None}
 
 
 async def history_of(

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from clinical.consultation import access, drafts, export, intake, listing, notes, service, views
 from clinical.consultation import errors as refusals
 from clinical.consultation.gateway import Visit, VisitHistoryGateway
-from clinical.consultation.listing import Filters, read_states
+from clinical.consultation.listing import Filters, Moments, read_states
 from clinical.consultation.models import Consultation
 from clinical.consultation.schemas import (
     AmendNote,
@@ -28,6 +28,7 @@ from clinical.consultation.schemas import (
     RevisitView,
     SaveNote,
 )
+from clinical.consultation.states import Mode, Purpose
 from clinical.consultation.viewers import may_see_files
 from clinical.cursors import cut, read_moment
 from core import audit
@@ -133,22 +134,7 @@ async def cancel(ctx: Context, consultation_id: UUID) -> ConsultationView:
 # --- looking -------------------------------------------------------------------------------------
 
 
-def _filters(
-    state: str | None,
-    q: str | None,
-    patient_id: UUID | None,
-    doctor_id: UUID | None,
-    first_day: date | None,
-    last_day: date | None,
-) -> Filters:
-    return Filters(
-        states=read_states(state),
-        q=q[:50] if q else None,
-        patient_id=patient_id,
-        doctor_id=doctor_id,
-        first_day=first_day,
-        last_day=last_day,
-    )
+From = Annotated[date | None, Field(alias="from")]
 
 
 @routes.get("/consultations", roles=READERS, summary="Consultations that the caller may see")
@@ -156,15 +142,35 @@ async def listed(
     ctx: Context,
     state: str | None = None,
     q: str | None = None,
+    patient: str | None = None,
+    doctor: str | None = None,
     patient_id: UUID | None = None,
     doctor_id: UUID | None = None,
-    from_: Annotated[date | None, Field(alias="from")] = None,
+    department_id: UUID | None = None,
+    mode: Mode | None = None,
+    purpose: Purpose | None = None,
+    by: Moments = Moments.CREATED,
+    from_: From = None,
     to: date | None = None,
     cursor: str | None = None,
     limit: int = 20,
 ) -> Page[ConsultationView]:
+    """`q`: number, doctor's name, or the patient's whole name, visit card or account's phone."""
     size = max(1, min(limit, LIMIT))
-    filters = _filters(state, q, patient_id, doctor_id, from_, to)
+    filters = Filters(
+        states=read_states(state),
+        q=q,
+        patient=patient,
+        doctor=doctor,
+        patient_id=patient_id,
+        doctor_id=doctor_id,
+        department_id=department_id,
+        mode=mode,
+        purpose=purpose,
+        by=by,
+        first_day=from_,
+        last_day=to,
+    )
     allowed = await access.readable(ctx.uow.session, ctx.caller)
     rows = await listing.page(ctx.uow, ctx.caller, allowed, filters, read_moment(cursor), size + 1)
     page, following = cut(rows, size, lambda row: (row.created_at, row.id))
@@ -191,12 +197,31 @@ async def exported(
     ctx: Context,
     state: str | None = None,
     q: str | None = None,
+    patient: str | None = None,
+    doctor: str | None = None,
     patient_id: UUID | None = None,
     doctor_id: UUID | None = None,
-    from_: Annotated[date | None, Field(alias="from")] = None,
+    department_id: UUID | None = None,
+    mode: Mode | None = None,
+    purpose: Purpose | None = None,
+    by: Moments = Moments.CREATED,
+    from_: From = None,
     to: date | None = None,
 ) -> Response:
-    filters = _filters(state, q, patient_id, doctor_id, from_, to)
+    filters = Filters(
+        states=read_states(state),
+        q=q,
+        patient=patient,
+        doctor=doctor,
+        patient_id=patient_id,
+        doctor_id=doctor_id,
+        department_id=department_id,
+        mode=mode,
+        purpose=purpose,
+        by=by,
+        first_day=from_,
+        last_day=to,
+    )
     return Response(
         await export.as_csv(ctx.uow, ctx.caller, filters),
         media_type="text/csv; charset=utf-8",

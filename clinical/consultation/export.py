@@ -1,7 +1,7 @@
 """The list of consultations as a table for spreadsheets; no medical content, names masked."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -65,11 +65,7 @@ async def as_csv(uow: UnitOfWork, caller: Caller, filters: Filters) -> bytes:
     data, rows = await exports.as_csv(
         FIELDS, _pages(uow, caller, allowed, filters), hidden=allowed.hidden
     )
-    asked = asdict(filters)
-    if filters.q:
-        # What was searched for may be a name.
-        asked["q"] = f"{filters.q[:1]}***"
-    await exports.note(uow, caller, "consultation", rows, asked)
+    await exports.note(uow, caller, "consultation", rows, filters.words())
     return data
 
 

@@ -1,35 +1,82 @@
 """Lists of consultations: filters, search, pages."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, time, timedelta
+from enum import StrEnum
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, or_, select, tuple_
+from sqlalchemy import ColumnElement, false, or_, select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
 
 from clinical.consultation.models import Consultation
-from clinical.consultation.states import State
+from clinical.consultation.states import Mode, Purpose, State
 from clinical.cursors import Moment
 from clinical.days import zone_of
 from clinical.people import access as people
 from core.access import Grant
+from core.crypto.keyring import installed_keyring
 from core.errors import FieldProblem, InvalidRequest
+from core.identity.access import phone_key
 from core.identity.caller import Caller
+from core.identity.models import User
+from core.identity.rules import normal_phone
 from core.uow import UnitOfWork
 
 EARLIEST, LATEST = 1970, 2200
+LONGEST = 50
+
+
+class Moments(StrEnum):
+    """Which of its moments a consultation is looked for by."""
+
+    CREATED = "created"
+    ACCEPTED = "accepted"
+    ENDED = "ended"
+
+    @property
+    def column(self) -> InstrumentedAttribute[Any]:
+        return _COLUMNS[self]
+
+
+_COLUMNS: dict[Moments, InstrumentedAttribute[Any]] = {
+    Moments.CREATED: Consultation.created_at,
+    Moments.ACCEPTED: Consultation.accepted_at,
+    Moments.ENDED: Consultation.ended_at,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Filters:
-    """What somebody looks for; days are business days at the hospital, both ends included."""
+    """What somebody looks for; days are business days at the hospital, both ends included.
+
+    `q`: number, doctor or patient; `patient` and `doctor` look for these alone.
+    """
 
     states: tuple[State, ...] = ()
     q: str | None = None
+    patient: str | None = None
+    doctor: str | None = None
     patient_id: UUID | None = None
     doctor_id: UUID | None = None
+    department_id: UUID | None = None
+    mode: Mode | None = None
+    purpose: Purpose | None = None
+    by: Moments = Moments.CREATED
     first_day: date | None = None
     last_day: date | None = None
+
+    def words(self) -> Mapping[str, Any]:
+        """What was asked for, for the audit: who was searched for is not told there."""
+        asked = asdict(self)
+        if self.by is Moments.CREATED:
+            del asked["by"]
+        for name in ("q", "patient"):
+            if asked[name]:
+                asked[name] = f"{asked[name][:1]}***"
+        return asked
 
 
 def read_states(text: str | None) -> tuple[State, ...]:
@@ -67,19 +114,32 @@ async def _conditions(
     conditions: list[ColumnElement[bool]] = []
     if filters.states:
         conditions.append(Consultation.state.in_(filters.states))
-    if filters.patient_id is not None:
-        conditions.append(Consultation.patient_id == filters.patient_id)
-    if filters.doctor_id is not None:
-        conditions.append(Consultation.doctor_id == filters.doctor_id)
+    exactly: tuple[tuple[InstrumentedAttribute[Any], Any], ...] = (
+        (Consultation.patient_id, filters.patient_id),
+        (Consultation.doctor_id, filters.doctor_id),
+        (Consultation.department_id, filters.department_id),
+        (Consultation.mode, filters.mode),
+        (Consultation.purpose, filters.purpose),
+    )
+    conditions += [column == wanted for column, wanted in exactly if wanted is not None]
     zone = await zone_of(uow, caller.hospital_id)
+    moment = filters.by.column
     if filters.first_day is not None:
-        conditions.append(Consultation.created_at >= _midnight(filters.first_day, zone))
+        conditions.append(moment >= _midnight(filters.first_day, zone))
     if filters.last_day is not None:
-        end = _midnight(filters.last_day, zone) + timedelta(days=1)
-        conditions.append(Consultation.created_at < end)
-    if filters.q and filters.q.strip():
-        conditions.append(_matches(caller, allowed, filters.q.strip()))
+        conditions.append(moment < _midnight(filters.last_day, zone) + timedelta(days=1))
+    if q := _words(filters.q):
+        of_patient = _of_patient(caller, allowed, q)
+        conditions.append(or_(_numbered(q), _of_doctor(caller, q), *of_patient))
+    if patient := _words(filters.patient):
+        conditions.append(or_(false(), *_of_patient(caller, allowed, patient)))
+    if doctor := _words(filters.doctor):
+        conditions.append(_of_doctor(caller, doctor))
     return conditions
+
+
+def _words(text: str | None) -> str:
+    return (text or "").strip()[:LONGEST]
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
@@ -88,15 +148,28 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), zone)
 
 
-def _matches(caller: Caller, allowed: Grant, text: str) -> ColumnElement[bool]:
-    """By number, the patient's whole name (it is encrypted), or the doctor's name.
+def _numbered(text: str) -> ColumnElement[bool]:
+    return Consultation.number.icontains(text, autoescape=True)
 
-    Who may not see the name does not find by it either: a hit would confirm a guess.
+
+def _of_doctor(caller: Caller, text: str) -> ColumnElement[bool]:
+    return Consultation.doctor_id.in_(people.doctors_named(caller.hospital_id, text))
+
+
+def _of_patient(caller: Caller, allowed: Grant, text: str) -> list[ColumnElement[bool]]:
+    """By the patient's whole name or visit card, or the phone of the account: all are encrypted,
+    so that only the whole of it finds anything.
+
+    Who may not see one of them does not find by it either: a hit would confirm a guess.
     """
-    found = or_(
-        Consultation.number.icontains(text, autoescape=True),
-        Consultation.doctor_id.in_(people.doctors_named(caller.hospital_id, text)),
-    )
-    if allowed.withholds("patient.name"):
-        return found
-    return or_(found, Consultation.patient_id.in_(people.patients_named(caller.hospital_id, text)))
+    here = caller.hospital_id
+    found: list[ColumnElement[bool]] = []
+    if not allowed.withholds("patient.name"):
+        found.append(Consultation.patient_id.in_(people.patients_named(here, text)))
+    if not allowed.withholds("patient.card_number"):
+        found.append(Consultation.patient_id.in_(people.patients_with_card(here, text)))
+    phone = normal_phone(text)
+    if phone is not None and not allowed.withholds("patient.phone_masked"):
+        account = select(User.id).where(User.phone_index == phone_key(installed_keyring(), phone))
+        found.append(Consultation.payer_id.in_(account))
+    return found

@@ -141,7 +141,10 @@ class EmergencyMark(BaseModel):
 
 
 class ConsultationView(BaseModel):
-    """A consultation as its reader may see it; `withheld` names what was taken out or masked."""
+    """A consultation as its reader may see it; `withheld` names what was taken out or masked.
+
+    `first`: the patient had not been served in a consultation of this hospital before it began.
+    """
 
     id: UUID
     number: str
@@ -161,6 +164,7 @@ class ConsultationView(BaseModel):
     onset: str
     answers: dict[str, bool]
     red_flag: bool
+    first: bool
     attachments: list[FileRef]
     revisit: RevisitView
     consent: ConsentView | None

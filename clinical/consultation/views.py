@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 from clinical.consultation import access, notes, settings
@@ -63,6 +63,7 @@ class _Around:
     signatures: Mapping[UUID, Mark]
     unsigned_hidden: bool
     emergencies: Mapping[UUID, EmergencyMark]
+    first_served: Mapping[UUID, datetime]
     today: date
 
 
@@ -110,6 +111,9 @@ async def _look_around(uow: UnitOfWork, caller: Caller, rows: Sequence[Consultat
             each.patient_id: EmergencyMark(id=each.id, ends_at=each.ends_at)
             for each in await open_emergencies(uow, caller)
         },
+        first_served=await access.first_served(
+            uow.session, caller, {row.patient_id for row in rows}
+        ),
         today=await business_day(uow, hospital_id),
     )
 
@@ -139,6 +143,7 @@ def _view(row: Consultation, caller: Caller, around: _Around) -> ConsultationVie
         onset=row.onset,
         answers=row.answers,
         red_flag=row.red_flag,
+        first=_is_first(row, around.first_served.get(row.patient_id)),
         attachments=refs(row.attachment_ids),
         revisit=RevisitView(
             status=row.revisit_status,
@@ -160,6 +165,10 @@ def _view(row: Consultation, caller: Caller, around: _Around) -> ConsultationVie
         last_message=_last(around.last.get(row.room_id)) if row.room_id else None,
         emergency=around.emergencies.get(row.patient_id),
     )
+
+
+def _is_first(row: Consultation, first_served: datetime | None) -> bool:
+    return first_served is None or row.created_at <= first_served
 
 
 def _consent(row: Consultation) -> ConsentView | None:

@@ -323,6 +323,14 @@ def patients_named(hospital_id: UUID, name: str) -> Select[UUID]:
     )
 
 
+def patients_with_card(hospital_id: UUID, number: str) -> Select[UUID]:
+    """The patients of a hospital with exactly this visit card, as a subquery of ids."""
+    return select(Patient.id).where(
+        Patient.hospital_id == hospital_id,
+        Patient.card_number_index == card_number_index(number),
+    )
+
+
 @dataclass(frozen=True)
 class CareStanding:
     """Whether a patient is identified well enough to be treated online."""

@@ -1,10 +1,16 @@
 """Nothing of one hospital is seen or touched from another, and nothing of one person by another."""
 
+from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
+from clinical.people.models import Patient
+from core.clock import FakeClock
+from core.identity.roles import Role
 from tests.clinical.story import Story
+from tests.support.policies import put_policy
 
 VERBS: dict[str, Any] = {
     "accept": None,
@@ -110,7 +116,7 @@ async def test_supervisors_and_administrators_see_their_hospital_and_every_look_
     assert exports["items"][0]["detail"] == {"rows": 1, "filters": {"states": ["ended"]}}
 
 
-@pytest.mark.requirement("S4-008", "S4-010", "S3-038")
+@pytest.mark.requirement("S1-201", "S4-008", "S4-010", "S3-038")
 async def test_lists_are_filtered_by_day_state_name_number_and_doctor_together(
     story: Story,
 ) -> None:
@@ -134,10 +140,87 @@ async def test_lists_are_filtered_by_day_state_name_number_and_doctor_together(
     assert await found(f"doctor_id={other}") == set()
     patient = f"patient_id={ended['patient']['id']}"
     assert await found(f"{patient}&doctor_id={doctor}&state=ended&from=2026-11-20") == {ended["id"]}
+    department = ended["doctor"]["department"]["id"]
+    assert await found(f"department_id={department}&mode=text") == {ended["id"], waiting["id"]}
+    assert await found(f"department_id={story.cast.other_department_id}") == set()
+    assert await found("mode=video") == set()
+    assert await found("purpose=refill") == set()
+    assert await found("by=ended&from=2026-11-20&to=2026-11-20") == {ended["id"]}
+    assert await found("by=accepted&to=2026-11-19") == set()
     shown = await story.get(who, f"/consultations/{ended['id']}")
     assert (shown["number"], shown["state"]) == (ended["number"], "ended")
     answer = await story.ask(who, "GET", "/consultations?state=nonsense")
     assert (answer.status, answer.code) == (422, "invalid")
+
+
+@pytest.mark.requirement("S1-201")
+async def test_a_patient_is_found_by_the_whole_name_card_or_phone_beside_the_doctors_name(
+    story: Story,
+) -> None:
+    """All of them lie encrypted: only the whole of it finds, and nothing that is withheld does."""
+    waiting = await story.waiting()
+    cast, who = story.cast, story.cast.supervisor
+    async with story.runtime.unit_of_work() as uow:
+        row = await story.row(uow, waiting["id"])
+        (await uow.session.get_one(Patient, row.patient_id)).card_number = "C000123"
+
+    async def found(**asked: str) -> bool:
+        items = (await story.get(who, f"/consultations?{urlencode(asked)}"))["items"]
+        return [item["id"] for item in items] == [waiting["id"]]
+
+    phone = cast.patient.phone
+    for whole in ("林小满", "C000123", phone, f"+86 {phone[:3]}-{phone[3:7]}-{phone[7:]}"):
+        assert await found(patient=whole), whole
+        assert await found(q=whole), whole
+        assert await found(patient=whole, doctor="陈安")
+        assert not await found(patient=whole, doctor="叶")
+    for part in (
+        "林小",
+        "C00012",
+        phone[:10],
+        cast.other_patient.phone,
+        "陈安和",
+        waiting["number"],
+    ):
+        assert not await found(patient=part), part
+    assert await found(doctor="陈安和")
+    assert not await found(doctor="林小满")
+
+    query = urlencode({"patient": phone, "by": "ended", "doctor": "陈安和"})
+    await story.ask(who, "GET", f"/consultations/export.csv?{query}")
+    audit = await story.get(cast.administrator, "/audit?action=consultation.export")
+    assert audit["items"][0]["detail"]["filters"] == {
+        "patient": "1***",
+        "doctor": "陈安和",
+        "by": "ended",
+    }
+
+    await put_policy(
+        story.runtime,
+        cast.hospital_id,
+        Role.SUPERVISOR,
+        "patient.read",
+        "hospital",
+        hidden=["name", "card_number", "phone_masked"],
+    )
+    for whole in ("林小满", "C000123", phone):
+        assert not await found(patient=whole), whole
+        assert not await found(q=whole), whole
+
+
+async def test_only_the_first_consultation_in_which_a_patient_was_served_is_called_the_first(
+    story: Story, clock: FakeClock
+) -> None:
+    declined = await story.waiting()
+    await story.do(story.cast.doctor, declined["id"], "decline", {"reason": "请到医院就诊"})
+    served = await story.ended()
+    clock.advance(timedelta(minutes=1))
+    later = await story.active()
+    firsts = {}
+    for each in (declined, served, later):
+        shown = await story.get(story.cast.administrator, f"/consultations/{each['id']}")
+        firsts[each["id"]] = shown["first"]
+    assert firsts == {declined["id"]: True, served["id"]: True, later["id"]: False}
 
 
 async def test_medical_words_lie_encrypted_in_the_database(story: Story) -> None:
