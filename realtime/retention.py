@@ -76,17 +76,20 @@ async def _over(
 
 
 async def _clear_all(uow: UnitOfWork, hospital_id: UUID, rows: Sequence[RoomRow]) -> None:
-    about = await _things(uow, rows)
-    held = await held_of(uow, hospital_id, set().union(*about.values()))
+    held = await held_rooms(uow, hospital_id, rows)
     for row in rows:
-        if about[row.id] & held:
+        if row.id in held:
             log.info("room_held", room=str(row.id))
         else:
             await _clear(uow, row)
 
 
-async def _things(uow: UnitOfWork, rows: Sequence[RoomRow]) -> dict[UUID, set[UUID]]:
-    """What a hold on a room may lie on: itself, what it is about, its patient, its people."""
+async def held_rooms(uow: UnitOfWork, hospital_id: UUID, rows: Sequence[RoomRow]) -> set[UUID]:
+    """Those of the rooms of a hospital of which nothing may be removed; holds wait for the commit.
+
+    For everything that came about in a room: a hold may lie on the room itself, on what it is
+    about, on its patient, or on anybody who was in it.
+    """
     about: dict[UUID, set[UUID]] = {row.id: {row.id} for row in rows}
     people = await uow.session.execute(
         select(ParticipantRow.room_id, ParticipantRow.user_id).where(
@@ -98,7 +101,8 @@ async def _things(uow: UnitOfWork, rows: Sequence[RoomRow]) -> dict[UUID, set[UU
     for row in rows:
         patient_id = await audit.patient_of(uow, row.ref_type, row.ref_id)
         about[row.id] |= {each for each in (row.ref_id, patient_id) if each is not None}
-    return about
+    held = await held_of(uow, hospital_id, set().union(*about.values()))
+    return {room_id for room_id, things in about.items() if things & held}
 
 
 async def _clear(uow: UnitOfWork, row: RoomRow) -> None:

@@ -1,6 +1,7 @@
 """Composing what waits, and dropping journals that are needed no longer."""
 
 from datetime import timedelta
+from uuid import UUID
 
 from core import settings
 from core.jobs import Job
@@ -18,22 +19,36 @@ async def compose_next(runtime: Runtime) -> None:
 async def drop_journals(runtime: Runtime) -> None:
     """Delete the journals of whole recordings after the time that their hospital has set.
 
-    The side files hold the same packets; recordings with a gap keep their journals.
+    The side files hold the same packets; recordings with a gap keep their journals, and so do those
+    under a legal hold. A recording is given up in one transaction with the look at its holds; the
+    bytes go after it, and again at the next turn when the process died in between.
     """
-    now = runtime.clock.now()
+    await _give_up_journals(runtime)
     async with runtime.unit_of_work() as uow:
-        rows = await service.journals_to_drop(uow, now)
-    for row in rows:
-        async with runtime.unit_of_work() as uow:
-            days = await settings.get(uow, KEEP_JOURNAL_DAYS, hospital_id=row.hospital_id)
-        if row.ready_at is None or now - row.ready_at < timedelta(days=days):
-            continue
+        given_up = await service.journals_given_up(uow)
+    for row in given_up:
         prefix = f"{PREFIX}/{row.call_id}"
         for info in await runtime.storage.list(prefix):
             if not info.key.startswith(f"{prefix}/files/"):
                 await runtime.storage.delete(info.key)
         async with runtime.unit_of_work() as uow:
             await service.journals_dropped(uow, row.id)
+
+
+async def _give_up_journals(runtime: Runtime) -> None:
+    now = runtime.clock.now()
+    after: UUID | None = None
+    while True:
+        async with runtime.unit_of_work() as uow:
+            rows = await service.journals_to_drop(uow, now, after)
+        for row in rows:
+            async with runtime.unit_of_work() as uow:
+                days = await settings.get(uow, KEEP_JOURNAL_DAYS, hospital_id=row.hospital_id)
+                if row.ready_at is not None and now - row.ready_at >= timedelta(days=days):
+                    await service.give_up_journals(uow, row)
+        if len(rows) < service.PAGE:
+            return
+        after = rows[-1].id
 
 
 JOBS = [

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
@@ -31,9 +32,13 @@ from media.recording.rules import (
     pause_after,
 )
 from realtime.models import RoomRow
+from realtime.retention import held_rooms
+
+log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=60)
 LOOK_AGAIN = timedelta(seconds=5)
+PAGE = 200
 
 
 async def begin(uow: UnitOfWork, *, hospital_id: UUID, room_id: UUID, call_id: UUID) -> None:
@@ -323,27 +328,49 @@ async def note_look(
     await audit.record(uow, caller, "recording.look", "recording", recording.id, patient_id, detail)
 
 
-async def journals_to_drop(uow: UnitOfWork, before: datetime) -> list[RecordingRow]:
-    """Whole recordings that were ready before a moment and whose journals are still kept."""
+async def journals_to_drop(
+    uow: UnitOfWork, before: datetime, after: UUID | None
+) -> list[RecordingRow]:
+    """Whole recordings that were ready before a moment and whose journals are still kept, a page in
+    the order of their ids, from behind `after`.
+    """
+    query = select(RecordingRow).where(
+        RecordingRow.state == RecordingState.READY,
+        RecordingRow.note.is_(None),
+        RecordingRow.ready_at < before,
+        RecordingRow.journals_dropped_at.is_(None),
+    )
+    if after is not None:
+        query = query.where(RecordingRow.id > after)
+    return list(await uow.session.scalars(query.order_by(RecordingRow.id).limit(PAGE)))
+
+
+async def give_up_journals(uow: UnitOfWork, recording: RecordingRow) -> None:
+    """Let go of the journals of a recording, unless a legal hold lies on its room."""
+    room = await uow.session.get_one(RoomRow, recording.room_id)
+    if await held_rooms(uow, recording.hospital_id, [room]):
+        log.info("journals_held", recording=str(recording.id))
+        return
+    await uow.session.execute(
+        update(RecordingRow)
+        .where(RecordingRow.id == recording.id)
+        .values(journals_dropped_at=uow.now)
+    )
+
+
+async def journals_given_up(uow: UnitOfWork) -> list[RecordingRow]:
+    """Recordings whose journals were given up and may still lie in the store."""
+    kept = select(RecordingTakeRow.recording_id).where(RecordingTakeRow.bytes > 0)
     found = await uow.session.scalars(
-        select(RecordingRow)
-        .where(
-            RecordingRow.state == RecordingState.READY,
-            RecordingRow.note.is_(None),
-            RecordingRow.ready_at < before,
-            RecordingRow.journals_dropped_at.is_(None),
+        select(RecordingRow).where(
+            RecordingRow.journals_dropped_at.is_not(None), RecordingRow.id.in_(kept)
         )
-        .limit(200)
     )
     return list(found)
 
 
 async def journals_dropped(uow: UnitOfWork, recording_id: UUID) -> None:
-    await uow.session.execute(
-        update(RecordingRow)
-        .where(RecordingRow.id == recording_id)
-        .values(journals_dropped_at=uow.now)
-    )
+    """The journals are out of the store."""
     await uow.session.execute(
         update(RecordingTakeRow)
         .where(RecordingTakeRow.recording_id == recording_id)

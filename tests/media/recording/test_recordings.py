@@ -11,12 +11,14 @@ from uuid import UUID
 import av
 import pytest
 
+from clinical.consent import retention as holds
+from clinical.consent.states import HeldThing
 from core.clock import FakeClock
 from core.identity.sessions import revoke_own
 from core.ids import new_id
 from core.jobs import JobRunner
 from core.runtime import Runtime
-from core.storage import ObjectInfo, Storage
+from core.storage import ObjectInfo, Storage, StorageError
 from media.calls import access as calls
 from media.calls.models import CallParticipantRow, CallRow
 from media.recording import access, composer, service
@@ -409,6 +411,50 @@ async def test_minutes_of_talk_and_bytes_of_recordings_are_counted(
     async with runtime.unit_of_work() as uow:
         after = await access.stored(uow, cast.hospital_id)
     assert 0 < after.bytes < stored.bytes
+
+
+async def test_journals_under_a_legal_hold_outlive_their_time_until_it_is_lifted(
+    cast: Cast, story: Story, runtime: Runtime, clock: FakeClock
+) -> None:
+    await story.take("t1", START, 3)
+    await compose_once(runtime, clock)
+
+    async def journals() -> int:
+        return len([info for info in await story.stored() if info.key.endswith(".zjr")])
+
+    before, officer = await journals(), cast.administrator.caller
+    # A hold on anybody who was in the room, here the patient's account.
+    who = cast.patient.user_id
+    async with runtime.unit_of_work() as uow:
+        hold = await holds.place_hold(uow, officer, HeldThing.USER, who, "医疗纠纷处理中")
+    clock.advance(timedelta(days=8))
+    await drop_journals(runtime)
+    assert await journals() == before > 0
+
+    async with runtime.unit_of_work() as uow:
+        await holds.lift_hold(uow, officer, hold.id, "纠纷已结案")
+    await drop_journals(runtime)
+    assert await journals() == 0
+    assert await story.stored("/files")
+
+
+async def test_journals_that_a_dead_process_left_behind_go_at_the_next_turn(
+    story: Story, runtime: Runtime, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await story.take("t1", START, 3)
+    await compose_once(runtime, clock)
+    clock.advance(timedelta(days=8))
+
+    async def die(key: str) -> None:
+        raise StorageError(key)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(runtime.storage, "delete", die)
+        with pytest.raises(StorageError):
+            await drop_journals(runtime)
+    assert [info for info in await story.stored() if info.key.endswith(".zjr")]
+    await drop_journals(runtime)
+    assert not [info for info in await story.stored() if info.key.endswith(".zjr")]
 
 
 async def test_the_job_composes_beside_other_jobs(
