@@ -78,8 +78,14 @@ export const me = {
 export interface ConsultationFilter {
   state?: string;
   q?: string;
+  patient?: string;
+  doctor?: string;
   patient_id?: string;
   doctor_id?: string;
+  department_id?: string;
+  mode?: string;
+  purpose?: string;
+  by?: string;
   from?: string;
   to?: string;
   cursor?: string | null;

@@ -76,6 +76,9 @@ export const sexOf = (patient: Patient): string => (patient.sex === "male" ? "�
 export const patientLine = (patient: Patient): string =>
   `${patient.name} · ${sexOf(patient)} · ${patient.age_text}`;
 
+export const firstText = (consultation: Consultation): string =>
+  consultation.first ? "首次问诊" : "曾在本院问诊";
+
 export const CALL_ENDS: Record<string, string> = {
   completed: "通话已结束",
   hung_up: "通话已结束",

@@ -274,6 +274,8 @@ export interface Consultation {
   onset: string
   answers: Record<string, boolean>
   red_flag: boolean
+  /** Whether the patient had not been served at the hospital before. */
+  first: boolean
   attachments: FileRef[]
   revisit: Revisit
   consent: { version: string; accepted_at: string; recording_agreed: boolean } | null
