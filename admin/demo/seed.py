@@ -7,6 +7,7 @@ import aiohttp
 from sqlalchemy import select
 
 from admin.demo.accounts import ADMINISTRATOR, CUSTOMER_SERVICE, NURSE, PHARMACIST
+from admin.demo.announcements import announce
 from admin.demo.batch import Batch
 from admin.demo.consents import Consents, texts_in_force
 from admin.demo.dice import Dice
@@ -62,6 +63,7 @@ async def seed(runtime: Runtime, sandbox_url: str | None) -> None:
         await enrol(runtime, dice, town, today, sandbox_url)
         await offer_signing(runtime, dice, town, today)
     await word_notices(runtime, town, today)
+    await announce(runtime, town)
     await _welcome_staff(runtime, town)
     await leave_to_decide(runtime, today, town)
     await leave_wishes(runtime, today, town)

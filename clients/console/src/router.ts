@@ -27,6 +27,8 @@ const VIEWS: Record<string, () => Promise<unknown>> = {
   messages: () => import("@/personal/MessagesPage.vue"),
   "notice-settings": () => import("@/notifications/SettingsPage.vue"),
   notifications: () => import("@/notifications/NotificationsPage.vue"),
+  announcements: () => import("@/notifications/announcements/ListPage.vue"),
+  "announcement-desk": () => import("@/notifications/announcements/DeskPage.vue"),
   profile: () => import("@/personal/ProfilePage.vue"),
   alarms: () => import("@/access/AlarmsPage.vue"),
   access: () => import("@/access/MatrixPage.vue"),
@@ -87,6 +89,18 @@ export const router = createRouter({
           path: "/messages/:id",
           component: () => import("@/notifications/MessagePage.vue"),
           meta: { title: "消息详情" },
+        },
+        {
+          name: "announcement",
+          path: "/announcements/:id",
+          component: () => import("@/notifications/announcements/DetailPage.vue"),
+          meta: { title: "公告" },
+        },
+        {
+          name: "announcement-editor",
+          path: "/announcement-desk/:id",
+          component: () => import("@/notifications/announcements/EditorPage.vue"),
+          meta: { title: "编辑公告", roles: ["administrator"] },
         },
         {
           name: "signature",

@@ -114,12 +114,12 @@ def is_address(address: str) -> bool:
 
 def summary(text: str) -> str:
     """The first words, for a list."""
-    words = " ".join(
-        span.text
+    lines = (
+        "".join(span.text for span in block.spans).replace("\n", " ")
         for block in blocks(text)
         if block.kind is not BlockKind.HEADING
-        for span in block.spans
-    ).replace("\n", " ")
+    )
+    words = " ".join(lines)
     return words if len(words) <= SUMMARY_LENGTH else f"{words[: SUMMARY_LENGTH - 1]}…"
 
 

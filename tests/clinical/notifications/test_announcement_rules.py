@@ -62,7 +62,8 @@ def test_what_cannot_be_seen_is_taken_out() -> None:
 
 
 def test_a_summary_is_one_short_line_without_headings() -> None:
-    assert rules.summary("## 标题\n第一句\n第二句") == "第一句 第二句"
+    text = "## 标题\n第一句[链接](https://example.org)。\n第二句"
+    assert rules.summary(text) == "第一句链接。 第二句"
     assert len(rules.summary("很" * 200)) == rules.SUMMARY_LENGTH
 
 

@@ -30,6 +30,8 @@ export function targetOf(item: InboxItem): RouteLocationRaw | null {
   if (item.ref?.type === "room") return { name: "talks", params: { id: item.ref.id } };
   if (item.ref?.type === "signing") return { name: "signing" };
   if (item.ref?.type === "notice_message") return { name: "notice", params: { id: item.ref.id } };
+  if (item.ref?.type === "announcement")
+    return { name: "announcement", params: { id: item.ref.id } };
   const access = ACCESS_PAGES[item.ref?.type ?? ""];
   if (access) return { name: access };
   if (item.type === "login") return { name: "profile", query: { tab: "devices" } };
