@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
-import pylibsrtp
 from aiortc.rtcdtlstransport import (
     SRTP_AEAD_AES_128_GCM,
     SRTP_PROFILES,
@@ -22,8 +21,18 @@ from aiortc.rtcdtlstransport import (
     SRTPProtectionProfile,
 )
 from OpenSSL import SSL
+from pylibsrtp._binding import ffi, lib
 
 _MAX_WAITING = 64
+# Where libsrtp works on a packet: one place for all, and no object per packet but the result.
+_ROOM: Final = 2048
+_TRAILER: Final = 16 + 128
+_SRTCP_TRAILER: Final = 4 + _TRAILER
+_packet = ffi.new("char[]", _ROOM)
+_octets = ffi.buffer(_packet)
+_length = ffi.new("int *")
+_rtp_in, _rtp_out = lib.srtp_unprotect, lib.srtp_protect
+_rtcp_in, _rtcp_out = lib.srtp_unprotect_rtcp, lib.srtp_protect_rtcp
 SUPPORTED_HASHES: Final = ("sha-256", "sha-384", "sha-512")
 
 
@@ -113,6 +122,7 @@ class Dtls:
         self._on_state = on_state
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
+        self._receiving = self._sending = ffi.NULL
         self._transport.on("statechange", self._changed)
 
     @property
@@ -139,38 +149,53 @@ class Dtls:
 
     def _changed(self) -> None:
         state = self._transport.state
+        if state == "connected":
+            # The transport holds the sessions; these are what libsrtp knows them by.
+            self._receiving = self._transport._rx_srtp._srtp[0]
+            self._sending = self._transport._tx_srtp._srtp[0]
         self.connected = state == "connected"
         if not self._stopped and state in ("connected", "failed", "closed"):
             self._on_state(state)
 
     def unprotect(self, data: bytes) -> bytes | None:
         """Plain RTP of an SRTP packet; None when it is not authentic or was seen before."""
-        try:
-            plain: bytes = self._transport._rx_srtp.unprotect(data)
-        except (pylibsrtp.Error, ValueError):
+        size = len(data)
+        if size > _ROOM or not self.connected:
             return None
+        _octets[0:size] = data
+        _length[0] = size
+        if _rtp_in(self._receiving, _packet, _length):
+            return None
+        plain: bytes = _octets[0 : _length[0]]
         return plain
 
     def unprotect_rtcp(self, data: bytes) -> bytes | None:
         """Plain RTCP of an SRTCP packet; None when it is not authentic."""
-        try:
-            plain: bytes = self._transport._rx_srtp.unprotect_rtcp(data)
-        except (pylibsrtp.Error, ValueError):
-            return None
-        return plain
+        return self._process(_rtcp_in, self._receiving, data, _ROOM)
 
     def protect(self, data: bytes) -> bytes | None:
         """SRTP of a plain RTP packet; None when it is too long."""
-        try:
-            secret: bytes = self._transport._tx_srtp.protect(data)
-        except (pylibsrtp.Error, ValueError):
+        size = len(data)
+        if size > _ROOM - _TRAILER or not self.connected:
             return None
+        _octets[0:size] = data
+        _length[0] = size
+        if _rtp_out(self._sending, _packet, _length):
+            return None
+        secret: bytes = _octets[0 : _length[0]]
         return secret
 
     def protect_rtcp(self, data: bytes) -> bytes | None:
         """SRTCP of a plain RTCP packet; None when it is too long."""
-        try:
-            secret: bytes = self._transport._tx_srtp.protect_rtcp(data)
-        except (pylibsrtp.Error, ValueError):
+        return self._process(_rtcp_out, self._sending, data, _ROOM - _SRTCP_TRAILER)
+
+    def _process(self, function: Any, session: Any, data: bytes, longest: int) -> bytes | None:
+        size = len(data)
+        if size > longest or not self.connected:
             return None
-        return secret
+        _octets[0:size] = data
+        _length[0] = size
+        if function(session, _packet, _length):
+            return None
+        done: bytes = _octets[0 : _length[0]]
+        return done

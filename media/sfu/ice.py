@@ -138,27 +138,32 @@ class Path:
 
     def __init__(self) -> None:
         self.selected: Address | None = None
-        self.addresses: dict[Address, float] = {}
+        #: Every address of the peer, in the order of their latest checks.
+        self.addresses: dict[Address, None] = {}
+        #: When the one in use was last heard.
+        self._latest = 0.0
 
     def heard(self, source: Address, now: float) -> bool:
         """Note authentic media from a checked address; True when that made us move."""
-        self.addresses[source] = now
-        if source == self.selected or now - self._last <= self.MEDIA_SILENCE:
+        if source == self.selected:
+            self._latest = now
             return False
-        self.selected = source
+        if now - self._latest <= self.MEDIA_SILENCE:
+            return False
+        self._select(source, now)
         return True
 
-    @property
-    def _last(self) -> float:
-        """When the address in use was last heard."""
-        return self.addresses.get(self.selected, 0.0) if self.selected else 0.0
+    def _select(self, source: Address, now: float) -> None:
+        self.selected = source
+        self._latest = now
 
     def checked(self, source: Address, nominated: bool, now: float) -> list[Address]:
         """Note a valid check; returns addresses that are forgotten because of it."""
         self.addresses.pop(source, None)
-        self.addresses[source] = now
-        if nominated or self.selected is None or now - self._last > self.SILENCE:
-            self.selected = source
+        self.addresses[source] = None
+        silent = now - self._latest > self.SILENCE
+        if nominated or silent or self.selected is None or source == self.selected:
+            self._select(source, now)
         surplus = len(self.addresses) - self.MAX_ADDRESSES
         if surplus <= 0:
             return []

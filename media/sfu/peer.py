@@ -82,6 +82,7 @@ class Peer:
         self.sent: dict[int, Subscription] = {}
         self.tracks: dict[str, Track] = {}
         self._around = around
+        self._send = around.send
         self._counters = around.counters
         self._number = secrets.randbelow(1 << 62)
         self._local_ssrc = random_ssrc()
@@ -229,13 +230,14 @@ class Peer:
 
     def send_rtp(self, plain: bytes) -> None:
         """Protect and send an RTP packet; dropped while there are no keys or no address."""
-        if not self.dtls.connected:
+        dtls, address = self.dtls, self.path.selected
+        if not dtls.connected or address is None:
             return
-        data = self.dtls.protect(plain)
+        data = dtls.protect(plain)
         if data is None:
             self._counters.send_not_protected += 1
-        elif self.path.selected is not None:
-            self._around.send(data, self.path.selected)
+        else:
+            self._send(data, address)
 
     def send_rtcp(self, plain: bytes) -> None:
         """Protect and send an RTCP packet; dropped while there are no keys or no address."""
@@ -250,25 +252,22 @@ class Peer:
     # Receiving.
 
     def receive(self, data: bytes, source: Address, now: float) -> None:
-        """Take an SRTP or SRTCP packet from one of this peer's addresses."""
+        """Take an SRTP or SRTCP packet, of 8 bytes at least, from one of this peer's addresses."""
         if not self.dtls.connected:
             self._counters.rtp_not_connected += 1
-        elif rtp.is_rtcp(data):
+        elif 192 <= data[1] <= 223:  # RFC 5761, section 4.
             self._receive_rtcp(data, source, now)
         else:
             self._receive_rtp(data, source, now)
-
-    def _note_media(self, source: Address, now: float) -> None:
-        self.heard = now
-        if self.path.heard(source, now):
-            self._counters.address_changes += 1
 
     def _receive_rtp(self, data: bytes, source: Address, now: float) -> None:
         plain = self.dtls.unprotect(data)
         if plain is None:
             self._counters.rtp_unauthentic += 1
             return
-        self._note_media(source, now)
+        self.heard = now
+        if self.path.heard(source, now):
+            self._counters.address_changes += 1
         end = rtp.payload_offset(plain)
         if end < 0:
             self._counters.rtp_malformed += 1
@@ -295,7 +294,9 @@ class Peer:
         if plain is None:
             self._counters.rtcp_unauthentic += 1
             return
-        self._note_media(source, now)
+        self.heard = now
+        if self.path.heard(source, now):
+            self._counters.address_changes += 1
         messages = rtcp.read(plain)
         if messages is None:
             self._counters.rtcp_malformed += 1

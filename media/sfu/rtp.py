@@ -10,8 +10,6 @@ from typing import Final
 
 HEADER: Final = Struct("!BBHII")
 HEADER_LENGTH: Final = 12
-# What libsrtp's binding can still protect: its buffer of 1,500 bytes less the trailer.
-MAX_PLAINTEXT: Final = 1356
 
 _U16 = Struct("!H")
 
@@ -23,14 +21,20 @@ def is_rtcp(data: bytes) -> bool:
 
 def payload_offset(data: bytes) -> int:
     """Where the payload of an RTP packet begins, or -1 when the header does not fit."""
-    if len(data) < HEADER_LENGTH or data[0] >> 6 != 2:
+    size = len(data)
+    if size < HEADER_LENGTH:
         return -1
-    offset = HEADER_LENGTH + 4 * (data[0] & 0x0F)
-    if data[0] & 0x10:
-        if len(data) < offset + 4:
+    first = data[0]
+    if first == 0x80:
+        return HEADER_LENGTH
+    if first >> 6 != 2:
+        return -1
+    offset = HEADER_LENGTH + 4 * (first & 0x0F)
+    if first & 0x10:
+        if size < offset + 4:
             return -1
-        offset += 4 + 4 * int(_U16.unpack_from(data, offset + 2)[0])
-    return offset if offset <= len(data) else -1
+        offset += 4 + 4 * (data[offset + 2] << 8 | data[offset + 3])
+    return offset if offset <= size else -1
 
 
 def without_extension(data: bytes) -> bytes:
