@@ -185,7 +185,7 @@ async def _start(
             stderr=output,
             # A Ctrl-C reaches the benchmark alone, which then ends its servers.
             start_new_session=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, SERVER_CORE),
+            preexec_fn=_begin,
         )
     server = Server(process, control, log)
     async with asyncio.timeout(READY_SECONDS):
@@ -202,9 +202,23 @@ async def _start(
 
 def prefer() -> int:
     """Put this process and all that it starts before other work, if allowed; the niceness now."""
-    with suppress(PermissionError):
+    with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
+    _prefer_session()
     return os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def _prefer_session() -> None:
+    """The kernel weighs sessions against each other, and niceness only within one."""
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(PRIORITY))
+
+
+def _begin() -> None:
+    """In a new server, before its program."""
+    os.sched_setaffinity(0, SERVER_CORE)
+    if os.environ.get(INSIDE):
+        _prefer_session()
 
 
 def interrupt_on_terminate() -> None:
