@@ -28,14 +28,31 @@ class Packet(NamedTuple):
 
 
 class PacketCache:
-    """The last packets of a stream, by extended sequence number."""
+    """The last packets of a stream, by extended sequence number: ``size`` at most."""
+
+    #: Seconds of a stream that are kept, and packets at least: a viewer asks two or three times
+    #: within that, and later the picture has gone on. A second more is 200 KB per participant.
+    SPAN: Final = 0.6
+    FEWEST: Final = 64
 
     def __init__(self, size: int) -> None:
         self._size = size
+        self._kept = min(size, self.FEWEST)
+        self._newest = 0
         self._slots: list[Packet | None] = [None] * size
 
     def put(self, packet: Packet) -> None:
-        self._slots[packet.number % self._size] = packet
+        number, size = packet.number, self._size
+        self._slots[(number - self._kept) % size] = None
+        self._slots[number % size] = packet
+        self._newest = number
+
+    def follow(self, rate: float) -> None:
+        """Keep what fits a stream of so many packets a second."""
+        kept = min(self._size, max(self.FEWEST, int(rate * self.SPAN)))
+        for number in range(self._newest - self._kept, self._newest - kept + 1):
+            self._slots[number % self._size] = None
+        self._kept = kept
 
     def get(self, number: int) -> Packet | None:
         slot = self._slots[number % self._size]
@@ -111,6 +128,7 @@ class Layer:
         #: NTP and RTP time of its latest sender report.
         self.clock: tuple[int, int] | None = None
         self._measured = 0
+        self._counted = 0
 
     def sent_lately(self, now: float) -> bool:
         return now - self.heard < self.SILENCE
@@ -128,6 +146,9 @@ class Layer:
         """Set ``flow``, the bit/s received in the last ``passed`` seconds."""
         self.flow = int((self.octets - self._measured) * 8 / passed)
         self._measured = self.octets
+        received = self.reception.received
+        self.cache.follow(max(0, received - self._counted) / passed)
+        self._counted = received
 
     def report(self, now: float) -> RtcpReceiverInfo | None:
         """The block for the publisher's next receiver report; None before the first packet."""

@@ -7,6 +7,7 @@ from aiortc.rtp import RtpPacket
 
 from media.sfu import rtcp
 from media.sfu.counters import Counters
+from media.sfu.layer import Packet, PacketCache
 from media.sfu.recorder import Tap
 from media.sfu.sdp import CODECS
 from media.sfu.subscription import Subscription
@@ -233,3 +234,21 @@ def test_a_repair_of_a_layer_is_known_by_the_name_that_it_carries() -> None:
     stranger = packet(b"", block((5, b"z")), payload_type=97, ssrc=901)
     assert stage.track.claim(901, stranger, 20, stage.now) is None
     assert layer.rtx_ssrc == 900
+
+
+def test_the_cache_keeps_what_a_viewer_may_still_ask_for_and_no_more() -> None:
+    def packet(number: int) -> Packet:
+        return Packet(number, 0x80, 96, 0, b"")
+
+    cache = PacketCache(512)
+    for number in range(1000, 1400):
+        cache.put(packet(number))
+    kept = [number for number in range(1000, 1400) if cache.get(number)]
+    assert kept == list(range(1400 - PacketCache.FEWEST, 1400))
+    # A fast stream keeps more of its packets, a slower one lets them go again.
+    cache.follow(rate=300)
+    for number in range(1400, 1800):
+        cache.put(packet(number))
+    assert [n for n in range(1000, 1800) if cache.get(n)] == list(range(1620, 1800))
+    cache.follow(rate=150)
+    assert [n for n in range(1000, 1800) if cache.get(n)] == list(range(1710, 1800))
