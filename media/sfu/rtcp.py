@@ -15,6 +15,7 @@ from aiortc.rtp import (
     RTCP_PSFB_APP,
     RTCP_PSFB_FIR,
     RTCP_PSFB_PLI,
+    RTCP_RTPFB,
     RTCP_RTPFB_NACK,
     AnyRtcpPacket,
     RtcpPacket,
@@ -34,6 +35,8 @@ _CNAME = 1
 # A NACK packet of a peer may name this many sequence numbers; more is a flood.
 MAX_NACKS: Final = 256
 _MAX_REPORTS = 31
+# Besides the number that it begins with, an entry of a NACK names this many that follow it.
+_FOLLOWING: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,8 @@ def _messages(packet: AnyRtcpPacket) -> list[Message]:
     if isinstance(packet, RtcpRrPacket):
         return [_report(block) for block in packet.reports]
     if isinstance(packet, RtcpRtpfbPacket) and packet.fmt == RTCP_RTPFB_NACK:
-        return [Nack(packet.media_ssrc, tuple(packet.lost[:MAX_NACKS]))]
+        # aiortc counts on over the wrap of the 16-bit numbers.
+        return [Nack(packet.media_ssrc, tuple(n & 0xFFFF for n in packet.lost[:MAX_NACKS]))]
     if isinstance(packet, RtcpPsfbPacket):
         return _payload_feedback(packet)
     return []
@@ -157,10 +161,19 @@ def write_pli(ssrc: int, media_ssrc: int) -> bytes:
 
 
 def write_nack(ssrc: int, media_ssrc: int, lost: Sequence[int]) -> bytes:
-    """A generic NACK for sequence numbers in rising order."""
-    packet = RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=ssrc, media_ssrc=media_ssrc)
-    packet.lost = list(lost)
-    return bytes(packet)
+    """A generic NACK for sequence numbers in rising order, which may wrap on the way."""
+    entries: list[tuple[int, int]] = []
+    for number in lost:
+        after = (number - entries[-1][0] - 1) & 0xFFFF if entries else _FOLLOWING
+        if after < _FOLLOWING:
+            first, following = entries[-1]
+            entries[-1] = first, following | 1 << after
+        else:
+            entries.append((number, 0))
+    head = struct.pack(
+        "!BBHII", 0x80 | RTCP_RTPFB_NACK, RTCP_RTPFB, 2 + len(entries), ssrc, media_ssrc
+    )
+    return head + b"".join(struct.pack("!HH", *entry) for entry in entries)
 
 
 def _sdes(ssrc: int, cname: str) -> bytes:

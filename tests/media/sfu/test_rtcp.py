@@ -33,6 +33,13 @@ def test_pli_and_fir_both_ask_for_a_key_frame() -> None:
     assert rtcp.read(fir) == [rtcp.KeyFrameRequest(44), rtcp.KeyFrameRequest(45)]
 
 
+def test_a_nack_goes_on_over_the_wrap_of_the_numbers() -> None:
+    lost = [65533, 65535, 0, 1, 19, 20]
+    data = rtcp.write_nack(1, 2, lost)
+    assert rtcp.read(data) == [rtcp.Nack(2, tuple(lost))]
+    assert len(data) == 12 + 2 * 4  # 65533 and what follows it in 16 numbers, then 19 and 20.
+
+
 def test_a_nack_names_scattered_numbers() -> None:
     lost = [10, 11, 26, 27, 500]
     assert rtcp.read(rtcp.write_nack(1, 2, lost)) == [rtcp.Nack(2, tuple(lost))]
