@@ -76,8 +76,13 @@ async def answer(ctx: MessageContext, body: AnswerOffer) -> None:
 
 @messages.on("call:update", roles=TALKERS, transaction=False)
 async def update(ctx: MessageContext, body: UpdateCall) -> CallAnswer:
-    """A fresh session (`join`, `restart`), or who is muted (`media`)."""
+    """A fresh session (`join`, `restart`), who is muted (`media`), what is shown (`view`)."""
     controller = await Controller.of(ctx.runtime)
+    if body.action == "view":
+        async with ctx.runtime.unit_of_work() as uow:
+            call = await service.seen(uow, ctx.caller, body.call)
+        await controller.show_view(body.call, ctx.caller.user_id, body.lines)
+        return CallAnswer(call=call)
     async with ctx.runtime.unit_of_work() as uow:
         if body.action == "media":
             call = await service.set_media(

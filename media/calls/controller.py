@@ -155,6 +155,20 @@ class Controller:
         except MediaError as error:
             log.info("media_state_not_told", call=str(call_id), error=str(error))
 
+    async def show_view(self, call_id: UUID, user_id: UUID, lines: dict[UUID, int]) -> None:
+        """Tell the worker how large a participant shows the others; a hint that nobody misses."""
+        async with self._runtime.unit_of_work() as uow:
+            stored = await access.stored(uow, call_id)
+        person = stored.of(user_id) if stored is not None else None
+        if stored is None or person is None or person.place != Place.JOINED:
+            return
+        heights = {f"u_{shown}": height for shown, height in lines.items()}
+        try:
+            link = await self._reach(stored.row.worker)
+            await link.set_view(str(call_id), peer_name(person), heights)
+        except MediaError as error:
+            log.info("view_not_told", call=str(call_id), error=str(error))
+
     async def remove(self, call_id: UUID, user_id: UUID) -> None:
         """Take a participant who has left off the worker."""
         async with self._runtime.unit_of_work() as uow:
@@ -339,6 +353,8 @@ class Controller:
                 await self._pass_on(UUID(event["call"]), event["session"], offer)
             case "peer.connected" | "peer.gone":
                 await self._on_peer(event, connected=name == "peer.connected")
+            case "peer.paused":
+                await self._on_paused(event)
             case "peer.quality":
                 await self._on_quality(event)
             case "recording.keyless":
@@ -391,6 +407,17 @@ class Controller:
             for each in people:
                 await self._runtime.realtime.to_user(each, "call:quality", shown)
             return
+
+    async def _on_paused(self, event: dict[str, Any]) -> None:
+        """Tell a viewer whose pictures pause because its network bears no more; sound goes on."""
+        mine = self._mine.get(event["session"])
+        if mine is None:
+            return
+        call_id, user_id, _ = mine
+        device = event["peer"].partition(":")[2]
+        paused = [stream.partition("_")[2] for stream in event["streams"]]
+        payload = {"call": str(call_id), "device": device, "paused": paused}
+        await self._runtime.realtime.to_user(UUID(user_id), "call:network", payload)
 
     # ---- helpers -----------------------------------------------------------------------------
 

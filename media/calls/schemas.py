@@ -71,9 +71,12 @@ class AnswerOffer(Strict):
 
 
 class UpdateCall(Strict):
-    """`join` and `restart` ask for a fresh session; `media` mutes and unmutes."""
+    """`join` and `restart` ask for a fresh session; `media` mutes and unmutes; `view` says on how
+    many lines of the screen each other participant is shown (0: not at all).
+    """
 
     call: UUID
-    action: Literal["join", "restart", "media"]
+    action: Literal["join", "restart", "media", "view"]
     audio: bool | None = None
     video: bool | None = None
+    lines: dict[UUID, Annotated[int, Field(ge=0, le=10_000)]] = Field({}, max_length=100)

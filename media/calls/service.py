@@ -150,6 +150,15 @@ async def set_media(
     return await _mine(uow, caller, call_id, change)
 
 
+async def seen(uow: UnitOfWork, caller: Caller, call_id: UUID) -> CallView:
+    """The call as it stands, for somebody who takes part in it. Raises NotFound."""
+    await access.room_of(uow, caller, call_id)
+    found = await access.stored(uow, call_id)
+    if found is None:
+        raise NotFound
+    return access.view(found)
+
+
 async def change(uow: UnitOfWork, call_id: UUID, step: Change) -> CallView | None:
     """Apply a step of the house itself (a timeout, a lost connection); None for no such call."""
     room_id = await uow.session.scalar(select(CallRow.room_id).where(CallRow.id == call_id))

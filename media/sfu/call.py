@@ -89,7 +89,7 @@ class Call:
             self._mark("unmute" if opened else "mute", peer, now)
 
     def weakest_viewer(self, peer: Peer) -> tuple[float, float | None]:
-        """The worst loss (0..1) and the least room (see ``Peer.room``) of a publisher's viewers.
+        """The worst loss (0..1), and the least ``Downlink.room``, of a publisher's viewers.
 
         Hidden viewers do not count: nobody may notice them, not even by a lower bitrate.
         """
@@ -103,7 +103,7 @@ class Call:
             if viewer.spec.hidden or not watched:
                 continue
             loss = max(loss, *watched)
-            if (room := viewer.room) is not None:
+            if (room := viewer.downlink.room) is not None:
                 rooms.append(room)
         return loss, min(rooms, default=None)
 

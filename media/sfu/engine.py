@@ -146,7 +146,7 @@ class Engine:
 
     def set_view(self, call: str, peer: str, heights: dict[str, int]) -> None:
         """How many lines a peer shows of its streams, by name. Raises CallUnknown, PeerUnknown."""
-        self._peer(self._call(call), peer).view(heights, time.monotonic())
+        self._peer(self._call(call), peer).downlink.view(heights, time.monotonic())
 
     def remove_peer(self, call: str, peer: str, session: str | None = None) -> None:
         """Remove a peer (of this session, when given). Raises CallUnknown, PeerUnknown."""
@@ -323,7 +323,10 @@ class Engine:
             return
         if not connected:
             return
+        paused = peer.downlink.paused
         peer.tick(now)
+        if peer.downlink.paused != paused:
+            self._tell(call, peer, "peer.paused", streams=list(peer.downlink.paused))
         if now - peer.reported >= _REPORT:
             peer.report(*call.weakest_viewer(peer), now)
         if now - peer.judged >= _JUDGE:

@@ -114,6 +114,7 @@ class Layer:
         self.ssrc = 0
         self.rtx_ssrc = 0
         self.heard = float("-inf")
+        #: Without retransmissions, for they may be padding, and what they repair was counted.
         self.octets = 0
         self.flow = 0
         self.loss = 0.0

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from media.errors import BadAnswer
-from media.sfu import ice, quality, rtcp, rtp, sdp
+from media.sfu import extensions, ice, quality, rtcp, rtp, sdp
 from media.sfu.counters import Counters
+from media.sfu.downlink import Downlink
 from media.sfu.dtls import SUPPORTED_HASHES, Dtls, SharedCertificate
 from media.sfu.ice import Address
 from media.sfu.layer import Layer
 from media.sfu.negotiation import Negotiation
-from media.sfu.subscription import UNLIMITED, Subscription, random_ssrc
+from media.sfu.subscription import Subscription, random_ssrc
 from media.sfu.track import Track
+from media.sfu.transport import Arrivals, Feedback
 
 _SSRC = struct.Struct("!I")
 _DEFAULT_ROUND_TRIP: Final = 0.1
@@ -76,10 +78,8 @@ class Peer:
         self.reported = now
         self.judged = now
         self.ask_again = float("inf")
-        self.estimate: int | None = None
-        #: How many lines this viewer shows of a stream, by its name: 0 for a hidden one.
-        self.heights: dict[str, int] = {}
         self.sent: dict[int, Subscription] = {}
+        self.downlink = Downlink(self.sent)
         self.tracks: dict[str, Track] = {}
         self._around = around
         self._send = around.send
@@ -87,6 +87,7 @@ class Peer:
         self._number = secrets.randbelow(1 << 62)
         self._local_ssrc = random_ssrc()
         self._cap = quality.BitrateCap(around.max_bitrate)
+        self._arrivals: Arrivals | None = None
         self._by_ssrc: dict[int, Layer] = {}
         self._arranged = now
         self._fingerprints: tuple[tuple[str, str], ...] = ()
@@ -156,6 +157,8 @@ class Peer:
     def _announced(self, track: Track | None, line: sdp.AnswerLine) -> None:
         if track is None or not line.sends:
             return
+        if line.transport_feedback and self._arrivals is None:
+            self._arrivals = Arrivals()
         track.announce(line.ssrc, line.rtx_ssrc, line.rids)
         self._remember_streams()
 
@@ -173,6 +176,8 @@ class Peer:
             return  # Its publisher left while the offer was on its way.
         codecs = [codec for codec in sdp.CODECS if codec.kind == subscription.track.kind]
         subscription.accept(line.payloads, line.rtx, codecs)
+        if line.transport_feedback:
+            self.downlink.accepts_feedback(subscription)
         fresh = line.receives and not subscription.live
         subscription.live = line.receives
         if fresh:
@@ -189,20 +194,16 @@ class Peer:
         track.subscribed(subscription)
         return subscription
 
-    def view(self, heights: dict[str, int], now: float) -> None:
-        """The viewer says how large it shows each stream; those that it does not name: full."""
-        self.heights = heights
-        self._wish()
-        for subscription in self.sent.values():
-            if subscription.live and subscription.track.kind == "video":
-                subscription.track.choose(subscription, now)
+    def _tell_arrivals(self) -> None:
+        if self._arrivals is None:
+            return
+        data = self._arrivals.feedback(self._local_ssrc, self._media_ssrc)
+        if data:
+            self.send_rtcp(data)
 
-    def _wish(self) -> None:
-        for subscription in self.sent.values():
-            track = subscription.track
-            if track.kind == "video":
-                height = self.heights.get(track.stream)
-                subscription.wish = UNLIMITED if height is None else track.rank_for(height)
+    @property
+    def _media_ssrc(self) -> int:
+        return next(iter(self._by_ssrc), 0)
 
     def unsubscribe(self, subscription: Subscription) -> None:
         subscription.live = False
@@ -272,6 +273,10 @@ class Peer:
         if end < 0:
             self._counters.rtp_malformed += 1
             return
+        if self._arrivals is not None:
+            at = extensions.find(plain, end, extensions.TRANSPORT_ID)
+            if at > 0 and at + 1 < end:
+                self._arrivals.note(plain[at] << 8 | plain[at + 1], now)
         ssrc: int = _SSRC.unpack_from(plain, 8)[0]
         layer = self._by_ssrc.get(ssrc)
         if layer is None:
@@ -306,7 +311,11 @@ class Peer:
 
     def _take(self, message: rtcp.Message, now: float) -> None:
         if isinstance(message, rtcp.BitrateEstimate):
-            self.estimate = min(message.bitrate, 1 << 40)
+            self.downlink.estimate = min(message.bitrate, 1 << 40)
+            return
+        if isinstance(message, Feedback):
+            if self.downlink.congestion is not None:
+                self.downlink.congestion.take(message, now)
             return
         if isinstance(message, rtcp.SenderReport):
             layer = self._by_ssrc.get(message.ssrc)
@@ -337,7 +346,9 @@ class Peer:
         arrange = now - self._arranged >= _ARRANGE
         if arrange:
             self._arranged = now
-            self._wish()
+            self.downlink.arrange(now)
+        self.downlink.probe(now)
+        self._tell_arrivals()
         for track in self.tracks.values():
             if track.wants_key_frame:
                 self.tend(track, now)
@@ -349,14 +360,6 @@ class Peer:
     def tend(self, track: Track, now: float) -> bool:
         """See ``Track.tend``."""
         return track.tend(now, self.round_trip or _DEFAULT_ROUND_TRIP)
-
-    @property
-    def room(self) -> float | None:
-        """This viewer's own estimate of its bandwidth as a share of what it is sent."""
-        flow = sum(
-            s.layer.flow for s in self.sent.values() if s.live and s.layer and s.track.enabled
-        )
-        return self.estimate / flow if self.estimate is not None and flow else None
 
     def report(self, loss: float, room: float | None, now: float) -> None:
         """Send the receiver report; the viewers' worst loss and least room shape its REMB."""

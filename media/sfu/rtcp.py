@@ -31,6 +31,9 @@ from aiortc.rtp import (
     unpack_remb_fci,
 )
 
+from media.sfu import transport
+from media.sfu.transport import Feedback
+
 _CNAME = 1
 # A NACK packet of a peer may name this many sequence numbers; more is a flood.
 MAX_NACKS: Final = 256
@@ -83,19 +86,34 @@ class BitrateEstimate:
     ssrcs: tuple[int, ...]
 
 
-Message = SenderReport | Report | Nack | KeyFrameRequest | BitrateEstimate
+Message = SenderReport | Report | Nack | KeyFrameRequest | BitrateEstimate | Feedback
+_TRANSPORT_FEEDBACK: Final = 205
 
 
 def read(data: bytes) -> list[Message] | None:
-    """The messages of a compound packet, in order; None when it is malformed."""
+    """The messages of a compound packet; None when it is malformed."""
+    messages: list[Message] = []
+    rest = _without_transport(data, messages)
     try:
-        packets = RtcpPacket.parse(data)
-        messages: list[Message] = []
-        for packet in packets:
+        for packet in RtcpPacket.parse(rest) if rest else []:
             messages.extend(_messages(packet))
         return messages
     except (ValueError, IndexError, struct.error):
         return None
+
+
+def _without_transport(data: bytes, messages: list[Message]) -> bytes:
+    """Take out the transport-wide feedback, which aiortc would read as NACKs."""
+    rest = b""
+    at = 0
+    while at + 4 <= len(data):
+        end = at + 4 + 4 * (data[at + 2] << 8 | data[at + 3])
+        if data[at + 1] != _TRANSPORT_FEEDBACK or data[at] & 0x1F != transport.FORMAT:
+            rest += data[at:end]
+        elif (feedback := transport.read(data[at:end])) is not None:
+            messages.append(feedback)
+        at = end
+    return rest + data[at:]
 
 
 def _messages(packet: AnyRtcpPacket) -> list[Message]:

@@ -4,8 +4,9 @@ The server is the only offerer, so this is a writer for one known layout and a s
 answers to it, never a general SDP library. Payload types are ours and the same on every line.
 
 Header extensions: what a publisher may send names its layers and tells how loud its sound is;
-viewers get abs-send-time. Left out on purpose: ``mid`` (layer names, payload types and announced
-SSRCs tell the streams apart, and a publisher's mid means nothing to a subscriber) and
+viewers get abs-send-time or, when they can count, numbers over the whole transport. Left out on
+purpose: ``mid`` (layer names, payload types and announced SSRCs tell the streams apart, and a
+publisher's mid means nothing to a subscriber) and
 ``video-orientation`` (without it a phone turns the picture upright before it encodes, so that
 viewers and recordings need not).
 """
@@ -44,10 +45,19 @@ class Codec:
     feedback: tuple[str, ...] = ()
 
 
-_VIDEO_FEEDBACK = ("goog-remb", "ccm fir", "nack", "nack pli")
+_VIDEO_FEEDBACK = ("goog-remb", "transport-cc", "ccm fir", "nack", "nack pli")
 
 CODECS: Final = (
-    Codec("opus", "audio", 111, 0, 48000, "opus/48000/2", "minptime=10;useinbandfec=1"),
+    Codec(
+        "opus",
+        "audio",
+        111,
+        0,
+        48000,
+        "opus/48000/2",
+        "minptime=10;useinbandfec=1",
+        ("transport-cc",),
+    ),
     Codec("vp8", "video", 96, 97, 90000, "VP8/90000", feedback=_VIDEO_FEEDBACK),
     Codec(
         "h264",
@@ -148,13 +158,15 @@ def _line(offer: Offer, line: Line) -> list[str]:
 
 
 def _extensions(line: Line) -> list[tuple[int, str]]:
+    transport = (extensions.TRANSPORT_ID, extensions.TRANSPORT)
     if line.direction != "recvonly":
-        return [(extensions.SEND_TIME_ID, extensions.SEND_TIME)]
+        return [(extensions.SEND_TIME_ID, extensions.SEND_TIME), transport]
     if line.kind == "audio":
-        return [(extensions.LEVEL_ID, extensions.LEVEL)]
+        return [transport, (extensions.LEVEL_ID, extensions.LEVEL)]
     if not line.layers:
-        return []
+        return [transport]
     return [
+        transport,
         (extensions.STREAM_ID, extensions.STREAM),
         (extensions.REPAIRED_ID, extensions.REPAIRED),
     ]
@@ -189,7 +201,8 @@ class AnswerLine:
     """One m-line of an answer.
 
     ``payloads`` maps our codec names to the answerer's payload type, ``rtx`` maps that payload
-    type to its retransmission's. ``rids`` are the layers that it sends, smallest first.
+    type to its retransmission's. ``rids`` are the layers that it sends, smallest first;
+    ``transport_feedback`` says that its packets are numbered over the whole transport.
     """
 
     kind: str
@@ -205,6 +218,7 @@ class AnswerLine:
     ssrcs: list[int] = field(default_factory=list)
     pairs: dict[int, int] = field(default_factory=dict)
     rids: list[str] = field(default_factory=list)
+    transport_feedback: bool = False
 
     @property
     def sends(self) -> bool:
@@ -341,6 +355,10 @@ def _read_row(line: AnswerLine, row: str) -> None:
         words = value.split()
         if len(words) == 3 and len(line.pairs) < 8:
             line.pairs[_ssrc(words[1])] = _ssrc(words[2])
+    elif name == "extmap":
+        number, _, uri = value.partition(" ")
+        known = number.partition("/")[0] == str(extensions.TRANSPORT_ID)
+        line.transport_feedback |= known and uri.split(" ")[0] == extensions.TRANSPORT
     elif name == "simulcast" and value.startswith("send "):
         named = {rid.lstrip("~") for rid in value.split()[1].split(";")}
         line.rids = [rid for rid in RIDS if rid in named]

@@ -10,12 +10,14 @@ from media.sfu import extensions, rtcp, vp8
 from media.sfu.sdp import Codec
 
 if TYPE_CHECKING:
+    from media.sfu.congestion import Congestion
     from media.sfu.layer import Layer, Packet
     from media.sfu.track import Track
 
 _MAX_RESENDS = 8
 _MAX_REMEMBERED = 1024
 _MAX_REPORTS = 8
+_PADDING: Final = 255
 #: Two clocks of one publisher that differ by more than this many seconds are not believed.
 _MAX_CLOCK_ERROR = 1.0
 #: No ceiling: the largest picture that there is.
@@ -59,6 +61,8 @@ class Subscription:
         self.packets = 0
         self.octets = 0
         self.retransmitted = 0
+        #: Counts every packet to this viewer, when it tells what arrives.
+        self.congestion: Congestion | None = None
         self.loss = 0.0
         self.round_trip: float | None = None
         self._send_rtp = send_rtp
@@ -162,6 +166,8 @@ class Subscription:
             self._last_sent = self.track.now
         if self._pictures is not None:
             payload = vp8.renumbered(payload, *self._pictures)
+        if self.congestion is not None:
+            word = self.congestion.stamp(len(payload), self.track.now)
         self.packets += 1
         self.octets += len(payload)
         stamp = (timestamp + self._time_offset) & 0xFFFFFFFF
@@ -244,6 +250,10 @@ class Subscription:
             payload = sequence.to_bytes(2, "big") + payload
             self._rtx_sequence = sequence = (self._rtx_sequence + 1) & 0xFFFF
             chosen, ssrc = rtx, self.rtx_ssrc
+        if self.congestion is not None:
+            word = self.congestion.stamp(len(payload), now)
+        else:
+            word = extensions.send_time_word(now)
         head = extensions.HEADER_AND_WORD.pack(
             packet.first | 0x10,
             marker | chosen,
@@ -251,10 +261,27 @@ class Subscription:
             stamp,
             ssrc,
             extensions.BLOCK,
-            extensions.send_time_word(now),
+            word,
         )
         self._send_rtp(head + payload)
         return 1
+
+    @property
+    def can_pad(self) -> bool:
+        return self.live and bool(self._rtx_payloads) and self.packets > 0
+
+    def pad(self, octets: int, now: float) -> None:
+        """Send about so many bytes of nothing as retransmissions, which decoders never see."""
+        payload_type = next(iter(self._rtx_payloads.values()))
+        padding = bytes(_PADDING - 1) + bytes([_PADDING])
+        stamp = (self._last_timestamp + self._time_offset) & 0xFFFFFFFF
+        for _ in range(max(octets // (_PADDING + extensions.HEADER_AND_WORD.size), 1)):
+            self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
+            word = self.congestion.stamp(_PADDING, now) if self.congestion is not None else 0
+            head = extensions.HEADER_AND_WORD.pack(
+                0xB0, payload_type, self._rtx_sequence, stamp, self.rtx_ssrc, extensions.BLOCK, word
+            )
+            self._send_rtp(head + padding)
 
     # Reports.
 

@@ -128,7 +128,6 @@ class Track:
 
     def receive(self, layer: Layer, data: bytes, end: int, now: float) -> None:
         """Take one plain RTP packet of a layer, media or retransmission; ``end`` of its header."""
-        layer.octets += len(data)
         codec = BY_PAYLOAD.get(data[1] & 0x7F)
         if codec is None:
             self._receive_rtx(layer, data, now)
@@ -136,6 +135,7 @@ class Track:
             self._counters.rtp_malformed += 1
         else:
             layer.heard = now
+            layer.octets += len(data)
             self._take(layer, codec, data, end, now, late=False)
 
     def _receive_rtx(self, layer: Layer, data: bytes, now: float) -> None:
@@ -251,6 +251,11 @@ class Track:
         sent = [layer for layer in self.layers if layer.sent_lately(now)]
         fitting = [layer for layer in sent if layer.rank <= ceiling]
         return fitting[-1] if fitting else sent[0] if sent else None
+
+    def sizes(self, highest: int, now: float) -> list[tuple[int, int]]:
+        """Rank and bit/s of what is sent at present, up to a rank (the smallest at least)."""
+        sent = [layer for layer in self.layers if layer.sent_lately(now) and layer.flow]
+        return [(each.rank, each.flow) for each in sent if each.rank <= highest or each is sent[0]]
 
     def rank_for(self, height: int) -> int:
         """The smallest layer that fills this many lines well; -1 for none (0 lines)."""

@@ -18,7 +18,10 @@ import {
   type MediaPort,
 } from "./media";
 import { RemoteStreams } from "./remote-streams";
-import type { CallMedia, CallOffer, CallQuality, CallView, IceServer } from "./types";
+import type { CallMedia, CallNetwork, CallOffer, CallQuality, CallView, IceServer } from "./types";
+
+/** A device's name as media workers know it. */
+const safeName = (device: string): string => device.replace(/[^A-Za-z0-9._-]/g, "_").slice(0, 80);
 
 interface StartAnswer {
   call: CallView;
@@ -36,6 +39,7 @@ export class CallClient extends Emitter<CallClientEvents> {
   private qualities = new Map<string, CallQuality>();
   private restart: ReturnType<typeof setTimeout> | null = null;
   private early: CallOffer | null = null;
+  private shown = "";
   private readonly media: MediaPort;
   private readonly signalling: CallSignalling;
   private readonly unsubscribe: (() => void)[];
@@ -51,6 +55,7 @@ export class CallClient extends Emitter<CallClientEvents> {
       this.signalling.on("call-ring", ({ call }) => this.onRing(call)),
       this.signalling.on("call-state", (call) => this.onState(call)),
       this.signalling.on("call-offer", (offer) => void this.onOffer(offer)),
+      this.signalling.on("call-network", (network) => this.onNetwork(network)),
       this.signalling.on("call-quality", (quality) => this.onQuality(quality)),
       this.signalling.on("call-found", ({ room, call }) => this.onFound(room, call)),
       this.signalling.on("online", ({ again }) => {
@@ -186,6 +191,20 @@ export class CallClient extends Emitter<CallClientEvents> {
     }
     this.announceLocal();
     await this.session?.publish();
+  }
+
+  /**
+   * On how many lines of the screen each other participant is shown (0: not at all): the server sends the size
+   * that fits.
+   */
+  async show(lines: Readonly<Record<string, number>>): Promise<void> {
+    const call = this.current.call?.id;
+    const shown = JSON.stringify(lines);
+    if (!call || this.free || shown === this.shown) return;
+    this.shown = shown;
+    await this.signalling
+      .request("call:update", { call, action: "view", lines })
+      .catch(() => (this.shown = ""));
   }
 
   devices(): Promise<DeviceList> {
@@ -442,12 +461,20 @@ export class CallClient extends Emitter<CallClientEvents> {
     this.emit("quality", this.qualities);
   }
 
+  private onNetwork(network: CallNetwork): void {
+    if (network.call !== this.current.call?.id || network.device !== safeName(this.options.device))
+      return;
+    this.set({ ...this.current, paused: network.paused });
+  }
+
   private closeSession(): void {
     if (!this.session) return;
     this.retired.add(this.session.id);
     this.session.close();
     this.session = null;
     this.others.clear();
+    this.shown = "";
+    if (this.current.paused.length > 0) this.set({ ...this.current, paused: [] });
   }
 
   private finish(reason: string, call: CallView | null = this.current.call): void {

@@ -1,6 +1,6 @@
 import type { MediaError, MediaPort, DeviceList } from "./media";
 import type { RealtimeError } from "./errors";
-import type { CallOffer, CallQuality, CallView } from "./types";
+import type { CallNetwork, CallOffer, CallQuality, CallView } from "./types";
 
 /**
  * - `idle`: no call.
@@ -30,6 +30,8 @@ export interface CallStatus {
   facing: "user" | "environment";
   /** Set while a device cannot be used; the call goes on without it. */
   problems: { microphone: MediaError | null; camera: MediaError | null };
+  /** Users whose picture pauses because of our network. */
+  paused: readonly string[];
 }
 
 export interface CallClientEvents {
@@ -49,6 +51,7 @@ export interface CallSignalling {
   on(name: "call-ring", listener: (ring: { call: CallView; room: string }) => void): () => void;
   on(name: "call-state", listener: (call: CallView) => void): () => void;
   on(name: "call-offer", listener: (offer: CallOffer) => void): () => void;
+  on(name: "call-network", listener: (network: CallNetwork) => void): () => void;
   on(name: "call-quality", listener: (quality: CallQuality) => void): () => void;
   on(
     name: "call-found",
@@ -80,4 +83,5 @@ export const IDLE: CallStatus = {
   camera: true,
   facing: "user",
   problems: { microphone: null, camera: null },
+  paused: [],
 };

@@ -6,6 +6,7 @@ import { Room } from "./room";
 import { memoryStorage, type StoragePort } from "./storage";
 import type {
   CallOffer,
+  CallNetwork,
   CallQuality,
   CallView,
   InboxItem,
@@ -50,6 +51,7 @@ export interface RoomClientEvents {
   "call-state": CallView;
   "call-offer": CallOffer;
   "call-quality": CallQuality;
+  "call-network": CallNetwork;
   /** The server named the call of a room that was just joined. */
   "call-found": { room: string; call: CallView | null };
 }
@@ -247,5 +249,6 @@ const HANDLERS: Record<string, Handle> = {
     client.emit("call-ring", payload as RoomClientEvents["call-ring"]),
   "call:state": (client, payload) => client.emit("call-state", payload as CallView),
   "call:offer": (client, payload) => client.emit("call-offer", payload as CallOffer),
+  "call:network": (client, payload) => client.emit("call-network", payload as CallNetwork),
   "call:quality": (client, payload) => client.emit("call-quality", payload as CallQuality),
 };

@@ -192,6 +192,13 @@ export interface CallQuality {
   loss: number | null;
 }
 
+/** Whose pictures pause on this device because its network bears no more; their sound goes on. */
+export interface CallNetwork {
+  call: string;
+  device: string;
+  paused: string[];
+}
+
 /** `call:start` and `call:accept` bring it; a credential is used as it stands. */
 export interface IceServer {
   urls: string | string[];

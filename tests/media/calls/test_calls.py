@@ -48,6 +48,16 @@ def place(call: dict[str, Any], person: Any) -> dict[str, Any]:
     return found
 
 
+async def stands_still(attendee: Attendee, kind: str) -> None:
+    """Return once half a second passed without a frame of this kind."""
+    async with asyncio.timeout(10):
+        while True:
+            before = attendee.frames[kind]
+            await asyncio.sleep(0.5)
+            if attendee.frames[kind] == before:
+                return
+
+
 async def test_every_device_rings_the_first_wins_and_both_sides_hear_and_see(
     attend: Attend, cast: Cast, room: UUID, client: Client
 ) -> None:
@@ -74,6 +84,11 @@ async def test_every_device_rings_the_first_wins_and_both_sides_hear_and_see(
     quality = await doctor.client.wait_event("call:quality")
     assert quality["call"] == call["id"]
     assert 1 <= quality["level"] <= 4
+    hide = {"lines": {str(cast.patient.user_id): 0}}
+    await doctor.call("call:update", call=call["id"], action="view", **hide)
+    await stands_still(doctor, "video")
+    await doctor.call("call:update", call=call["id"], action="view")
+    await doctor.receives()
 
     await phone.call("call:update", call=call["id"], action="media", audio=False, video=True)
     muted = await state_where(doctor, lambda it: not place(it, cast.patient)["audio"])

@@ -178,13 +178,16 @@ class Relay(asyncio.DatagramProtocol):
     """A NAT with loss between one client and the worker.
 
     ``loss`` is the share of SRTP media packets that vanish, each way; ``rebind`` gives the client
-    another source address as the worker sees it; ``cut`` lets nothing through.
+    another source address as the worker sees it; ``cut`` lets nothing through. ``narrow`` is the
+    bandwidth towards the client in bit/s, with a queue of 0.4 s.
     """
 
     def __init__(self, worker: int) -> None:
         self.loss_up = 0.0
         self.loss_down = 0.0
         self.cut = False
+        self.narrow = 0
+        self._free_at = 0.0
         self.dropped = 0
         self.port = 0
         self._worker = worker
@@ -231,6 +234,22 @@ class Relay(asyncio.DatagramProtocol):
 
     def downward(self, data: bytes) -> None:
         if self._inside is not None and self._client and not self._lost(data, self.loss_down):
+            if self.narrow:
+                self._delay(data)
+            else:
+                self._inside.sendto(data, self._client)
+
+    def _delay(self, data: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        begins = max(loop.time(), self._free_at)
+        if begins - loop.time() > 0.4:
+            self.dropped += 1
+            return
+        self._free_at = begins + len(data) * 8 / self.narrow
+        loop.call_at(self._free_at, self._through, data)
+
+    def _through(self, data: bytes) -> None:
+        if self._inside is not None and self._client and not self._inside.is_closing():
             self._inside.sendto(data, self._client)
 
     def close(self) -> None:

@@ -232,6 +232,33 @@ async def test_a_viewer_gets_the_size_that_it_shows_and_the_recording_the_larges
     assert len(pictures) <= 3
 
 
+async def test_a_narrow_network_gets_smaller_pictures_then_sound_only_and_everything_again(
+    browser: Browser, server: PageServer, controls: Controls, process: WorkerProcess
+) -> None:
+    relay = Relay(process.udp)
+    await relay.start()
+    server.relays["bert:page"] = relay.port
+    anna = await Seat(browser, server, "anna", large="1").open()
+    bert = await Seat(browser, server, "bert").open()
+
+    def width(report: Report) -> int:
+        return int(report["users"].get("anna", {}).get("video", {}).get("width", 0))
+
+    await bert.until(lambda r: width(r) >= 640)
+    relay.narrow = 330_000
+    await bert.until(lambda r: width(r) == 320)
+    relay.narrow = 70_000
+    told = await controls.event("peer.paused", peer="bert:page")
+    assert told["streams"] == ["u_anna"]
+    before = (await bert.report())["users"]["anna"]["audio"]["packets"]
+    await bert.until(lambda r: r["users"]["anna"]["audio"]["packets"] > before + 100)
+    relay.narrow = 0
+    await controls.event("peer.paused", peer="bert:page", streams=[])
+    await bert.until(lambda r: width(r) == 1280, 90)
+    await both(anna, bert)
+    relay.close()
+
+
 async def test_a_muted_side_is_neither_heard_nor_seen_until_it_unmutes(
     browser: Browser, server: PageServer, controls: Controls
 ) -> None:
