@@ -27,6 +27,7 @@ from realtime.service import NewMember
 from tests.realtime.conftest import Connect, OpenRoom, StartNode
 from tests.support.cast import Cast, Person
 from tests.support.http import Client
+from tests.support.nodes import Node
 from zhenjian_client import RoomClient
 
 MANY = 3000
@@ -158,6 +159,28 @@ async def test_what_happens_on_another_node_is_seen_and_changes_are_gathered(
     assert changes(watcher)[str(room)]["last_word"]["role"] == "patient"
     frames = [name for name, _ in watcher.events if name == "monitor:rooms"]
     assert len(frames) < 30
+
+
+async def test_a_watcher_too_slow_for_the_changes_is_told_to_read_the_list_again(
+    cast: Cast, connect: Connect, open_room: OpenRoom, node: Node, runtime: Runtime
+) -> None:
+    rooms = [await open_room() for _ in range(3)]
+    watcher = await connect(cast.supervisor)
+    await watcher.call("monitor:watch", {})
+    [slow] = node.gateway.connections.of_user(cast.supervisor.user_id)
+    outgoing = slow.socket.outgoing
+    outgoing.pause()
+    outgoing.limit = outgoing.size
+    async with runtime.unit_of_work() as uow:
+        await service.system_message(uow, rooms[0], "red_flag", "危急信号")
+    await until(lambda: cast.hospital_id in slow.behind)
+    outgoing.limit = 1_000_000
+    outgoing.resume()
+    await until(lambda: ("resync", {"room": str(cast.hospital_id)}) in watcher.events)
+    assert changes(watcher) == {}
+    async with runtime.unit_of_work() as uow:
+        await service.system_message(uow, rooms[1], "red_flag", "危急信号")
+    await until(lambda: set(changes(watcher)) == {str(rooms[1])})
 
 
 async def test_what_waits_for_an_answer_becomes_overdue_by_the_hospitals_setting(

@@ -12,6 +12,7 @@ import pytest
 from core.access import permitted
 from core.identity.roles import Role
 from core.runtime import Runtime
+from realtime import service
 from realtime.access import ROOM
 from realtime.outgoing import event_frame
 from realtime.veil import Veil
@@ -75,6 +76,25 @@ async def test_a_name_that_is_masked_reaches_no_socket_of_the_role_and_every_oth
     assert name not in orjson.dumps(watcher.heard).decode()
     await doctor.wait_for(lambda log: log.last == sent.seq)
     assert doctor.log.messages[-1]["sender"]["name"] == name
+    await watcher.socket.close()
+
+
+async def test_the_monitor_brings_masked_names_to_a_role_whose_names_are_masked(
+    node: Node, cast: Cast, room: UUID, runtime: Runtime
+) -> None:
+    watcher = Ear(node, cast.supervisor.token)
+    await watcher.socket.connect()
+    await put_policy(
+        runtime, cast.hospital_id, Role.SUPERVISOR, "patient.read", "hospital", masked=["name"]
+    )
+    await settled(node, cast.supervisor.user_id, veiled=True)
+    await watcher.socket.call("monitor:watch", {})
+    async with runtime.unit_of_work() as uow:
+        await service.system_message(uow, room, "red_flag", "危急信号")
+    [told] = (await watcher.wait_for("monitor:rooms"))["rooms"]
+    assert told["subject"]["title"] == ""
+    assert "林*满" in {member["name"] for member in told["members"]}
+    assert cast.patient.name not in orjson.dumps(watcher.heard).decode()
     await watcher.socket.close()
 
 
