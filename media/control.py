@@ -11,7 +11,7 @@ import random
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
@@ -27,7 +27,7 @@ from aiohttp import (
 
 from core.config import Config
 from core.tls import client_context
-from media.errors import MediaError, WorkerUnavailable, error_for
+from media.errors import MediaError, WorkerFull, WorkerUnavailable, error_for
 from media.recording.sealing import Seal
 
 log = structlog.get_logger(__name__)
@@ -36,6 +36,8 @@ _HEARTBEAT: Final = 5.0
 _STATUS_SECONDS: Final = 2.0
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 1.0
+#: From this share of a core on a worker gets no new call: those that it has keep their quality.
+FULL_LOAD: Final = 0.85
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,20 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """What a worker last said of itself; ``load`` is the share of one core in use."""
+    """What a worker last said of itself; ``load`` is the share of one core in use, ``room`` how
+    many people more it takes. A ``draining`` one is about to stop.
+    """
 
     calls: int = 0
     peers: int = 0
     load: float = 0.0
     port: int = 0
+    room: int = 1
+    draining: bool = False
+
+    @property
+    def full(self) -> bool:
+        return self.room <= 0 or self.load >= FULL_LOAD
 
 
 EventHandler = Callable[["WorkerLink", dict[str, Any]], Awaitable[None]]
@@ -184,7 +194,14 @@ class WorkerLink:
     async def refresh(self) -> WorkerStatus:
         """Ask for the worker's status; done by itself every two seconds."""
         reply = await self.request("worker.status")
-        self.status = WorkerStatus(reply["calls"], reply["peers"], reply["load"], reply["port"])
+        self.status = WorkerStatus(
+            reply["calls"],
+            reply["peers"],
+            reply["load"],
+            reply["port"],
+            reply["room"],
+            reply["draining"],
+        )
         return self.status
 
     async def request(self, op: str, *, timeout: float = 5.0, **fields: Any) -> dict[str, Any]:
@@ -250,6 +267,8 @@ class WorkerLink:
         log.warning("media worker lost", url=self.url)
 
     def _take(self, frame: dict[str, Any]) -> None:
+        if frame.get("event") == "worker.draining":
+            self.status = replace(self.status, draining=True)
         if "event" in frame:
             self._news.put_nowait(lambda: self._on_event(self, frame))
             return
@@ -326,11 +345,14 @@ class MediaWorkers:
     def choose(self) -> WorkerLink:
         """The worker for a new call: the least loaded of those alive.
 
-        Raises WorkerUnavailable when none is.
+        Raises WorkerUnavailable when none is, WorkerFull when none has room.
         """
-        alive = [link for link in self.links if link.alive]
+        alive = [link for link in self.links if link.alive and not link.status.draining]
         if not alive:
             raise WorkerUnavailable("no media worker is connected")
+        alive = [link for link in alive if not link.status.full]
+        if not alive:
+            raise WorkerFull("every media worker is full")
         return min(alive, key=lambda link: (round(link.status.load, 1), link.status.peers))
 
     def by_url(self, url: str) -> WorkerLink | None:

@@ -37,6 +37,9 @@ log = structlog.get_logger(__name__)
 _MAX_FRAME = 1024 * 1024
 _MAX_WAITING = 20_000
 _LOAD_SECONDS = 2.0
+#: How long a worker that is asked to stop waits for its calls to be moved to another one.
+DRAIN_SECONDS = 4.0
+_DRAIN_STEP = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,7 @@ class Worker:
         self._controllers: set[Controller] = set()
         self._runner: web.AppRunner | None = None
         self._load = 0.0
+        self._draining = False
         self._loader: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -167,6 +171,16 @@ class Worker:
             await self._runner.cleanup()
         log.info("media worker stopped")
 
+    async def drain(self, patience: float = DRAIN_SECONDS) -> None:
+        """Take no new call, and give the controllers time to move those that run elsewhere."""
+        self._draining = True
+        self.emit({"event": "worker.draining"})
+        for _ in range(round(patience / _DRAIN_STEP)):
+            if not self.engine.calls or not self._controllers:
+                return
+            await asyncio.sleep(_DRAIN_STEP)
+        log.warning("calls were not moved", calls=len(self.engine.calls))
+
     def emit(self, event: dict[str, Any]) -> None:
         """Send an event to every attached controller."""
         if self._controllers:
@@ -181,6 +195,8 @@ class Worker:
             "peers": self.engine.peers,
             "load": round(self._load, 3),
             "port": self.engine.port.number,
+            "room": self.config.engine.max_peers - self.engine.peers,
+            "draining": self._draining,
         }
 
     def stats(self) -> dict[str, float]:
@@ -251,7 +267,7 @@ async def run_worker(
     stop: asyncio.Event | None = None,
     ready: Callable[[Worker], None] | None = None,
 ) -> None:
-    """Run a worker until ``stop`` is set, then close it cleanly.
+    """Run a worker until ``stop`` is set, then let its calls move on and close it cleanly.
 
     ``ready`` is called once both ports are bound. Raises OSError when one is taken.
     """
@@ -261,6 +277,7 @@ async def run_worker(
         if ready is not None:
             ready(worker)
         await (stop or asyncio.Event()).wait()
+        await worker.drain()
     finally:
         await worker.close()
 

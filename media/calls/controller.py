@@ -20,7 +20,7 @@ from core.crypto.container import FolderKey, KeyringFileKeys
 from core.runtime import Runtime
 from media.calls import access, call, service
 from media.calls.access import StoredCall
-from media.calls.errors import AnswerIsBad, AnswerIsStale, MediaUnavailable
+from media.calls.errors import AnswerIsBad, AnswerIsStale, MediaIsBusy, MediaUnavailable
 from media.calls.models import CallParticipantRow, CallRow
 from media.calls.rules import CallState, EndReason, Place
 from media.control import MediaWorkers, Offer, WorkerLink, control_tls
@@ -30,6 +30,7 @@ from media.errors import (
     MediaError,
     PeerUnknown,
     StaleAnswer,
+    WorkerFull,
     WorkerUnavailable,
 )
 from media.recording.sealing import Seal
@@ -40,6 +41,8 @@ log = structlog.get_logger(__name__)
 GRACE_SECONDS = 1.5
 #: How long the first call waits for any worker to be connected.
 CONNECT_SECONDS = 3.0
+#: How long devices take to turn to a call's new worker before the old one lets go.
+SWITCH_SECONDS = 1.5
 #: A call that was assigned just now is still being opened by whoever assigned it.
 OPENING = timedelta(seconds=3)
 
@@ -103,16 +106,18 @@ class Controller:
         return self._workers.links
 
     async def choose(self) -> str:
-        """The address of the least loaded worker. Raises MediaUnavailable."""
+        """The address of the least loaded worker. Raises MediaUnavailable, MediaIsBusy."""
         try:
             return self._workers.choose().url
+        except WorkerFull as error:
+            raise MediaIsBusy(retry_after=20) from error
         except WorkerUnavailable:
             pass
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await self._any_up.wait()
             return self._workers.choose().url
-        except (TimeoutError, WorkerUnavailable) as error:
+        except (TimeoutError, WorkerUnavailable, WorkerFull) as error:
             raise MediaUnavailable(retry_after=3) from error
 
     # ---- what the messages of clients lead to ------------------------------------------------
@@ -269,9 +274,21 @@ class Controller:
         for row in rows:
             try:
                 await self._move(row, self._workers.choose())
-            except WorkerUnavailable:
+            except (WorkerUnavailable, WorkerFull):
                 # The next worker that comes up takes them; the job ends them after its patience.
                 log.error("call_without_worker", call=str(row.id))
+
+    async def _empty(self, link: WorkerLink) -> None:
+        """A worker is about to stop: its calls go to others while it still carries them."""
+        async with self._runtime.unit_of_work() as uow:
+            rows = [row for row in await access.live_calls(uow) if row.worker == link.url]
+        for row in rows:
+            try:
+                await self._move(row, self._workers.choose())
+            except (WorkerUnavailable, WorkerFull):
+                log.warning("call_stays_on_draining_worker", call=str(row.id))
+        await asyncio.sleep(SWITCH_SECONDS)
+        await self._settle(link)
 
     def away_for(self, url: str) -> float:
         """Seconds since this process lost a worker: 0 while it is connected, infinite for an
@@ -353,6 +370,8 @@ class Controller:
                 await self._pass_on(UUID(event["call"]), event["session"], offer)
             case "peer.connected" | "peer.gone":
                 await self._on_peer(event, connected=name == "peer.connected")
+            case "worker.draining":
+                self._spawn(self._empty(link))
             case "peer.paused":
                 await self._on_paused(event)
             case "peer.quality":

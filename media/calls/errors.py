@@ -37,6 +37,10 @@ class MediaUnavailable(ProblemError):
     code, status, title = "media_unavailable", 503, "音视频服务暂时不可用，请稍后再试"
 
 
+class MediaIsBusy(ProblemError):
+    code, status, title = "media_busy", 503, "当前通话人数较多，请稍后再试"
+
+
 class AnswerIsStale(ProblemError):
     code, status, title = "stale_answer", 409, "通话连接已更新"
 

@@ -388,6 +388,38 @@ class TestTwoWorkers:
         return 2
 
     @pytest.mark.timeout(120)
+    async def test_a_worker_that_is_stopped_hands_its_calls_over_before_it_goes(
+        self,
+        attend: Attend,
+        cast: Cast,
+        room: UUID,
+        runtime: Runtime,
+        workers: list[WorkerProcess],
+    ) -> None:
+        doctor = await attend(cast.doctor, "pc", 60)
+        patient = await attend(cast.patient, "phone", 180)
+        call = await started(doctor, room)
+        await patient.client.wait_event("call:ring")
+        await patient.call("call:accept", call=call["id"])
+        await asyncio.gather(doctor.receives(), patient.receives())
+        async with runtime.unit_of_work() as uow:
+            stored = await access.stored(uow, UUID(call["id"]))
+        assert stored is not None
+        [carrier] = [worker for worker in workers if worker.url == stored.row.worker]
+        stopping = asyncio.create_task(carrier.stop())
+        await asyncio.gather(doctor.receives(), patient.receives())
+        assert await stopping == 0
+        await asyncio.gather(doctor.receives(), patient.receives())
+        async with runtime.unit_of_work() as uow:
+            moved = await access.stored(uow, UUID(call["id"]))
+        assert moved is not None
+        assert (moved.row.worker != carrier.url, moved.row.generation) == (True, 2)
+        assert all(person.gone_since is None for person in moved.people)
+        assert (len(doctor.sessions), len(patient.sessions)) == (2, 2)
+        answer = await doctor.call("call:end", call=call["id"])
+        assert answer["call"]["end_reason"] == "hung_up"
+
+    @pytest.mark.timeout(120)
     async def test_a_call_moves_to_the_other_worker_when_its_own_dies_for_good(
         self,
         attend: Attend,

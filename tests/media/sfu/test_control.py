@@ -19,6 +19,7 @@ from media.errors import (
     CallUnknown,
     PeerUnknown,
     StaleAnswer,
+    WorkerFull,
     WorkerUnavailable,
 )
 from media.sfu.engine import EngineSettings
@@ -165,6 +166,14 @@ async def test_new_calls_go_to_the_least_loaded_worker_that_lives(tmp_path: Path
     for link in media.links:
         await link.refresh()
     assert media.choose() is second
+    known = second.status
+    second.status = replace(known, draining=True)
+    assert media.choose() is first
+    second.status = replace(known, load=0.95)
+    first.status = replace(first.status, room=0)
+    with pytest.raises(WorkerFull):
+        media.choose()
+    await first.refresh()
     await workers[1].close()
     await lost.wait()
     assert media.choose() is first
