@@ -228,6 +228,7 @@ def provide_adapters(runtime: Runtime) -> None:
     from core.identity.gateway import IdentityCheck, SmsGateway
     from core.identity.realname_http import HttpIdentityCheck
     from core.identity.sms_http import HttpSmsGateway
+    from media.speech.gateway import Recogniser
 
     config, now = runtime.config, runtime.clock.now
     his = (config.his_url or "", config.his_key, _secret(config.his_secret), now)
@@ -253,6 +254,8 @@ def provide_adapters(runtime: Runtime) -> None:
         ),
     )
     runtime.provide(TimestampAuthority, HttpTimestampAuthority(config.tsa_url or "", now))
+    if (recogniser := _recogniser(runtime)) is not None:
+        runtime.provide(Recogniser, recogniser)
     if (certify := _from_files("Alipay", lambda: alipay_certify(config, now))) is not None:
         runtime.provide(CertifyGateway, certify)
     if (accounts := wechat_accounts(config, now)) is not None:
@@ -271,6 +274,23 @@ def provide_adapters(runtime: Runtime) -> None:
     runtime.provide(
         PaymentGateway, WechatPay(config.wechat_url, merchant, now, platform_keys=known)
     )
+
+
+def _recogniser(runtime: Runtime) -> Any:
+    """What turns speech into text, or None when nothing does."""
+    from media.speech.gateway import LocalRecogniser, TencentRecogniser
+
+    config = runtime.config
+    if config.speech_engine == "off":
+        return None
+    if config.speech_engine == "tencent":
+        return TencentRecogniser(
+            config.speech_url,
+            config.speech_secret_id or "",
+            _secret(config.speech_secret_key),
+            runtime.clock.now,
+        )
+    return LocalRecogniser(config.speech_engine, config.speech_model)
 
 
 def _from_files(system: str, make: Callable[[], Made]) -> Made:
@@ -303,6 +323,12 @@ def missing_adapters(config: Config) -> list[str]:
         absent = [f"ZHENJIAN_{name.upper()}" for name in names if not getattr(config, name)]
         if absent:
             found.append(f"{system} ({', '.join(absent)})")
+    if config.speech_engine == "tencent":
+        names = ("speech_secret_id", "speech_secret_key")
+        absent = [f"ZHENJIAN_{name.upper()}" for name in names if not getattr(config, name)]
+        found += [f"speech recognition ({', '.join(absent)})"] if absent else []
+    if config.speech_engine == "sherpa" and config.speech_model is None:
+        found.append("speech recognition (ZHENJIAN_SPEECH_MODEL)")
     if config.scanner == "required" and not config.scanner_url:
         found.append("virus scanner (ZHENJIAN_SCANNER_URL)")
     return found

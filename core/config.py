@@ -128,6 +128,17 @@ class Config(BaseSettings):
         None, description="Authority that web and media workers prove themselves to each other by."
     )
 
+    speech_engine: Literal["off", "pocketsphinx", "sherpa", "tencent"] = Field(
+        "off",
+        description="What turns speech into text: an engine on the worker's processor, or a cloud.",
+    )
+    speech_model: Path | None = Field(None, description="Folder with the model of that engine.")
+    speech_url: str = Field(
+        "https://asr.tencentcloudapi.com", description="Address of the cloud recogniser."
+    )
+    speech_secret_id: str | None = Field(None, description="Key identifier at the cloud.")
+    speech_secret_key: SecretStr | None = Field(None, description="Secret at the cloud.")
+
     sandbox_host: str = Field("127.0.0.1", description="Address of the simulators (demo only).")
     sandbox_port: int = Field(
         8100, ge=1, le=65535, description="Port of the simulators (demo only)."

@@ -6,7 +6,7 @@ cursor to go on with, so that whoever searches sees progress and may stop. Bodie
 compared in a thread, in chunks: the event loop does not wait for them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,12 +28,22 @@ from realtime.rules import MessageKind
 from realtime.schemas import Fragment, Hit, MessageView, SearchPage, SenderView, Subject
 from realtime.veil import shown
 
+#: Takes ids of voice messages; gives what those say whose words are known.
+SpokenLookup = Callable[[UnitOfWork, Sequence[UUID]], Awaitable[dict[UUID, str]]]
+_spoken: list[SpokenLookup] = []
+
 #: Hits in one answer, messages opened for one answer, and opened at once.
 HITS = 20
 MOST = 2_000
 CHUNK = 250
 ROOMS = 50
 LONGEST_QUERY = 100
+
+
+def tells_spoken(lookup: SpokenLookup) -> None:
+    """Have the words of voice messages searched too; their owner registers it once, at import."""
+    if lookup not in _spoken:
+        _spoken.append(lookup)
 
 
 @dataclass(frozen=True)
@@ -80,7 +90,8 @@ async def search(
             position = None
             break
         rows = await _sealed_messages(uow, asked, rooms, position)
-        hits = await to_thread.run_sync(_look, rows, asked.words)
+        spoken = await _words_spoken(uow, rows) if asked.words else {}
+        hits = await to_thread.run_sync(_look, rows, asked.words, spoken)
         opened += len(rows)
         found += hits[: HITS - len(found)]
         if len(found) == HITS:
@@ -162,6 +173,14 @@ async def _sealed_messages(
     return (await uow.session.execute(query)).all()
 
 
+async def _words_spoken(uow: UnitOfWork, rows: Sequence[Any]) -> dict[UUID, str]:
+    voices = [row.id for row in rows if row.kind == MessageKind.VOICE.value]
+    found: dict[UUID, str] = {}
+    for lookup in _spoken if voices else ():
+        found |= await lookup(uow, voices)
+    return found
+
+
 @dataclass(frozen=True)
 class _Found:
     row: Any
@@ -169,12 +188,12 @@ class _Found:
     parts: list[Part]
 
 
-def _look(rows: Sequence[Any], words: Sequence[str]) -> list[_Found]:
+def _look(rows: Sequence[Any], words: Sequence[str], spoken: Mapping[UUID, str]) -> list[_Found]:
     """Open the bodies and keep those that hold all words. CPU-bound: run it in a thread."""
     bodies = open_cells(MessageRow.body, [row.cell for row in rows])
     found = []
     for row, body in zip(rows, bodies, strict=True):
-        parts = match(words_in(body), words)
+        parts = match(" ".join(filter(None, (words_in(body), spoken.get(row.id)))), words)
         if parts is not None:
             found.append(_Found(row, body, parts))
     return found

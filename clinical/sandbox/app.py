@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from clinical.sandbox import console, vendors
+from clinical.sandbox import console, tencent, vendors
 from clinical.sandbox.alipay import certify as alipay
 from clinical.sandbox.ca import desk as ca
 from clinical.sandbox.config import SandboxConfig
@@ -48,6 +48,7 @@ def build_app(config: SandboxConfig) -> Starlette:
         *alipay.routes,
         *oidc.routes,
         *ca.routes,
+        *tencent.routes,
         *own,
     ]
     return Starlette(routes=routes, lifespan=lifespan)

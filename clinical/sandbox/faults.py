@@ -35,6 +35,7 @@ SWITCHES: dict[str, Switch] = {
     "real_name": Switch(
         "实名核验", {**_DOWN, "unavailable": "库暂不可用", "mismatch": "一律不一致"}
     ),
+    "speech": Switch("语音识别", {**_DOWN, "failed": "任务失败"}),
     "his": Switch("医院信息系统", {**_DOWN, "empty": "查无就诊记录"}),
     "wechat_order": Switch(
         "微信下单、查单、关单",

@@ -33,6 +33,7 @@ class Secrets:
     ca_secret: str = ""
     wechat_secret: str = ""
     oidc_secret: str = ""
+    speech_secret: str = ""
 
     @property
     def wechat_web_appid(self) -> str:
@@ -126,6 +127,10 @@ def demo_settings(data_dir: Path, url: str = "http://127.0.0.1:8100") -> dict[st
         "ZHENJIAN_ALIPAY_PRIVATE_KEY": str(folder / "merchant.key.pem"),
         "ZHENJIAN_ALIPAY_PUBLIC_KEY": str(alipay_public_key(folder, keys)),
         "ZHENJIAN_OIDC_CLIENT_SECRETS": json.dumps({"renhe": values.oidc_secret}),
+        "ZHENJIAN_SPEECH_ENGINE": "tencent",
+        "ZHENJIAN_SPEECH_URL": f"{url}/tencent-asr",
+        "ZHENJIAN_SPEECH_SECRET_ID": KEY_ID,
+        "ZHENJIAN_SPEECH_SECRET_KEY": values.speech_secret,
         "ZHENJIAN_WECHAT_API_V3_KEY": values.api_v3_key,
         "ZHENJIAN_WECHAT_PLATFORM_KEY": str(folder / "platform.cert.pem"),
     }
@@ -143,11 +148,12 @@ def _load_secrets(path: Path) -> Secrets:
             ca_secret=secrets.token_urlsafe(24),
             wechat_secret=secrets.token_hex(16),
             oidc_secret=secrets.token_urlsafe(24),
+            speech_secret=secrets.token_urlsafe(24),
         )
         write_private(path, json.dumps(asdict(made), indent=2).encode())
     loaded = Secrets(**json.loads(path.read_text()))
     # A folder may be from before there was a CA, or logins by other houses.
-    younger = ("ca_secret", "wechat_secret", "oidc_secret")
+    younger = ("ca_secret", "wechat_secret", "oidc_secret", "speech_secret")
     missing = {name: secrets.token_hex(16) for name in younger if not getattr(loaded, name)}
     if missing:
         loaded = replace(loaded, **missing)

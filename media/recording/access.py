@@ -190,6 +190,15 @@ async def page_of(uow: UnitOfWork, caller: Caller, recording_id: UUID) -> Record
     return shown(await rooms.veil_for(uow, caller), page)
 
 
+async def names_shown(uow: UnitOfWork, caller: Caller, row: RecordingRow) -> dict[UUID, str]:
+    """The names of who was in the call, as the caller may read them."""
+    veil = await rooms.veil_for(uow, caller)
+    return {
+        user_id: veil.name(each.name) if veil and each.role is Role.PATIENT else each.name
+        for user_id, each in (await calls.people_of(uow, row.call_id)).items()
+    }
+
+
 async def messages_during(
     uow: UnitOfWork, caller: Caller, recording_id: UUID, after: int | None
 ) -> MessagePage:

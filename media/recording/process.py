@@ -13,11 +13,17 @@ from media.recording.production import NothingToProduce, Order, Product, Result
 
 STOP_SECONDS = 5.0
 ERROR_BYTES = 4000
+#: The longest line: the words of an hour, or the outline of a call.
+LINE_BYTES = 16 * 1024 * 1024
 
 OnProgress = Callable[[float], Awaitable[None]]
 
 
 class ProductionFailed(Exception):
+    """The child process failed; the message says why, for operators."""
+
+
+class ChildFailed(Exception):
     """The child process failed; the message says why, for operators."""
 
 
@@ -30,14 +36,33 @@ async def run_production(order: Order, on_progress: OnProgress | None = None) ->
     await asyncio.to_thread(out.mkdir, parents=True, exist_ok=True)
     paper = out / "order.json"
     await asyncio.to_thread(paper.write_text, json.dumps(asdict(order)), encoding="utf-8")
+    try:
+        last = await run_child("media.recording.production", paper, on_progress)
+    except ChildFailed as error:
+        raise ProductionFailed(str(error)) from error
+    if "nothing" in last:
+        raise NothingToProduce(last["nothing"])
+    result = last["result"]
+    return Result(**{**result, "products": [Product(**item) for item in result["products"]]})
+
+
+async def run_child(
+    module: str, paper: Path, on_progress: OnProgress | None = None
+) -> dict[str, Any]:
+    """Run a module of ours with an order on paper; cancelling the task ends the process.
+
+    It tells JSON lines: ``progress`` from 0 to 1, and at the end ``result``, ``nothing`` or
+    ``failed``. Returns the line of the end. Raises ChildFailed.
+    """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "media.recording.production",
+        module,
         str(paper),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        limit=LINE_BYTES,
     )
     assert process.stdout is not None
     assert process.stderr is not None
@@ -52,12 +77,9 @@ async def run_production(order: Order, on_progress: OnProgress | None = None) ->
     finally:
         await _end(process)
         said = await complaints
-    if "nothing" in last:
-        raise NothingToProduce(last["nothing"])
-    if process.returncode != 0 or "result" not in last:
-        raise ProductionFailed(last.get("failed") or said or f"exit code {process.returncode}")
-    result = last["result"]
-    return Result(**{**result, "products": [Product(**item) for item in result["products"]]})
+    if "nothing" not in last and (process.returncode != 0 or "result" not in last):
+        raise ChildFailed(last.get("failed") or said or f"exit code {process.returncode}")
+    return last
 
 
 async def _last_of(stream: asyncio.StreamReader) -> str:
