@@ -24,12 +24,14 @@ from OpenSSL import SSL
 from pylibsrtp._binding import ffi, lib
 
 _MAX_WAITING = 64
-# Where libsrtp works on a packet: one place for all, and no object per packet but the result.
 _ROOM: Final = 2048
 _TRAILER: Final = 16 + 128
 _SRTCP_TRAILER: Final = 4 + _TRAILER
 _packet = ffi.new("char[]", _ROOM)
 _octets = ffi.buffer(_packet)
+#: The one place where packets are worked on: received into, opened, protected and sent from. What
+#: lies here is gone with the next packet.
+workplace = memoryview(_octets)
 _length = ffi.new("int *")
 _rtp_in, _rtp_out = lib.srtp_unprotect, lib.srtp_protect
 _rtcp_in, _rtcp_out = lib.srtp_unprotect_rtcp, lib.srtp_protect_rtcp
@@ -157,45 +159,44 @@ class Dtls:
         if not self._stopped and state in ("connected", "failed", "closed"):
             self._on_state(state)
 
-    def unprotect(self, data: bytes) -> bytes | None:
-        """Plain RTP of an SRTP packet; None when it is not authentic or was seen before."""
-        size = len(data)
-        if size > _ROOM or not self.connected:
-            return None
-        _octets[0:size] = data
+    def unprotect(self, size: int) -> bytes | None:
+        """Plain RTP of the SRTP packet in the ``workplace``; None when it is not authentic or was
+        seen before.
+        """
         _length[0] = size
-        if _rtp_in(self._receiving, _packet, _length):
+        if not self.connected or _rtp_in(self._receiving, _packet, _length):
             return None
         plain: bytes = _octets[0 : _length[0]]
         return plain
 
-    def unprotect_rtcp(self, data: bytes) -> bytes | None:
-        """Plain RTCP of an SRTCP packet; None when it is not authentic."""
-        return self._process(_rtcp_in, self._receiving, data, _ROOM)
+    def unprotect_rtcp(self, size: int) -> bytes | None:
+        """Plain RTCP of the SRTCP packet in the ``workplace``; None when it is not authentic."""
+        _length[0] = size
+        if not self.connected or _rtcp_in(self._receiving, _packet, _length):
+            return None
+        plain: bytes = _octets[0 : _length[0]]
+        return plain
 
-    def protect(self, data: bytes) -> bytes | None:
-        """SRTP of a plain RTP packet; None when it is too long."""
+    def protect(self, data: bytes) -> int:
+        """Lay SRTP of a plain RTP packet into the ``workplace``; its size, 0 for too long a one."""
         size = len(data)
         if size > _ROOM - _TRAILER or not self.connected:
-            return None
+            return 0
         _octets[0:size] = data
         _length[0] = size
         if _rtp_out(self._sending, _packet, _length):
-            return None
-        secret: bytes = _octets[0 : _length[0]]
-        return secret
+            return 0
+        done: int = _length[0]
+        return done
 
-    def protect_rtcp(self, data: bytes) -> bytes | None:
-        """SRTCP of a plain RTCP packet; None when it is too long."""
-        return self._process(_rtcp_out, self._sending, data, _ROOM - _SRTCP_TRAILER)
-
-    def _process(self, function: Any, session: Any, data: bytes, longest: int) -> bytes | None:
+    def protect_rtcp(self, data: bytes) -> int:
+        """The same for RTCP and SRTCP."""
         size = len(data)
-        if size > longest or not self.connected:
-            return None
+        if size > _ROOM - _SRTCP_TRAILER or not self.connected:
+            return 0
         _octets[0:size] = data
         _length[0] = size
-        if function(session, _packet, _length):
-            return None
-        done: bytes = _octets[0 : _length[0]]
+        if _rtcp_out(self._sending, _packet, _length):
+            return 0
+        done: int = _length[0]
         return done

@@ -14,7 +14,7 @@ from media.errors import CallUnknown, PeerUnknown, WorkerFull
 from media.sfu import ice
 from media.sfu.call import Call
 from media.sfu.counters import Counters
-from media.sfu.dtls import SharedCertificate
+from media.sfu.dtls import SharedCertificate, workplace
 from media.sfu.ice import Address, Verdict
 from media.sfu.peer import Peer, PeerSpec, Surroundings
 from media.sfu.port import Port, plain_address
@@ -70,12 +70,13 @@ class Engine:
         self._goodbyes: set[asyncio.Task[None]] = set()
         self._offset_us = (time.time_ns() - time.monotonic_ns()) // 1000
         self._loop = asyncio.get_running_loop()
-        self.port = Port(settings.host, settings.port, self.receive, self.counters)
+        self.port = Port(settings.host, settings.port, self._arrived, self.counters)
         self._around = Surroundings(
             certificate=SharedCertificate.generateCertificate(),
             addresses=settings.announced,
             port=self.port.number,
             send=self.port.send,
+            send_worked=self.port.send_worked,
             worry=self._worry,
             counters=self.counters,
             max_bitrate=settings.max_bitrate,
@@ -237,16 +238,24 @@ class Engine:
 
     def receive(self, data: bytes, source: Address, now: float) -> None:
         """Take one datagram. Nothing that arrives raises: it is used or counted."""
-        first = data[0] if data else 255
+        size = min(len(data), len(workplace))
+        workplace[:size] = data[:size]
+        self._arrived(size, source, now)
+
+    def _arrived(self, size: int, source: Address, now: float) -> None:
+        """The same for a datagram that lies in the ``workplace``."""
+        first = workplace[0] if size else 255
         if 127 < first < 192:
             peer = self._by_address.get(source)
             if peer is None:
                 self.counters.rtp_unknown_address += 1
-            elif len(data) >= 12 or (len(data) >= 8 and 192 <= data[1] <= 223):
-                peer.receive(data, source, now)
+            elif size >= 12 or (size >= 8 and 192 <= workplace[1] <= 223):
+                peer.receive(size, source, now)
             else:
                 self.counters.rtp_malformed += 1
-        elif first < 4 and ice.is_stun(data):
+            return
+        data = bytes(workplace[:size])
+        if first < 4 and ice.is_stun(data):
             self._receive_stun(data, source, now)
         elif 19 < first < 64:
             peer = self._by_address.get(source)

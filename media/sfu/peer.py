@@ -12,7 +12,7 @@ from media.errors import BadAnswer
 from media.sfu import extensions, ice, quality, rtcp, rtp, sdp
 from media.sfu.counters import Counters
 from media.sfu.downlink import Downlink
-from media.sfu.dtls import SUPPORTED_HASHES, Dtls, SharedCertificate
+from media.sfu.dtls import SUPPORTED_HASHES, Dtls, SharedCertificate, workplace
 from media.sfu.ice import Address
 from media.sfu.layer import Layer
 from media.sfu.negotiation import Negotiation
@@ -47,12 +47,15 @@ class PeerSpec:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What every peer of a worker shares. ``send`` puts a datagram on the wire."""
+    """What every peer of a worker shares. ``send`` puts a datagram on the wire, ``send_worked`` one
+    that lies in the ``workplace``.
+    """
 
     certificate: SharedCertificate
     addresses: tuple[str, ...]
     port: int
     send: Callable[[bytes, Address], None]
+    send_worked: Callable[[int, Address], None]
     worry: Callable[[Track], None]
     counters: Counters
     max_bitrate: int
@@ -82,7 +85,7 @@ class Peer:
         self.downlink = Downlink(self.sent)
         self.tracks: dict[str, Track] = {}
         self._around = around
-        self._send = around.send
+        self._send = around.send_worked
         self._counters = around.counters
         self._number = secrets.randbelow(1 << 62)
         self._local_ssrc = random_ssrc()
@@ -234,35 +237,38 @@ class Peer:
         dtls, address = self.dtls, self.path.selected
         if not dtls.connected or address is None:
             return
-        data = dtls.protect(plain)
-        if data is None:
-            self._counters.send_not_protected += 1
+        size = dtls.protect(plain)
+        if size:
+            self._send(size, address)
         else:
-            self._send(data, address)
+            self._counters.send_not_protected += 1
 
     def send_rtcp(self, plain: bytes) -> None:
         """Protect and send an RTCP packet; dropped while there are no keys or no address."""
-        if not self.dtls.connected:
+        dtls, address = self.dtls, self.path.selected
+        if not dtls.connected or address is None:
             return
-        data = self.dtls.protect_rtcp(plain)
-        if data is None:
+        size = dtls.protect_rtcp(plain)
+        if size:
+            self._send(size, address)
+        else:
             self._counters.send_not_protected += 1
-        elif self.path.selected is not None:
-            self._around.send(data, self.path.selected)
 
     # Receiving.
 
-    def receive(self, data: bytes, source: Address, now: float) -> None:
-        """Take an SRTP or SRTCP packet, of 8 bytes at least, from one of this peer's addresses."""
+    def receive(self, size: int, source: Address, now: float) -> None:
+        """Take the SRTP or SRTCP packet in the ``workplace``, from one of this peer's addresses; it
+        has 8 bytes at least.
+        """
         if not self.dtls.connected:
             self._counters.rtp_not_connected += 1
-        elif 192 <= data[1] <= 223:  # RFC 5761, section 4.
-            self._receive_rtcp(data, source, now)
+        elif 192 <= workplace[1] <= 223:  # RFC 5761, section 4.
+            self._receive_rtcp(size, source, now)
         else:
-            self._receive_rtp(data, source, now)
+            self._receive_rtp(size, source, now)
 
-    def _receive_rtp(self, data: bytes, source: Address, now: float) -> None:
-        plain = self.dtls.unprotect(data)
+    def _receive_rtp(self, size: int, source: Address, now: float) -> None:
+        plain = self.dtls.unprotect(size)
         if plain is None:
             self._counters.rtp_unauthentic += 1
             return
@@ -294,8 +300,8 @@ class Peer:
                 return layer
         return None
 
-    def _receive_rtcp(self, data: bytes, source: Address, now: float) -> None:
-        plain = self.dtls.unprotect_rtcp(data)
+    def _receive_rtcp(self, size: int, source: Address, now: float) -> None:
+        plain = self.dtls.unprotect_rtcp(size)
         if plain is None:
             self._counters.rtcp_unauthentic += 1
             return

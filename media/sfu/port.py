@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Final
 
 from media.sfu.counters import Counters
+from media.sfu.dtls import workplace
 from media.sfu.ice import Address
 
 _BATCH: Final = 64
@@ -20,22 +21,21 @@ _BUSY: Final = 2000
 _PAUSE: Final = 0.0002
 _WELL_FILLED: Final = 16
 _WINDOW: Final = 0.1
-_LARGEST: Final = 2048
 _BUFFER: Final = 4 * 1024 * 1024
 
 
 class Port:
     """A bound, non-blocking UDP socket on the running loop.
 
-    ``receive`` is called with each datagram, its source and the time of its batch (monotonic
-    seconds). Raises OSError when the address cannot be bound.
+    Each datagram lies in the ``workplace`` while ``receive`` is called with its size, its source
+    and the time of its batch (monotonic seconds). Raises OSError when the address cannot be bound.
     """
 
     def __init__(
         self,
         host: str,
         port: int,
-        receive: Callable[[bytes, Address, float], None],
+        receive: Callable[[int, Address, float], None],
         counters: Counters,
     ) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -69,12 +69,12 @@ class Port:
             time.sleep(_PAUSE)
         now = time.monotonic()
         receive = self._receive
-        take = self._socket.recvfrom
+        take = self._socket.recvfrom_into
         taken = octets = 0
         try:
             while taken < _BATCH:
                 try:
-                    data, source = take(_LARGEST)
+                    size, source = take(workplace)
                 except BlockingIOError:
                     break
                 except OSError:
@@ -82,8 +82,8 @@ class Port:
                     taken += 1
                     continue
                 taken += 1
-                octets += len(data)
-                receive(data, source, now)
+                octets += size
+                receive(size, source, now)
         finally:
             self._counters.datagrams_in += taken
             self._counters.bytes_in += octets
@@ -103,6 +103,16 @@ class Port:
         counters = self._counters
         try:
             counters.bytes_out += self._sendto(data, address)
+        except OSError:
+            counters.send_refused += 1
+            return
+        counters.datagrams_out += 1
+
+    def send_worked(self, size: int, address: Address) -> None:
+        """Send what lies in the ``workplace``; see ``send``."""
+        counters = self._counters
+        try:
+            counters.bytes_out += self._sendto(workplace[:size], address)
         except OSError:
             counters.send_refused += 1
             return
