@@ -249,6 +249,19 @@ export const notices = {
     http.call<T.NoticeMessage>('POST', `/me/notifications/messages/${id}/acknowledge`),
 }
 
+export const announcements = {
+  list: (filter: {
+    kind?: string
+    q?: string
+    unread?: boolean
+    cursor?: string | null
+    limit?: number
+  }) => http.call<T.Page<T.AnnouncementItem>>('GET', '/me/announcements', { query: filter }),
+  count: () => http.call<{ unread: number }>('GET', '/me/announcements/count'),
+  read: (id: string) => http.call<T.Announcement>('POST', `/me/announcements/${id}/read`),
+  confirm: (id: string) => http.call<T.Announcement>('POST', `/me/announcements/${id}/confirm`),
+}
+
 /** One key per intention of the person: kept while a POST is retried. */
 export const newIntention = randomUuid
 

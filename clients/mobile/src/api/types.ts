@@ -345,6 +345,39 @@ export interface InboxCounts {
   categories: { category: string; label: string; count: number; unread: number }[]
 }
 
+export type AnnouncementKind = 'news' | 'internal' | 'public' | 'meeting' | 'course' | 'academic'
+
+/** What the hospital tells this person. `fresh`: it deserves a mark. */
+export interface AnnouncementItem {
+  id: string
+  kind: AnnouncementKind
+  kind_label: string
+  title: string
+  summary: string
+  cover: FileRef | null
+  pinned: boolean
+  published_at: string
+  starts_at: string | null
+  ends_at: string | null
+  place: string
+  read: boolean
+  fresh: boolean
+  confirm: boolean
+  confirmed_at: string | null
+}
+
+/** A line of an announcement, to be drawn as text. */
+export interface AnnouncementBlock {
+  kind: 'heading' | 'paragraph' | 'item'
+  spans: { text: string; href: string | null }[]
+}
+
+export interface Announcement extends AnnouncementItem {
+  blocks: AnnouncementBlock[]
+  files: FileRef[]
+  changed_at: string | null
+}
+
 export interface NoticePreferences {
   categories: { category: string; label: string; on: boolean; statutory: boolean }[]
   quiet_mode: 'hospital' | 'own' | 'none'

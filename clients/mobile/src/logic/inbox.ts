@@ -17,6 +17,7 @@ const ICONS: Record<string, IconName> = {
   signing: 'edit',
   rights: 'lock',
   critical: 'alert',
+  work: 'calendar',
 }
 
 export function iconOf(item: InboxItem): IconName {
@@ -39,6 +40,8 @@ export async function placeOf(item: InboxItem, clinician: boolean): Promise<Plac
       return clinician ? { path: '/clinician/signature/index' } : null
     case 'notice_message':
       return { path: '/pages/messages/detail', query: { id: about.id } }
+    case 'announcement':
+      return { path: '/pages/announcements/detail', query: { id: about.id } }
     case 'room':
       return { path: '/pages/room/index', query: { room: about.id } }
     case 'consultation':

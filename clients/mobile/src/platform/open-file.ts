@@ -52,3 +52,16 @@ export function playVideo(url: string): void {
   void openFile(url, 'video.mp4')
   // #endif
 }
+
+/** Opens a web page; mini-programs may not, so there the address is copied. */
+export function openAddress(address: string): void {
+  if (isH5) {
+    window.open(address, '_blank', 'noopener,noreferrer')
+    return
+  }
+  uni.setClipboardData({
+    data: address,
+    showToast: false,
+    success: () => toast(zh.announcements.copied),
+  })
+}
