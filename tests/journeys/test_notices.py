@@ -14,7 +14,7 @@ from tests.support.staff_desk import PASSWORD
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
-@pytest.mark.requirement("S1-094", "S4-033", "S3-058")
+@pytest.mark.requirement("S1-094", "S4-033", "S3-058", "S3-110")
 async def test_a_new_word_pops_up_at_the_desk_and_news_is_read_on_the_phone(
     demo: Demo, screens: Browsers, tmp_path: Path
 ) -> None:
@@ -23,6 +23,10 @@ async def test_a_new_word_pops_up_at_the_desk_and_news_is_read_on_the_phone(
 
     # The doctor is on another page when the patient writes: it pops up once and leads there. His
     # phone tells of it too.
+    await desk.open("home")
+    board = desk.screen.item("home-announcements")
+    for kind in ("院内通知", "医院新闻", "公共信息"):
+        await board.get_by_text(kind).first.wait_for()
     await desk.open("messages")
     pocket = await screens.phone("doctor-phone", "/m/#/pages/login/index")
     await pocket.tap("login-by-password")
@@ -31,6 +35,10 @@ async def test_a_new_word_pops_up_at_the_desk_and_news_is_read_on_the_phone(
     await pocket.tap("agree")
     await pocket.tap("login")
     await pocket.item("tab-active").wait_for()
+    # His home pages, in the pocket and at the desk, show what the hospital tells its people.
+    await pocket.item("announcement-strip").wait_for()
+    for title in ("规范互联网复诊病历书写", "系统维护安排"):
+        await pocket.sees(title)
     await phone.say("医生，您还在吗？")
     await phone.say("我想再问一句。")
     toast = desk.screen.page.locator(".notice-toast", has_text="发来新消息")

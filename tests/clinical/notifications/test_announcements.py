@@ -73,7 +73,6 @@ def board(client: Client, cast: Cast, runtime: Runtime) -> Board:
     return Board(client, cast, runtime)
 
 
-@pytest.mark.requirement("S3-110")
 async def test_an_internal_notice_reaches_those_whom_it_is_for_and_says_who_confirmed(
     board: Board, cast: Cast, relay: Relay, connect: Connect
 ) -> None:
