@@ -13,8 +13,8 @@ from clinical.consent.access import Matter, Standing
 from clinical.consent.models import ConsentText
 from clinical.consent.states import Kind
 from clinical.days import business_day
-from clinical.people import access as people
-from clinical.people.access import Newcomer, PatientRelation
+from clinical.people.access import PatientRelation
+from clinical.people.admission import Newcomer, require_before_adding
 from clinical.people.errors import GuardianRequired
 from clinical.people.schemas import ConsentForm
 from clinical.people.states import Relation
@@ -123,4 +123,4 @@ async def _standing(
     return await access.standing(uow, caller.hospital_id, matter)
 
 
-people.require_before_adding("sensitive data", Consented())
+require_before_adding("sensitive data", Consented())

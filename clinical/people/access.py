@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, exists, func, or_, select, text
@@ -32,9 +31,6 @@ from core.identity.models import Department, RoleAssignment, User
 from core.identity.roles import Role
 from core.masking import mask_name
 from core.uow import UnitOfWork, unit_of
-
-if TYPE_CHECKING:
-    from clinical.people.schemas import ConsentForm
 
 ID_INDEX = "patients.id_number"
 NAME_INDEX = "patients.name"
@@ -358,52 +354,6 @@ async def care_standing(uow: UnitOfWork, relation: PatientRelation) -> CareStand
         ),
         guardian_verified=relation.guardian_verified,
     )
-
-
-# --- what must be settled before somebody is taken in --------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Newcomer:
-    """Somebody to be added; `patient_id` where the hospital knows the person already."""
-
-    birth_date: date
-    relation: Relation
-    guardian_number: str | None
-    patient_id: UUID | None
-
-
-class Admission(Protocol):
-    """A condition of another module (a consent) on taking somebody in."""
-
-    async def check(
-        self, uow: UnitOfWork, caller: Caller, person: Newcomer, said: "ConsentForm | None"
-    ) -> None:
-        """Raise what stands in the way, before others are asked and before anything is kept."""
-        ...
-
-    async def keep(
-        self,
-        uow: UnitOfWork,
-        caller: Caller,
-        relation: PatientRelation,
-        said: "ConsentForm | None",
-    ) -> None:
-        """Write down, in the transaction of the binding, what the person said."""
-        ...
-
-
-_admissions: dict[str, Admission] = {}
-
-
-def require_before_adding(name: str, admission: Admission) -> None:
-    """Ask `admission` whenever a person is added; called at import by the module that owns it."""
-    _admissions[name] = admission
-
-
-def admissions() -> tuple[Admission, ...]:
-    """Every condition on taking somebody in."""
-    return tuple(_admissions.values())
 
 
 # --- clinicians ----------------------------------------------------------------------------------

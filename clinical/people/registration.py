@@ -9,7 +9,7 @@ from datetime import date
 from uuid import UUID
 
 from clinical.days import business_day
-from clinical.people import access, errors, rules, service, settings
+from clinical.people import access, admission, errors, rules, service, settings
 from clinical.people.gateway import NewFile, VisitCardGateway
 from clinical.people.models import PatientRelation
 from clinical.people.schemas import AddPatient, EditPatient, GuardianForm
@@ -50,14 +50,14 @@ async def add_patient(runtime: Runtime, caller: Caller, form: AddPatient) -> UUI
         today = await business_day(uow, caller.hospital_id)
         person = rules.check_person(_form(form), today, guardian_below_years=limits.guardian_below)
         known = await service.check_may_bind(uow, caller, person, form.relation, limits.patients)
-        newcomer = access.Newcomer(
+        newcomer = admission.Newcomer(
             birth_date=person.birth_date,
             relation=form.relation,
             guardian_number=person.guardian.number if person.guardian else None,
             patient_id=known.id if known else None,
         )
-        for admission in access.admissions():
-            await admission.check(uow, caller, newcomer, form.consent)
+        for condition in admission.admissions():
+            await condition.check(uow, caller, newcomer, form.consent)
     reference = None
     if person.id_type is IdType.IDENTITY_CARD and person.id_number:
         reference = await verify(runtime, person.name, person.id_number, "id_number")
@@ -76,8 +76,8 @@ async def add_patient(runtime: Runtime, caller: Caller, form: AddPatient) -> UUI
     )
     async with runtime.unit_of_work() as uow:
         relation = await service.bind_patient(uow, caller, binding, limits.patients)
-        for admission in access.admissions():
-            await admission.keep(uow, caller, relation, form.consent)
+        for condition in admission.admissions():
+            await condition.keep(uow, caller, relation, form.consent)
         await _audit(uow, caller, relation, "bind")
         return relation.patient_id
 
