@@ -13,8 +13,7 @@ from clinical.consent.access import Matter, Standing
 from clinical.consent.models import ConsentText
 from clinical.consent.states import Kind
 from clinical.days import business_day
-from clinical.people.access import PatientRelation
-from clinical.people.admission import Newcomer, require_before_adding
+from clinical.people.access import Newcomer, PatientRelation, require_before_adding
 from clinical.people.errors import GuardianRequired
 from clinical.people.schemas import ConsentForm
 from clinical.people.states import Relation

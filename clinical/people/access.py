@@ -11,6 +11,8 @@ from sqlalchemy.orm import contains_eager, selectinload
 
 from clinical.days import business_day
 from clinical.people import rules, settings
+from clinical.people.admission import Newcomer as Newcomer
+from clinical.people.admission import require_before_adding as require_before_adding
 from clinical.people.models import (
     Clinician,
     ClinicianService,
