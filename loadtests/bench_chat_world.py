@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import asyncpg
 import orjson
 from sqlalchemy import insert, update
 
@@ -94,7 +95,29 @@ async def found(folder: Path, people: int) -> World:
         runtime = await zhenjian.open_runtime(config, zhenjian.all_modules(config), LocalBus())
     hospital = new_id()
     callers, rooms = await _fill(runtime, hospital, people)
+    await _be_settled(postgres)
     return World(folder, postgres, settings, runtime, str(hospital), callers, rooms)
+
+
+async def _be_settled(postgres: EmbeddedPostgres) -> None:
+    """A database that has run for a while writes into old segments of its log again. A new one
+    makes a segment of 16 MB of zeros every few seconds, and everybody waits meanwhile.
+    """
+    connection = await asyncpg.connect(postgres.url())
+    try:
+        await connection.execute("ALTER SYSTEM SET min_wal_size = '768MB'")
+        await connection.execute("SELECT pg_reload_conf()")
+        await connection.execute(
+            "CREATE TABLE filler AS "
+            "SELECT repeat(md5(n::text), 32) FROM generate_series(1, 500000) AS n"
+        )
+        await connection.execute("DROP TABLE filler")
+        await connection.execute("CHECKPOINT")
+        # Only what has grown old is used again.
+        await connection.execute("SELECT pg_switch_wal()")
+        await connection.execute("CHECKPOINT")
+    finally:
+        await connection.close()
 
 
 async def _fill(runtime: Runtime, hospital: Any, people: int) -> tuple[list[Caller], list[str]]:
