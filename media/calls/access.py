@@ -12,10 +12,11 @@ from core.errors import NotFound
 from core.identity.caller import Caller
 from core.identity.roles import Role
 from core.uow import UnitOfWork
+from media.calls import quality
 from media.calls.call import Call, Participant
 from media.calls.models import CallParticipantRow, CallRow
 from media.calls.rules import TALKERS, CallMedia, CallState, EndReason, Place
-from media.calls.schemas import CallView, ParticipantView
+from media.calls.schemas import CallView, ParticipantView, QualityView
 from realtime import access as rooms
 from realtime.monitor_schemas import CallFigure
 from realtime.veil import shown
@@ -169,11 +170,15 @@ def rooms_with_calls() -> Select[UUID]:
 
 async def call_figures(uow: UnitOfWork, room_ids: Sequence[UUID]) -> dict[UUID, CallFigure]:
     """What the room monitor shows of the calls in these rooms."""
-    rows = await uow.session.scalars(
+    found = await uow.session.scalars(
         select(CallRow).where(CallRow.room_id.in_(room_ids), CallRow.state != CallState.ENDED)
     )
+    rows = list(found)
+    levels = await quality.worst_levels(uow, [row.id for row in rows])
     return {
-        row.room_id: CallFigure(state=row.state, media=row.media, since=row.started_at)
+        row.room_id: CallFigure(
+            state=row.state, media=row.media, since=row.started_at, quality=levels.get(row.id)
+        )
         for row in rows
     }
 
@@ -183,6 +188,18 @@ async def call_in_room(uow: UnitOfWork, caller: Caller, room_id: UUID) -> CallVi
     room = await rooms.room_for(uow, caller, room_id)
     call = await current_call(uow, room_id)
     return shown(room.veil, call) if call is not None else None
+
+
+async def call_quality(uow: UnitOfWork, caller: Caller, room_id: UUID) -> list[QualityView]:
+    """The connections of the latest call, for somebody who may see the room. Raises NotFound."""
+    await rooms.room_for(uow, caller, room_id)
+    call_id = await uow.session.scalar(
+        select(CallRow.id)
+        .where(CallRow.room_id == room_id)
+        .order_by(CallRow.started_at.desc())
+        .limit(1)
+    )
+    return await quality.of_call(uow, call_id) if call_id is not None else []
 
 
 async def live_calls(uow: UnitOfWork) -> list[CallRow]:

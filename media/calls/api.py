@@ -12,6 +12,7 @@ from media.calls.schemas import (
     CallAnswer,
     CallOnly,
     CallView,
+    QualityView,
     StartCall,
     UpdateCall,
 )
@@ -104,6 +105,15 @@ async def _call_of_room(ctx: MessageContext, room_id: UUID) -> CallView | None:
 register_join_extra("call", _call_of_room, access.rooms_in_call)
 register_calls(access.rooms_with_calls(), access.call_figures)
 room_messages = messages.handlers
+
+
+@routes.get(
+    "/rooms/{room_id}/call/quality",
+    roles=sorted(IN_ROOMS),
+    summary="The connections of the room's latest call, by the minute",
+)
+async def connections(ctx: Context, room_id: UUID) -> list[QualityView]:
+    return await access.call_quality(ctx.uow, ctx.caller, room_id)
 
 
 @routes.get("/rooms/{room_id}/call", roles=sorted(IN_ROOMS), summary="The call under way, or null")

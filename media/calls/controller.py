@@ -20,6 +20,7 @@ from core.crypto.container import FolderKey, KeyringFileKeys
 from core.runtime import Runtime
 from media.calls import access, call, service
 from media.calls.access import StoredCall
+from media.calls.collector import Collector
 from media.calls.errors import AnswerIsBad, AnswerIsStale, MediaIsBusy, MediaUnavailable
 from media.calls.models import CallParticipantRow, CallRow
 from media.calls.rules import CallState, EndReason, Place
@@ -74,6 +75,7 @@ class Controller:
             control_tls(runtime.config),
         )
         self._mine: dict[str, tuple[UUID, str, list[UUID]]] = {}
+        self._quality = Collector(runtime)
         self._tasks: set[asyncio.Task[None]] = set()
         self._started = False
         self._any_up = asyncio.Event()
@@ -395,6 +397,9 @@ class Controller:
 
     async def _on_peer(self, event: dict[str, Any], *, connected: bool) -> None:
         call_id, session = UUID(event["call"]), event["session"]
+        if not connected:
+            self._mine.pop(session, None)
+            await self._quality.gone(session)
         async with self._runtime.unit_of_work() as uow:
             stored = await access.stored(uow, call_id)
             people = stored.people if stored is not None else []
@@ -406,8 +411,6 @@ class Controller:
                 await service.change(uow, call_id, lambda it: call.found(it, user_id))
             else:
                 await service.change(uow, call_id, lambda it: call.lost(it, user_id, uow.now))
-        if not connected:
-            self._mine.pop(session, None)
 
     async def _on_quality(self, event: dict[str, Any]) -> None:
         """Shown by the process that connected the peer; a hint that nobody misses."""
@@ -425,6 +428,7 @@ class Controller:
             }
             for each in people:
                 await self._runtime.realtime.to_user(each, "call:quality", shown)
+            await self._quality.heard(session, call_id, UUID(user_id), event)
             return
 
     async def _on_paused(self, event: dict[str, Any]) -> None:
@@ -433,6 +437,7 @@ class Controller:
         if mine is None:
             return
         call_id, user_id, _ = mine
+        self._quality.paused(event["session"], bool(event["streams"]))
         device = event["peer"].partition(":")[2]
         paused = [stream.partition("_")[2] for stream in event["streams"]]
         payload = {"call": str(call_id), "device": device, "paused": paused}

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, Text, text
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.crypto.columns import EncryptedText
@@ -69,5 +69,27 @@ class CallParticipantRow(Base):
     gone_since: Mapped[datetime | None]
     session: Mapped[str | None] = mapped_column(String(64), info=INTERNAL)
     offer_version: Mapped[int] = mapped_column(default=0, info=INTERNAL)
+    quality: Mapped[int | None] = mapped_column(info=INTERNAL)
 
     __table_args__ = (Index("ix_call_participants_user", "user_id"),)
+
+
+class CallQualityRow(Base):
+    """A participant's connection in one minute. `worst` is a level from 1 (bad) to 4; the others
+    are sums over `samples` (`rtt_ms` over `rtt_samples`); `paused` counts samples without a
+    picture.
+    """
+
+    __tablename__ = "call_quality"
+
+    call_id: Mapped[UUID] = mapped_column(ForeignKey("calls.id"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    begun_at: Mapped[datetime] = mapped_column(primary_key=True)
+    samples: Mapped[int] = mapped_column(info=INTERNAL)
+    worst: Mapped[int] = mapped_column(info=INTERNAL)
+    rtt_ms: Mapped[int] = mapped_column(info=INTERNAL)
+    rtt_samples: Mapped[int] = mapped_column(info=INTERNAL)
+    loss: Mapped[float] = mapped_column(info=INTERNAL)
+    jitter_ms: Mapped[int] = mapped_column(info=INTERNAL)
+    bitrate: Mapped[int] = mapped_column(BigInteger, info=INTERNAL)
+    paused: Mapped[int] = mapped_column(info=INTERNAL)

@@ -37,6 +37,22 @@ class CallView(BaseModel):
     participants: list[ParticipantView]
 
 
+class QualityView(BaseModel):
+    """A participant's connection in one minute: the worst level (1 is bad, 4 good) and what to say
+    of it, means of round trip, loss (0..1), jitter and received bit/s, seconds of paused pictures.
+    """
+
+    user_id: UUID
+    at: datetime
+    worst: int
+    warning: str | None
+    rtt_ms: int | None
+    loss: float
+    jitter_ms: int
+    bitrate: int
+    paused_seconds: int
+
+
 class CallAnswer(BaseModel):
     """The answer to a verb that leads to a PeerConnection; the offer follows as `call:offer`."""
 

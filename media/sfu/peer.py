@@ -405,4 +405,5 @@ class Peer:
             "rtt_ms": None if round_trip is None else round(round_trip * 1000),
             "loss": round(loss, 4),
             "bitrate": bitrate,
+            "jitter_ms": max((track.jitter_ms for track in self.tracks.values()), default=0),
         }

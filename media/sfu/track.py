@@ -69,6 +69,12 @@ class Track:
         return max(layer.loss for layer in self.layers)
 
     @property
+    def jitter_ms(self) -> int:
+        """How unevenly it arrives."""
+        jitter = max(layer.reception.jitter for layer in self.layers)
+        return round(jitter * 1000 / self.clock_rate)
+
+    @property
     def layered(self) -> bool:
         return len(self.layers) > 1
 

@@ -59,7 +59,7 @@ async def stands_still(attendee: Attendee, kind: str) -> None:
 
 
 async def test_every_device_rings_the_first_wins_and_both_sides_hear_and_see(
-    attend: Attend, cast: Cast, room: UUID, client: Client
+    attend: Attend, cast: Cast, room: UUID, client: Client, runtime: Runtime
 ) -> None:
     doctor = await attend(cast.doctor, "pc")
     phone = await attend(cast.patient, "phone", 180)
@@ -84,6 +84,9 @@ async def test_every_device_rings_the_first_wins_and_both_sides_hear_and_see(
     quality = await doctor.client.wait_event("call:quality")
     assert quality["call"] == call["id"]
     assert 1 <= quality["level"] <= 4
+    monitor = (await client.get("/monitor/rooms", token=cast.supervisor.token)).expect(200)
+    [watched] = [each for each in monitor["items"] if each["id"] == str(room)]
+    assert 1 <= watched["call"]["quality"] <= 4
     hide = {"lines": {str(cast.patient.user_id): 0}}
     await doctor.call("call:update", call=call["id"], action="view", **hide)
     await stands_still(doctor, "video")
@@ -98,6 +101,18 @@ async def test_every_device_rings_the_first_wins_and_both_sides_hear_and_see(
     ended = await state_where(doctor, lambda it: it["state"] == "ended")
     assert ended["end_reason"] == "hung_up"
     assert await refused(phone, "call:update", call=call["id"], action="join") == "call_ended"
+    await Relay(runtime).drain()
+    kept: list[dict[str, Any]] = []
+    async with asyncio.timeout(10):
+        while len(kept) < 2:
+            await asyncio.sleep(0.1)  # Written when the worker has let go of the sessions.
+            path = f"/rooms/{room}/call/quality"
+            kept = (await client.get(path, token=cast.supervisor.token)).expect(200)
+    assert {each["user_id"] for each in kept} == {
+        str(cast.doctor.user_id),
+        str(cast.patient.user_id),
+    }
+    assert all(1 <= each["worst"] <= 4 and each["bitrate"] > 10_000 for each in kept)
     events = [m["body"].get("event") for m in doctor.client.rooms[str(room)].log.messages]
     assert events[-2:] == ["call_started", "call_ended"]
     assert (await client.get(f"/rooms/{room}/call", token=cast.doctor.token)).expect(200) is None
