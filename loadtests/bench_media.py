@@ -50,8 +50,8 @@ from loadtests.bench_media_world import (
 OUTPUT = ROOT / "var" / "bench" / "media.json"
 SERVERS = ("zhenjian", "janus", "janus-loop", "relay")
 PARTS = ("rooms", "fanout", "conference", "storm", "recording")
-#: A generator that is busier, or later, than this says nothing about the server.
-BUSIEST_GENERATOR, LATEST_SEND_MS = 0.85, 20.0
+#: A generator that is later than this says nothing about the server.
+LATEST_SEND_MS = 20.0
 JOINS_PER_SECOND, STAY_SECONDS, STORM_ROOMS = 10.0, 2.0, 20
 
 
@@ -189,10 +189,7 @@ async def measure(
     each = publishers * (publishers - 1 + viewers) * rooms
     figures["expected"] = round(figures["sent"] / (publishers * rooms) * each)
     figures["delivered_share"] = round(figures["forwarded"] / max(figures["expected"], 1), 4)
-    figures["load_was_late"] = (
-        figures["generator_share"] > BUSIEST_GENERATOR
-        or figures["send_lag_ms"]["p99"] > LATEST_SEND_MS
-    )
+    figures["load_was_late"] = figures["send_lag_ms"]["p99"] > LATEST_SEND_MS
     _tell(kind + (" recording" if record else ""), shape, figures)
     return figures
 
@@ -303,6 +300,9 @@ async def run(plan: Plan, parts: Sequence[str], servers: Sequence[str]) -> dict[
             for rooms in plan.rooms:
                 quoted = plan if rooms == 20 else once(plan)
                 report["rooms"][rooms] = await turns(folder, sfus, (rooms, 2, 0), quoted)
+        if "rooms" in parts and "relay" in servers:
+            # It decodes and encodes: one room is enough for a core.
+            report["relay"] = await turns(folder, ["relay"], (1, 2, 0), once(plan))
         if "fanout" in parts:
             for viewers in plan.viewers:
                 quoted = plan if viewers == 50 else once(plan)
@@ -376,6 +376,7 @@ def table(report: dict[str, Any]) -> str:
         *((f"{count} rooms", found) for count, found in report["rooms"].items()),
         *((f"1 to {count}", found) for count, found in report["fanout"].items()),
         ("10 x 10", report.get("conference", {})),
+        ("1 room", report.get("relay", {})),
     ]
     for name, found in groups:
         for kind, figures in found.items():

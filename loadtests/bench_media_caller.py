@@ -30,6 +30,7 @@ from aiortc.rtcdtlstransport import (
 )
 from aiortc.rtp import RtcpReceiverInfo
 
+from loadtests.bench_media_clip import FRAMES_PER_SECOND, Clip
 from media.sfu import rtcp
 from media.sfu.dtls import Link, SharedCertificate
 from media.sfu.extensions import SEND_TIME_ID
@@ -50,7 +51,6 @@ _STAMP = struct.Struct("!d")
 _SSRC = struct.Struct("!I")
 _SAMPLE = 7  # A mask: every eighth packet is read.
 _SEND_TIME = b"\xbe\xde\x00\x01" + bytes([SEND_TIME_ID << 4 | 2])
-_TICK = 0.001
 _REPORT_SECONDS = 1.0
 _CHECK_SECONDS = 4.0
 _REPEAT_SECONDS = 0.02
@@ -94,6 +94,9 @@ class Connection:
         self.pictures_wanted = 0
         self.arrived = asyncio.Event()
         self.key_wanted = True
+        #: Real sound and picture instead of packets that only look like it.
+        self.clip: Clip | None = None
+        self._played = 0
         self._audio_sequence, self._video_sequence = 0, 0
         self._audio_time, self._video_time = 0, 0
         self._frame_place = 0
@@ -162,6 +165,12 @@ class Connection:
 
     # Sending.
 
+    def sources(self) -> list[tuple[int, Callable[[float], None]]]:
+        """What to call, how often a second."""
+        if self.clip is not None:
+            return [(AUDIO_RATE, self.play_sound), (FRAMES_PER_SECOND, self.play_picture)]
+        return [(AUDIO_RATE, self.send_audio), (VIDEO_RATE, self.send_video)]
+
     def send_audio(self, now: float) -> None:
         self._audio_sequence = (self._audio_sequence + 1) & 0xFFFF
         self._audio_time += 48000 // AUDIO_RATE
@@ -191,8 +200,24 @@ class Connection:
         self._put(self._dtls._tx_srtp.protect(b"".join((head, _SEND_TIME, moment, filling, stamp))))
         self.sent += 1
 
-    def send_payload(self, kind: int, timestamp: int, payload: bytes, *, marker: bool) -> None:
-        """A packet of a recorded stream, for servers that decode."""
+    def play_sound(self, now: float) -> None:
+        """The next 20 ms of the clip."""
+        assert self.clip is not None
+        sound = self.clip.sound
+        payload = sound[self._audio_sequence % len(sound)]
+        self._audio_time += 48000 // AUDIO_RATE
+        self._play(AUDIO_TYPE, self._audio_time, payload, marker=False)
+
+    def play_picture(self, now: float) -> None:
+        """The next picture of the clip."""
+        assert self.clip is not None
+        payloads = self.clip.picture[self._played % len(self.clip.picture)]
+        self._played += 1
+        self._video_time += 90000 // FRAMES_PER_SECOND
+        for payload in payloads:
+            self._play(VIDEO_TYPE, self._video_time, payload, marker=payload is payloads[-1])
+
+    def _play(self, kind: int, timestamp: int, payload: bytes, *, marker: bool) -> None:
         video = kind == VIDEO_TYPE
         if video:
             self._video_sequence = (self._video_sequence + 1) & 0xFFFF
@@ -259,7 +284,7 @@ class Connection:
         if not self.first_media:
             self.first_media = now
             self.arrived.set()
-        if self.traffic.listening:
+        if self.traffic.listening and self.clip is None:
             (sent,) = _STAMP.unpack_from(plain, len(plain) - 8)
             self.traffic.delays.append(now - sent)
 
@@ -352,7 +377,11 @@ _VIDEO_MIDDLE = _filling(b"\x00", VIDEO_BYTES)
 
 
 class Traffic:
-    """Sends for every publisher by the clock, in steps of a millisecond."""
+    """Sends for every publisher by the clock.
+
+    It does not rest in between: packets reach the server one by one, as from callers who know
+    nothing of each other, and a server's packets wake nobody up, as on a network card.
+    """
 
     def __init__(self) -> None:
         self.certificate = SharedCertificate.generateCertificate()
@@ -370,10 +399,7 @@ class Traffic:
         self._plan = []
         dice = random.Random(5)
         for connection in publishers:
-            for rate, send in (
-                (AUDIO_RATE, connection.send_audio),
-                (VIDEO_RATE, connection.send_video),
-            ):
+            for rate, send in connection.sources():
                 phase = dice.random() / rate
                 self._plan += [(phase + n / rate, send) for n in range(rate)]
         self._plan.sort(key=lambda item: item[0])
@@ -400,4 +426,4 @@ class Traffic:
                 if place == size:
                     place, cycle = 0, cycle + 1
                     due -= 1.0
-            await asyncio.sleep(_TICK)
+            await asyncio.sleep(0)

@@ -19,6 +19,7 @@ from loadtests.bench_media_caller import (
     Remote,
     Traffic,
 )
+from loadtests.bench_media_clip import clip
 from loadtests.bench_media_world import HOST, SECRET, Server
 from media.control import MediaWorkers, WorkerLink
 from media.recording.sealing import Seal
@@ -69,6 +70,8 @@ def signalling(server: Server, kind: str, traffic: Traffic, host: str = HOST) ->
     """The signalling of a kind of server."""
     if kind == "zhenjian":
         return Ours(server, traffic, host)
+    if kind == "relay":
+        return Relay(server, traffic, host)
     return Janus(server, traffic, host)
 
 
@@ -392,6 +395,61 @@ class Janus:
             future = self._waiting.pop(frame.get("transaction", ""), None)
             if future is not None and not future.done():
                 future.set_result(frame)
+
+
+class Relay:
+    """The server on aiortc: it takes both who talk in one request."""
+
+    def __init__(self, server: Server, traffic: Traffic, host: str = HOST) -> None:
+        self._url = f"http://127.0.0.1:{server.control}/room"
+        self._traffic = traffic
+        self._host = host
+        self._here: dict[str, list[Participant]] = {}
+
+    async def open(self) -> None:
+        """Each request is for itself."""
+
+    async def close(self) -> None:
+        """See ``open``."""
+
+    async def room(self, name: str, size: int, *, record: bool = False) -> None:
+        self._here[name] = []
+
+    async def join(self, room: str, name: str, *, publish: bool = True) -> Participant:
+        connection = Connection(self._traffic, self._host, name=name)
+        connection.clip = clip()
+        someone = Participant(room, name, connection, connection)
+        here = self._here[room]
+        here.append(someone)
+        if len(here) == 2:
+            await self._connect(here)
+        return someone
+
+    async def _connect(self, here: list[Participant]) -> None:
+        lines = [("audio", "0", "sendrecv"), ("video", "1", "sendrecv")]
+        offers = [describe(each.connections[0], lines, "active") for each in here]
+        async with (
+            aiohttp.ClientSession(trust_env=False) as http,
+            http.post(self._url, json={"offers": offers}) as answer,
+        ):
+            answers = (await answer.json())["answers"]
+        await asyncio.gather(
+            *(
+                each.connections[0].connect(remote_of(sdp))
+                for each, sdp in zip(here, answers, strict=True)
+            )
+        )
+
+    async def subscribe(self, participant: Participant) -> None:
+        """Both receive each other from the beginning."""
+
+    async def leave(self, participant: Participant) -> None:
+        for connection in participant.connections:
+            await connection.close()
+
+    async def end_room(self, name: str) -> None:
+        for someone in self._here.pop(name):
+            await self.leave(someone)
 
 
 def _with_types_of(offer: str, answer: str) -> str:

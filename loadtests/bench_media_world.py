@@ -116,7 +116,7 @@ async def serve(folder: Path, kind: str, host: str = HOST) -> Server:
         command = [sys.executable, "-m", "app", "media"]
         environment |= _settings(place, control, host)
     elif kind == "relay":
-        command = [sys.executable, "-m", "loadtests.bench_media_relay", str(control), host]
+        command = [sys.executable, "-m", "loadtests.bench_media_relay", str(control)]
     else:
         # One thread a handle is Janus' default; with `event_loops` a fixed number serves them all.
         write_janus(place, control, host, event_loops=1 if kind == "janus-loop" else 0)
