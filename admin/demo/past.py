@@ -256,7 +256,12 @@ class History:
 
     def _invite_and_rate(self, visit: Visit) -> None:
         dice = self._dice
-        self._batch.add(RatingInvitation, consultation_id=visit.id, invited_at=visit.ended_at)
+        self._batch.add(
+            RatingInvitation,
+            consultation_id=visit.id,
+            invited_at=visit.ended_at,
+            reminded_at=visit.ended_at,
+        )
         yesterday = visit.ended_at > dice.now - timedelta(days=3)
         own = visit.person.account_id == self._town.figures[PATIENT.login]
         if (own and yesterday) or not dice.chance(0.7):

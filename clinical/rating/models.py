@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -36,9 +36,20 @@ class Rating(Base):
 
 
 class RatingInvitation(Base):
-    """That the patient was invited to rate, so that a repeated event invites nobody twice."""
+    """That the patient was invited to rate, so that a repeated event invites nobody twice.
+
+    `reminded_at`: when somebody who had not rated was reminded, or turned out to need no reminder.
+    """
 
     __tablename__ = "rating_invitations"
+    __table_args__ = (
+        Index(
+            "ix_rating_invitations_open",
+            "invited_at",
+            postgresql_where=text("reminded_at IS NULL"),
+        ),
+    )
 
     consultation_id: Mapped[UUID] = mapped_column(ForeignKey("consultations.id"), primary_key=True)
     invited_at: Mapped[datetime]
+    reminded_at: Mapped[datetime | None]

@@ -33,6 +33,13 @@ declare(
     outside="本次服务已结束，欢迎评价",
     channels=WECHAT,
 )
+declare(
+    "rating_reminder",
+    Category.RATING,
+    "未评价提醒",
+    outside="您有一次服务尚未评价，欢迎评价",
+    channels=WECHAT,
+)
 
 
 async def rate(

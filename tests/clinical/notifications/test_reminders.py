@@ -11,6 +11,9 @@ from core.jobs import JobRunner
 from realtime.notices import Channel
 from tests.clinical.notifications.desk import DOCTOR_OPENID, Desk
 from tests.clinical.story import Story
+from tests.realtime.conftest import Connect, connect, node, start_node
+
+__all__ = ["connect", "node", "start_node"]
 
 
 @pytest.mark.requirement("S1-118")
@@ -74,6 +77,18 @@ async def test_the_patient_hears_of_every_stage_that_there_is(
         "consultation_ended",
         "rating_invited",
     ]
+
+
+async def test_every_stage_arrives_at_once_on_an_open_page_and_is_listed(
+    story: Story, desk: Desk, connect: Connect
+) -> None:
+    phone = await connect(desk.cast.patient)
+    await story.active()
+    await phone.wait_event("inbox", lambda item: item["type"] == "consultation_accepted")
+    live = [item["type"] for name, item in phone.events if name == "inbox"]
+    assert live == ["consultation_booked", "consultation_accepted"]
+    page = await story.get(desk.cast.patient, "/inbox/items?category=consultation")
+    assert [item["type"] for item in page["items"]] == live[::-1]
 
 
 @pytest.mark.requirement("S1-121")

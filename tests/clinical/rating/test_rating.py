@@ -1,7 +1,11 @@
 """Ratings, through the API."""
 
+from datetime import timedelta
+
 import pytest
 
+from core.clock import FakeClock
+from core.jobs import JobRunner
 from core.outbox import Relay
 from tests.clinical.story import Story
 
@@ -68,6 +72,34 @@ async def test_a_repeated_event_invites_the_patient_once(story: Story, relay: Re
     page = await story.get(story.cast.patient, path)
     events = [m["body"].get("event") for m in page["messages"]]
     assert events.count("rating_invited") == 1
+
+
+async def test_who_has_not_rated_is_reminded_once_a_day_later(
+    story: Story, relay: Relay, clock: FakeClock, jobs: JobRunner
+) -> None:
+    await story.ended()
+    rated = await story.ended()
+    path = f"/consultations/{rated['id']}/rating"
+    (await story.ask(story.cast.patient, "POST", path, GOOD)).expect(201)
+    await relay.drain()
+    clock.advance(timedelta(hours=23, minutes=50))
+    await jobs.run_due()
+    assert "rating_reminder" not in await story.inbox(story.cast.patient)
+    for _ in range(3):
+        clock.advance(timedelta(minutes=20))
+        await jobs.run_due()
+    assert (await story.inbox(story.cast.patient)).count("rating_reminder") == 1
+
+
+async def test_a_hospital_may_do_without_reminders(
+    story: Story, relay: Relay, clock: FakeClock, jobs: JobRunner
+) -> None:
+    await story.set("rating.remind_hours", 0)
+    await story.ended()
+    await relay.drain()
+    clock.advance(timedelta(hours=30))
+    await jobs.run_due()
+    assert "rating_reminder" not in await story.inbox(story.cast.patient)
 
 
 async def test_a_stranger_rates_nothing(story: Story) -> None:

@@ -53,7 +53,8 @@ export async function placeOf(item: InboxItem, clinician: boolean): Promise<Plac
 
 async function consultationPlace(item: InboxItem, id: string, clinician: boolean): Promise<Place> {
   const one = await consultations.get(id)
-  if (item.type === 'rating_invited' && !one.rating && !clinician) {
+  const rates = ['rating_invited', 'rating_reminder'].includes(item.type)
+  if (rates && !one.rating && !clinician) {
     return { path: '/pages/rate/index', query: { id: one.id } }
   }
   return clinician ? clinicianPage(one) : patientPage(one)
