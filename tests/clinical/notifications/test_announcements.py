@@ -217,12 +217,13 @@ async def test_files_are_seen_by_those_whom_the_announcement_is_for(
 
 
 @pytest.mark.requirement("S1-122")
-async def test_people_are_reminded_of_a_meeting_and_hear_when_it_moves_or_falls_out(
-    board: Board, cast: Cast, clock: FakeClock, runtime: Runtime, relay: Relay
+@pytest.mark.parametrize("kind", ["meeting", "course", "academic"])
+async def test_people_are_reminded_of_work_and_hear_when_it_moves_or_falls_out(
+    board: Board, cast: Cast, clock: FakeClock, runtime: Runtime, relay: Relay, kind: str
 ) -> None:
     starts = clock.now() + timedelta(minutes=75)
     wanted = {
-        "kind": "meeting",
+        "kind": kind,
         "title": "疑难病例讨论",
         "starts_at": starts.isoformat(),
         "place": "三楼会议室",
