@@ -59,6 +59,11 @@ class Reception:
             self.received = 1
             return self.highest
         delta = (sequence - self.highest) & 0xFFFF
+        if delta == 1:
+            self.highest += 1
+            self.received += 1
+            self._note_jitter(timestamp, now)
+            return self.highest
         if delta >= 0x8000:
             return self._fill(self.highest + delta - 0x10000)
         if delta == 0:
@@ -68,7 +73,7 @@ class Reception:
             # The sender began anew: the jump is no loss.
             self._base += delta - 1
             self.holes.clear()
-        elif delta > 1:
+        else:
             self._open_holes(self.highest + 1, delta - 1, now)
         self.highest += delta
         self.received += 1
@@ -97,13 +102,18 @@ class Reception:
             del self.holes[next(iter(self.holes))]
 
     def _note_jitter(self, timestamp: int, now: float) -> None:
-        transit = now * self.clock_rate - timestamp
-        if self._transit is not None:
+        rate = self.clock_rate
+        transit = now * rate - timestamp
+        before, self._transit = self._transit, transit
+        if before is None:
+            return
+        difference = abs(transit - before)
+        if difference >= 10 * rate:
             # Timestamps wrap at 32 bits; a difference is small or means a new beginning.
-            difference = abs((transit - self._transit + 2**31) % 2**32 - 2**31)
-            if difference < 10 * self.clock_rate:
-                self.jitter += (difference - self.jitter) / 16
-        self._transit = transit
+            difference = abs((transit - before + 2**31) % 2**32 - 2**31)
+            if difference >= 10 * rate:
+                return
+        self.jitter += (difference - self.jitter) / 16
 
     def missing(self, now: float, round_trip: float) -> tuple[list[int], bool]:
         """Numbers (16 bit) to ask for now, and whether any hole had to be given up.

@@ -12,6 +12,8 @@ from media.sfu.recorder import Tap
 from media.sfu.sdp import BY_PAYLOAD, BY_RTX, Codec, Kind
 from media.sfu.subscription import Subscription
 
+_read_header: Final = rtp.HEADER.unpack_from
+_tuple: Final = tuple.__new__
 CLOCK_RATES: Final = {"audio": 48000, "video": 90000}
 
 
@@ -157,13 +159,14 @@ class Track:
     def _take(
         self, layer: Layer, codec: Codec, data: bytes, end: int, now: float, *, late: bool
     ) -> None:
-        first, second, sequence, timestamp, _ = rtp.HEADER.unpack_from(data)
+        first, second, sequence, timestamp, _ = _read_header(data)
         reception = layer.reception
         holes = len(reception.holes)
         number = reception.accept(sequence, timestamp, now, late=late)
         if number < 0:
             return
-        if len(reception.holes) > holes and self.kind == "video":
+        video = self.kind == "video"
+        if video and len(reception.holes) > holes:
             self._worry(self)
         if not self.enabled:
             self._counters.rtp_muted += 1
@@ -173,8 +176,9 @@ class Track:
         # Viewers and the recording get no extension of the publisher's: ours, or none.
         payload = data[end:]
         first &= 0xE0
-        if self.kind == "video":
-            layer.cache.put(Packet(number, first, second, timestamp, payload))
+        if video:
+            # As Packet(...) makes one, without the call in between.
+            layer.cache.put(_tuple(Packet, (number, first, second, timestamp, payload)))
             self._look_at_picture(layer, codec, data, end, payload)
         elif data[0] & 0x10:
             level = extensions.level(data, end)
