@@ -21,7 +21,7 @@ from core.access import require
 from core.errors import FieldProblem, InvalidRequest
 from core.files.models import Purpose
 from core.files.schemas import FileKind
-from core.files.service import attach
+from core.files.service import attach, give_up
 from core.identity.caller import Caller
 from core.identity.models import Department, RoleAssignment
 from core.identity.roles import STAFF_ROLES
@@ -97,11 +97,12 @@ async def edit(
 
 
 async def discard(uow: UnitOfWork, caller: Caller, announcement_id: UUID) -> None:
-    """Throw a draft away. Raises NotFound, AnnouncementNotDraft."""
+    """Throw a draft away with its files. Raises NotFound, AnnouncementNotDraft."""
     row = await access.announcement_for(uow, caller, announcement_id, lock=True)
     if row.state is not State.DRAFT:
         raise errors.AnnouncementNotDraft()
     await _audit(uow, caller, row, "discard")
+    await give_up(uow, access.SCOPE, [row.id])
     await uow.session.delete(row)
 
 

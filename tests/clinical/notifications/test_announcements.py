@@ -68,6 +68,17 @@ class Board:
             return [(row.type, row.title) for row in rows]
 
 
+async def uploaded(who: Person, client: Client) -> str:
+    """A picture for an announcement; returns its id."""
+    answer = await client.post(
+        "/files",
+        token=who.token,
+        body=form(picture(), "排班.jpg", "announcement"),
+        headers={"content-type": "multipart/form-data; boundary=zhenjian-test"},
+    )
+    return str(answer.expect(201)["id"])
+
+
 @pytest.fixture
 def board(client: Client, cast: Cast, runtime: Runtime) -> Board:
     return Board(client, cast, runtime)
@@ -201,19 +212,25 @@ async def test_every_wording_stays_and_a_colleague_s_change_is_not_overwritten(
 async def test_files_are_seen_by_those_whom_the_announcement_is_for(
     board: Board, cast: Cast, client: Client
 ) -> None:
-    uploaded = await client.post(
-        "/files",
-        token=cast.administrator.token,
-        body=form(picture(), "排班.jpg", "announcement"),
-        headers={"content-type": "multipart/form-data; boundary=zhenjian-test"},
-    )
-    file_id = uploaded.expect(201)["id"]
+    file_id = await uploaded(cast.administrator, client)
     row = await board.draft(file_ids=[file_id])
     links = {"ids": [file_id]}
     assert (await board.ask(cast.doctor, "POST", "/files/links", links)).json == {}
     await board.publish(row)
     assert file_id in (await board.ask(cast.doctor, "POST", "/files/links", links)).json
     assert (await board.ask(cast.patient, "POST", "/files/links", links)).json == {}
+
+
+async def test_a_draft_that_is_thrown_away_lets_go_of_its_files(
+    board: Board, cast: Cast, client: Client
+) -> None:
+    file_id = await uploaded(cast.administrator, client)
+    row = await board.draft(file_ids=[file_id])
+    links = {"ids": [file_id]}
+    assert file_id in (await board.ask(cast.administrator, "POST", "/files/links", links)).json
+    path = f"/announcements/{row['id']}"
+    assert (await board.ask(cast.administrator, "DELETE", path)).status == 204
+    assert (await board.ask(cast.administrator, "POST", "/files/links", links)).json == {}
 
 
 @pytest.mark.requirement("S1-122")
