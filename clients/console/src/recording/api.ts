@@ -33,3 +33,21 @@ export const NOTES: Record<string, string> = {
   nothing_recorded: "没有录到画面和声音",
   composition_failed: "合成失败，请联系管理员",
 };
+
+/** What was said, as far as it has been recognised. */
+export interface SpeechText {
+  state: "none" | "waiting" | "ready" | "failed";
+  /** The installation has a recogniser. */
+  available: boolean;
+  progress: number;
+  segments: { from_ms: number; to_ms: number; user: string | null; text: string }[];
+}
+
+export const speech = {
+  voice: (room: string, seq: number) => http.get<SpeechText>(`/rooms/${room}/messages/${seq}/text`),
+  askVoice: (room: string, seq: number) =>
+    http.post<SpeechText>(`/rooms/${room}/messages/${seq}/text`),
+  recording: (id: string) => http.get<SpeechText>(`/recordings/${id}/text`),
+  askRecording: (id: string) => http.post<SpeechText>(`/recordings/${id}/text`),
+  download: (id: string) => http.download(`/recordings/${id}/subtitles.vtt`, {}, "字幕.vtt"),
+};

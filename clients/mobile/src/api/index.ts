@@ -1,6 +1,6 @@
 import { randomUuid } from '@/platform/ids'
 import type { Device } from '@/platform/device'
-import type { CallView, RoomView } from '@realtime'
+import type { CallView, Message, RecordingPage, RoomView } from '@realtime'
 import { http } from './client'
 import type * as T from './types'
 
@@ -219,6 +219,28 @@ export const rooms = {
   transcript: (id: string) => http.call<T.Transcript>('GET', `/transcripts/${id}`),
   transcriptLinks: (id: string) =>
     http.call<{ json_url: string; pdf_url: string }>('POST', `/transcripts/${id}/links`),
+}
+
+export const recordings = {
+  ofRoom: (room: string) => http.call<T.Recording[]>('GET', `/rooms/${room}/recordings`),
+  show: (id: string) => http.call<RecordingPage>('GET', `/recordings/${id}`),
+  messages: (id: string, after: number) =>
+    http.call<{ messages: Message[]; has_more: boolean }>('GET', `/recordings/${id}/messages`, {
+      query: { after },
+    }),
+  link: (id: string, file: string) =>
+    http.call<{ url: string; expires_at: string }>('POST', `/recordings/${id}/files/${file}/link`, {
+      idempotencyKey: randomUuid(),
+    }),
+}
+
+export const speech = {
+  voice: (room: string, seq: number) =>
+    http.call<T.SpeechText>('GET', `/rooms/${room}/messages/${seq}/text`),
+  askVoice: (room: string, seq: number) =>
+    http.call<T.SpeechText>('POST', `/rooms/${room}/messages/${seq}/text`, {
+      idempotencyKey: randomUuid(),
+    }),
 }
 
 export const files = {

@@ -1,4 +1,4 @@
-import type { Message, RoomView } from '@realtime'
+import type { Message, RecordingPage, RoomView } from '@realtime'
 import type { SignatureMark } from './signing'
 
 export type Role =
@@ -460,4 +460,15 @@ export interface Colleague {
   department: string | null
   presence: 'online' | 'offline' | 'busy'
   last_seen: string | null
+}
+
+/** A recorded call of a room. */
+export type Recording = RecordingPage['recording']
+
+/** What was said, as far as it has been recognised. */
+export interface SpeechText {
+  state: 'none' | 'waiting' | 'ready' | 'failed'
+  available: boolean
+  progress: number
+  segments: { from_ms: number; to_ms: number; user: string | null; text: string }[]
 }

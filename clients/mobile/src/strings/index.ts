@@ -6,6 +6,7 @@ import { notices } from './notices'
 import { members } from './members'
 import { patient } from './patient'
 import { practice } from './practice'
+import { recordings } from './recordings'
 import { rights } from './rights'
 import { room } from './room'
 import { security } from './security'
@@ -21,6 +22,7 @@ export const zh = {
   ...patient,
   ...practice,
   ...consultation,
+  ...recordings,
   ...rights,
   ...room,
   ...members,
