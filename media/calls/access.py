@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, tzinfo
 from uuid import UUID
 
 from sqlalchemy import Select, func, select
@@ -230,6 +230,14 @@ class TalkTime:
     calls: int
     minutes: int
     participant_minutes: int
+
+
+async def first_day(uow: UnitOfWork, hospital_id: UUID, zone: tzinfo) -> date | None:
+    """The day of a hospital's first call, or None before there was one."""
+    first = await uow.session.scalar(
+        select(func.min(CallRow.started_at)).where(CallRow.hospital_id == hospital_id)
+    )
+    return first.astimezone(zone).date() if first is not None else None
 
 
 async def talk_time(

@@ -290,6 +290,20 @@ async def stored(
     )
 
 
+async def begun(uow: UnitOfWork, hospital_id: UUID, since: datetime, until: datetime) -> int:
+    """How many recordings of a hospital began in [since, until)."""
+    found = await uow.session.scalar(
+        select(func.count())
+        .select_from(RecordingRow)
+        .where(
+            RecordingRow.hospital_id == hospital_id,
+            RecordingRow.started_at >= since,
+            RecordingRow.started_at < until,
+        )
+    )
+    return int(found or 0)
+
+
 async def _hospitals(uow: UnitOfWork, keys: Sequence[str]) -> dict[str, UUID]:
     """Whose the stored objects are: `recordings/<call>/…`."""
     calls = {key: uuid_in(key, 1) for key in keys}

@@ -74,6 +74,7 @@ NEEDED: dict[str, tuple[str, str, Any]] = {
     "legal_hold.change": ("POST", "/rights/holds/{id}/lift", {"reason": "案件已结"}),
     "login_lock.read": ("GET", "/login-locks", None),
     "login_lock.lift": ("DELETE", "/login-locks/{id}", None),
+    "media_usage.read": ("GET", "/media-usage", None),
     "notification.read": ("GET", "/notification-templates", None),
     "notification.manage": ("POST", "/notification-pushes/{id}/retry", None),
     "order.read": ("GET", "/orders/{id}", None),
