@@ -18,6 +18,7 @@ const VIEWS: Record<string, () => Promise<unknown>> = {
   reviews: () => import("@/practice/ReviewsPage.vue"),
   settings: () => import("@/manage/SettingsPage.vue"),
   system: () => import("@/manage/SystemPage.vue"),
+  "media-usage": () => import("@/metering/UsagePage.vue"),
   keys: () => import("@/manage/KeysPage.vue"),
   signers: () => import("@/signing/SignersPage.vue"),
   certificates: () => import("@/signature/CertificatesPage.vue"),
