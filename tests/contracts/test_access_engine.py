@@ -17,6 +17,7 @@ NOT_ASKING = {
     "core/audit/access.py": "every query is handed the grant that its route was given",
     "core/files/access.py": "asks the owner of what a file hangs on, who asks the engine",
     "core/files/resumable/access.py": "an unfinished upload is nobody's but its uploader's",
+    "media/speech/access.py": "asks the room or the recording in which it was said",
 }
 #: Functions that look at the caller's role, and why they may.
 BY_ROLE = {
