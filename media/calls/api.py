@@ -5,13 +5,14 @@ from uuid import UUID
 from core.http import Context, Routes
 from media.calls import access, service
 from media.calls.controller import Controller
-from media.calls.rules import STARTERS, TALKERS, CallState
+from media.calls.rules import STARTERS, TALKERS, CallState, Moderation
 from media.calls.schemas import (
     AcceptCall,
     AnswerOffer,
     CallAnswer,
     CallOnly,
     CallView,
+    ModerateCall,
     QualityView,
     StartCall,
     UpdateCall,
@@ -65,6 +66,19 @@ async def leave(ctx: MessageContext, body: CallOnly) -> CallAnswer:
 @messages.on("call:end", roles=STARTERS)
 async def end(ctx: MessageContext, body: CallOnly) -> CallAnswer:
     return CallAnswer(call=await service.end(ctx.uow, ctx.caller, body.call))
+
+
+@messages.on("call:moderate", roles=STARTERS, transaction=False)
+async def moderate(ctx: MessageContext, body: ModerateCall) -> CallAnswer:
+    """Silence a participant or put him out of this call."""
+    async with ctx.runtime.unit_of_work() as uow:
+        call = await service.moderate(uow, ctx.caller, body.call, body.user, body.action)
+    controller = await Controller.of(ctx.runtime)
+    if body.action is Moderation.MUTE:
+        await controller.show_media(call.id, body.user)
+    elif call.state is not CallState.ENDED:
+        await controller.remove(call.id, body.user)
+    return CallAnswer(call=call)
 
 
 @messages.on("call:answer", roles=TALKERS, transaction=False)

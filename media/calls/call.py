@@ -3,8 +3,9 @@
     ringing --accept--> active --leave, end, room closed, abandoned, worker lost--> ended
        `----no answer, declined, cancelled, room closed, worker lost-----------------^
 
-A participant rings, then has joined with one device, declined, or left; who left may come back
-while the call is active. The call ends by itself when fewer than two are left in it.
+A participant rings, then has joined with one device, declined, left, or was removed; who left may
+come back while the call is active, who was removed may not. The call ends by itself
+when fewer than two are left in it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,8 +14,15 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from core.identity.roles import Role
-from media.calls.errors import CallIsOver, CallTaken, NobodyToCall, NotInCall
-from media.calls.rules import CallMedia, CallState, EndReason, Place
+from media.calls.errors import (
+    CallIsFull,
+    CallIsOver,
+    CallTaken,
+    NobodyToCall,
+    NotInCall,
+    RemovedFromCall,
+)
+from media.calls.rules import MOST_PEOPLE, CallMedia, CallState, EndReason, Place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +168,19 @@ def set_media(call: Call, user_id: UUID, *, audio: bool, video: bool) -> Call:
     return _with(call, replace(me, audio=audio, video=video))
 
 
+def mute(call: Call, user_id: UUID) -> Call:
+    """The moderator silences somebody, who may speak again when he unmutes himself."""
+    who = _member(call, user_id)
+    return _with(call, replace(who, audio=False)) if who.place is Place.JOINED else call
+
+
+def remove(call: Call, user_id: UUID, now: datetime) -> Call:
+    """The moderator puts somebody out of this call for good."""
+    who = _member(call, user_id)
+    gone = _out(who, now) if who.place is Place.JOINED else who
+    return _settle(_with(call, replace(gone, place=Place.REMOVED)), EndReason.HUNG_UP, now)
+
+
 def lost(call: Call, user_id: UUID, now: datetime) -> Call:
     """A joined participant's media connection is gone; he may come back."""
     me = call.people.get(user_id)
@@ -197,6 +218,10 @@ def _member(call: Call, user_id: UUID) -> Participant:
 
 def _enter(call: Call, me: Participant, device: str, now: datetime) -> Call:
     inside = me.place is Place.JOINED
+    if me.place is Place.REMOVED:
+        raise RemovedFromCall
+    if not inside and len(call.joined) >= MOST_PEOPLE:
+        raise CallIsFull
     entered = replace(
         me,
         place=Place.JOINED,

@@ -374,6 +374,8 @@ class Controller:
                 await self._on_peer(event, connected=name == "peer.connected")
             case "worker.draining":
                 self._spawn(self._empty(link))
+            case "call.speaker":
+                await self._on_speaker(event)
             case "peer.paused":
                 await self._on_paused(event)
             case "peer.quality":
@@ -430,6 +432,13 @@ class Controller:
                 await self._runtime.realtime.to_user(each, "call:quality", shown)
             await self._quality.heard(session, call_id, UUID(user_id), event)
             return
+
+    async def _on_speaker(self, event: dict[str, Any]) -> None:
+        """Told to the people whom this process connected, each by the process that did."""
+        payload = {"call": event["call"], "user": event["user"]}
+        for call_id, user_id, _ in tuple(self._mine.values()):
+            if str(call_id) == event["call"]:
+                await self._runtime.realtime.to_user(UUID(user_id), "call:speaker", payload)
 
     async def _on_paused(self, event: dict[str, Any]) -> None:
         """Tell a viewer whose pictures pause because its network bears no more; sound goes on."""

@@ -21,6 +21,14 @@ class NotInCall(ProblemError):
     code, status, title = "not_in_call", 409, "您不在此通话中"
 
 
+class CallIsFull(ProblemError):
+    code, status, title = "call_full", 409, "通话人数已满，请稍后再加入"
+
+
+class RemovedFromCall(ProblemError):
+    code, status, title = "removed_from_call", 403, "您已被主持人移出通话"
+
+
 class NobodyToCall(ProblemError):
     code, status, title = "nobody_to_call", 409, "诊间内没有可以呼叫的人"
 

@@ -24,6 +24,14 @@ class Place(StrEnum):
     JOINED = "joined"
     DECLINED = "declined"
     LEFT = "left"
+    REMOVED = "removed"
+
+
+class Moderation(StrEnum):
+    """What a moderator does to somebody else."""
+
+    MUTE = "mute"
+    REMOVE = "remove"
 
 
 class EndReason(StrEnum):
@@ -43,6 +51,9 @@ class EndReason(StrEnum):
 STARTERS: frozenset[Role] = frozenset({Role.DOCTOR})
 #: Who rings and takes part.
 TALKERS: frozenset[Role] = STARTERS | {Role.PATIENT, Role.NURSE, Role.PHARMACIST}
+
+#: So many people talk in one call at most.
+MOST_PEOPLE = 16
 
 #: A call whose worker cannot be replaced for this long is over.
 WORKER_PATIENCE = timedelta(minutes=2)

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from core.identity.roles import Role
-from media.calls.rules import CallMedia, CallState, EndReason, Place
+from media.calls.rules import CallMedia, CallState, EndReason, Moderation, Place
 from realtime.schemas import Strict
 
 
@@ -77,6 +77,12 @@ class AcceptCall(Strict):
 
 class CallOnly(Strict):
     call: UUID
+
+
+class ModerateCall(Strict):
+    call: UUID
+    user: UUID
+    action: Moderation
 
 
 class AnswerOffer(Strict):

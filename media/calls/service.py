@@ -30,6 +30,7 @@ from media.calls.rules import (
     CallMedia,
     CallState,
     EndReason,
+    Moderation,
     Place,
     ended_text,
     started_text,
@@ -131,6 +132,26 @@ async def end(uow: UnitOfWork, caller: Caller, call_id: UUID) -> CallView:
         raise Forbidden
     now = uow.now
     return await _mine(uow, caller, call_id, lambda it: call.end(it, EndReason.HUNG_UP, now))
+
+
+async def moderate(
+    uow: UnitOfWork, caller: Caller, call_id: UUID, user_id: UUID, action: Moderation
+) -> CallView:
+    """Silence somebody else or put him out, by who may start calls. Raises Forbidden, NotFound,
+    NotInCall, CallIsOver.
+    """
+    if caller.role not in STARTERS or user_id == caller.user_id:
+        raise Forbidden
+    now = uow.now
+    if action is Moderation.MUTE:
+        _tell_muted(uow, call_id, user_id)
+
+    def step(it: Call) -> Call:
+        if action is Moderation.MUTE:
+            return call.mute(it, user_id)
+        return call.remove(it, user_id, now)
+
+    return await _mine(uow, caller, call_id, step)
 
 
 async def set_media(
@@ -434,6 +455,13 @@ def _ring(uow: UnitOfWork, shown: CallView, user_ids: list[UUID]) -> None:
     async def tell() -> None:
         for user_id in user_ids:
             await uow.runtime.realtime.to_user(user_id, "call:ring", payload)
+
+    uow.after_commit(tell)
+
+
+def _tell_muted(uow: UnitOfWork, call_id: UUID, user_id: UUID) -> None:
+    async def tell() -> None:
+        await uow.runtime.realtime.to_user(user_id, "call:muted", {"call": str(call_id)})
 
     uow.after_commit(tell)
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from media.sfu.peer import Peer
 from media.sfu.recorder import Recorder, Tap
+
+_LISTEN: Final = 0.5
+#: So many loud packets of 20 ms in half a second are speech.
+_SPEECH: Final = 10
 
 
 class Call:
@@ -16,6 +21,9 @@ class Call:
         self.room = room
         self.peers: dict[str, Peer] = {}
         self.recorder: Recorder | None = None
+        #: The user who speaks at present, or spoke last; None before anybody did.
+        self.speaker: str | None = None
+        self._listened = 0.0
         self._offset_us = offset_us
 
     def record(self, recorder: Recorder, now: float) -> None:
@@ -87,6 +95,28 @@ class Call:
                 opened, closed = opened or enabled, closed or not enabled
         if opened or closed:
             self._mark("unmute" if opened else "mute", peer, now)
+
+    def listen(self, now: float) -> bool:
+        """Twice a second: who is heard most; True when the speaker changed.
+
+        Somebody has to be clearly louder for longer than who speaks already: a cough takes nothing.
+        """
+        if now - self._listened < _LISTEN:
+            return False
+        self._listened = now
+        heard: dict[str, int] = {}
+        for peer in self.peers.values():
+            track = peer.tracks.get("audio")
+            if track is not None:
+                heard[peer.spec.user] = track.loud if track.enabled else 0
+                track.loud = 0
+        loudest = max(heard, key=lambda user: heard[user], default=None)
+        if loudest is None or loudest == self.speaker or heard[loudest] < _SPEECH:
+            return False
+        if heard.get(self.speaker or "", 0) > heard[loudest] // 2:
+            return False
+        self.speaker = loudest
+        return True
 
     def weakest_viewer(self, peer: Peer) -> tuple[float, float | None]:
         """The worst loss (0..1), and the least ``Downlink.room``, of a publisher's viewers.

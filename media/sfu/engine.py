@@ -320,6 +320,8 @@ class Engine:
         self._ticker = self._loop.call_later(_TICK, self._tick)
         now = time.monotonic()
         for call in list(self.calls.values()):
+            if len(call.peers) > 1 and call.listen(now):
+                self._emit({"event": "call.speaker", "call": call.call, "user": call.speaker})
             for peer in list(call.peers.values()):
                 self._look_at(call, peer, now)
 

@@ -18,7 +18,15 @@ import {
   type MediaPort,
 } from "./media";
 import { RemoteStreams } from "./remote-streams";
-import type { CallMedia, CallNetwork, CallOffer, CallQuality, CallView, IceServer } from "./types";
+import type {
+  CallMedia,
+  CallNetwork,
+  CallOffer,
+  CallQuality,
+  CallSpeaker,
+  CallView,
+  IceServer,
+} from "./types";
 
 /** A device's name as media workers know it. */
 const safeName = (device: string): string => device.replace(/[^A-Za-z0-9._-]/g, "_").slice(0, 80);
@@ -56,6 +64,8 @@ export class CallClient extends Emitter<CallClientEvents> {
       this.signalling.on("call-state", (call) => this.onState(call)),
       this.signalling.on("call-offer", (offer) => void this.onOffer(offer)),
       this.signalling.on("call-network", (network) => this.onNetwork(network)),
+      this.signalling.on("call-muted", ({ call }) => this.onMuted(call)),
+      this.signalling.on("call-speaker", (speaker) => this.onSpeaker(speaker)),
       this.signalling.on("call-quality", (quality) => this.onQuality(quality)),
       this.signalling.on("call-found", ({ room, call }) => this.onFound(room, call)),
       this.signalling.on("online", ({ again }) => {
@@ -145,6 +155,12 @@ export class CallClient extends Emitter<CallClientEvents> {
   /** After `ended`: forget the call. */
   dismiss(): void {
     if (this.current.phase === "ended") this.set(IDLE);
+  }
+
+  /** Silences somebody else, or puts him out of this call. Only clinicians may. */
+  async moderate(user: string, action: "mute" | "remove"): Promise<void> {
+    const call = this.current.call?.id;
+    if (call) await this.signalling.request("call:moderate", { call, user, action });
   }
 
   async setMicrophone(on: boolean): Promise<void> {
@@ -249,6 +265,10 @@ export class CallClient extends Emitter<CallClientEvents> {
       return;
     }
     const me = call.participants.find((person) => person.user_id === this.options.userId);
+    if (me?.state === "removed") {
+      this.finish("removed", call);
+      return;
+    }
     if (this.current.phase === "incoming") {
       if (me?.state === "joined" && me.device !== this.options.device) {
         this.finish("taken_elsewhere", call);
@@ -465,6 +485,18 @@ export class CallClient extends Emitter<CallClientEvents> {
     if (network.call !== this.current.call?.id || network.device !== safeName(this.options.device))
       return;
     this.set({ ...this.current, paused: network.paused });
+  }
+
+  /** A moderator silenced us; who wants to speak turns the microphone on again. */
+  private onMuted(call: string): void {
+    if (call !== this.current.call?.id || this.free) return;
+    this.set({ ...this.current, microphone: false });
+    this.applyMute();
+  }
+
+  private onSpeaker(speaker: CallSpeaker): void {
+    if (speaker.call === this.current.call?.id)
+      this.set({ ...this.current, speaker: speaker.user });
   }
 
   private closeSession(): void {

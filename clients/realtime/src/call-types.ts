@@ -1,6 +1,6 @@
 import type { MediaError, MediaPort, DeviceList } from "./media";
 import type { RealtimeError } from "./errors";
-import type { CallNetwork, CallOffer, CallQuality, CallView } from "./types";
+import type { CallNetwork, CallOffer, CallQuality, CallSpeaker, CallView } from "./types";
 
 /**
  * - `idle`: no call.
@@ -32,6 +32,8 @@ export interface CallStatus {
   problems: { microphone: MediaError | null; camera: MediaError | null };
   /** Users whose picture pauses because of our network. */
   paused: readonly string[];
+  /** Who speaks, or spoke last; null before anybody did. */
+  speaker: string | null;
 }
 
 export interface CallClientEvents {
@@ -52,6 +54,8 @@ export interface CallSignalling {
   on(name: "call-state", listener: (call: CallView) => void): () => void;
   on(name: "call-offer", listener: (offer: CallOffer) => void): () => void;
   on(name: "call-network", listener: (network: CallNetwork) => void): () => void;
+  on(name: "call-muted", listener: (muted: { call: string }) => void): () => void;
+  on(name: "call-speaker", listener: (speaker: CallSpeaker) => void): () => void;
   on(name: "call-quality", listener: (quality: CallQuality) => void): () => void;
   on(
     name: "call-found",
@@ -84,4 +88,5 @@ export const IDLE: CallStatus = {
   facing: "user",
   problems: { microphone: null, camera: null },
   paused: [],
+  speaker: null,
 };

@@ -8,6 +8,7 @@ import type {
   CallOffer,
   CallNetwork,
   CallQuality,
+  CallSpeaker,
   CallView,
   InboxItem,
   Message,
@@ -51,6 +52,8 @@ export interface RoomClientEvents {
   "call-state": CallView;
   "call-offer": CallOffer;
   "call-quality": CallQuality;
+  "call-speaker": CallSpeaker;
+  "call-muted": { call: string };
   "call-network": CallNetwork;
   /** The server named the call of a room that was just joined. */
   "call-found": { room: string; call: CallView | null };
@@ -250,5 +253,7 @@ const HANDLERS: Record<string, Handle> = {
   "call:state": (client, payload) => client.emit("call-state", payload as CallView),
   "call:offer": (client, payload) => client.emit("call-offer", payload as CallOffer),
   "call:network": (client, payload) => client.emit("call-network", payload as CallNetwork),
+  "call:muted": (client, payload) => client.emit("call-muted", payload as { call: string }),
+  "call:speaker": (client, payload) => client.emit("call-speaker", payload as CallSpeaker),
   "call:quality": (client, payload) => client.emit("call-quality", payload as CallQuality),
 };

@@ -155,7 +155,7 @@ export interface CallParticipant {
   user_id: string;
   name: string;
   role: Role;
-  state: "ringing" | "joined" | "declined" | "left";
+  state: "ringing" | "joined" | "declined" | "left" | "removed";
   device: string | null;
   audio: boolean;
   video: boolean;
@@ -197,6 +197,12 @@ export interface CallNetwork {
   call: string;
   device: string;
   paused: string[];
+}
+
+/** Who speaks in a call. */
+export interface CallSpeaker {
+  call: string;
+  user: string;
 }
 
 /** `call:start` and `call:accept` bring it; a credential is used as it stands. */

@@ -111,6 +111,45 @@ async function connected(): Promise<CallClient> {
   return calls;
 }
 
+describe("what the server tells in a call", () => {
+  it("turns the microphone off when a moderator silences us, and on again when we want", async () => {
+    const calls = await connected();
+    signalling.emit("call-muted", { call: "another" });
+    expect(calls.status.microphone).toBe(true);
+    signalling.emit("call-muted", { call: "c" });
+    expect(calls.status.microphone).toBe(false);
+    expect(media.opened.find((track) => track.kind === "audio")?.enabled).toBe(false);
+    await calls.setMicrophone(true);
+    expect(signalling.of("call:update", "media").at(-1)).toMatchObject({ audio: true });
+  });
+
+  it("is over for who was put out of it", async () => {
+    const calls = client(PATIENT);
+    signalling.emit("call-ring", { call: view({ state: "ringing" }), room: "r" });
+    await calls.accept();
+    signalling.emit("call-state", view({}, { state: "removed", device: null }));
+    expect(calls.status).toMatchObject({ phase: "ended", endReason: "removed" });
+  });
+
+  it("names the pictures that pause on this device, and who speaks", async () => {
+    const calls = await connected();
+    signalling.emit("call-network", { call: "c", device: "elsewhere", paused: [PATIENT] });
+    expect(calls.status.paused).toEqual([]);
+    signalling.emit("call-network", { call: "c", device: "doctor-device", paused: [PATIENT] });
+    signalling.emit("call-speaker", { call: "c", user: PATIENT });
+    expect(calls.status).toMatchObject({ paused: [PATIENT], speaker: PATIENT });
+  });
+
+  it("is asked once for the size of what is shown", async () => {
+    const calls = await connected();
+    await calls.show({ [PATIENT]: 252 });
+    await calls.show({ [PATIENT]: 252 });
+    await calls.show({ [PATIENT]: 0 });
+    const asked = signalling.of("call:update", "view").map((one) => one["lines"]);
+    expect(asked).toEqual([{ [PATIENT]: 252 }, { [PATIENT]: 0 }]);
+  });
+});
+
 describe("negotiation", () => {
   it("publishes into the lines of the first offer", async () => {
     await connected();

@@ -12,7 +12,14 @@ from core.identity.roles import Role
 from core.ids import new_id
 from media.calls import call
 from media.calls.call import Call, Participant
-from media.calls.errors import CallIsOver, CallTaken, NobodyToCall, NotInCall
+from media.calls.errors import (
+    CallIsFull,
+    CallIsOver,
+    CallTaken,
+    NobodyToCall,
+    NotInCall,
+    RemovedFromCall,
+)
 from media.calls.rules import CallMedia, CallState, EndReason, Place, ended_text
 
 NOW = datetime(2026, 11, 20, 1, 0, tzinfo=UTC)
@@ -134,6 +141,32 @@ def test_an_ended_call_refuses_and_keeps_its_first_reason() -> None:
     assert call.end(ended, EndReason.ROOM_CLOSED, NOW) is ended
 
 
+def test_a_moderator_silences_and_puts_out_and_who_was_put_out_stays_out() -> None:
+    three = call.accept(ringing(PATIENT, NURSE), PATIENT, "phone", NOW)
+    three = call.accept(three, NURSE, "pc", NOW)
+    quiet = call.mute(three, PATIENT)
+    assert not quiet.people[PATIENT].audio
+    assert quiet.people[PATIENT].video
+    assert call.set_media(quiet, PATIENT, audio=True, video=True).people[PATIENT].audio
+    two = call.remove(three, PATIENT, NOW + SECOND)
+    assert two.state is CallState.ACTIVE
+    with pytest.raises(RemovedFromCall):
+        call.join(two, PATIENT, "pad", NOW + 2 * SECOND)
+    assert call.remove(two, NURSE, NOW + 3 * SECOND).end_reason is EndReason.HUNG_UP
+
+
+def test_the_seventeenth_is_told_that_the_call_is_full() -> None:
+    others = [new_id() for _ in range(16)]
+    full = ringing(*others)
+    for each in others[:15]:
+        full = call.accept(full, each, "phone", NOW)
+    assert len(full.joined) == 16
+    with pytest.raises(CallIsFull):
+        call.accept(full, others[15], "phone", NOW)
+    room = call.leave(full, others[0], NOW + SECOND)
+    assert len(call.accept(room, others[15], "phone", NOW + SECOND).joined) == 16
+
+
 def test_a_stranger_is_not_in_the_call() -> None:
     with pytest.raises(NotInCall):
         call.accept(ringing(), NURSE, "pc", NOW)
@@ -146,6 +179,8 @@ VERBS = {
     "decline": call.decline,
     "leave": call.leave,
     "lost": call.lost,
+    "mute": lambda it, who, now: call.mute(it, who),
+    "remove": call.remove,
     "ring out": lambda it, who, now: call.ring_out(it, now),
     "give up": lambda it, who, now: call.give_up(it, now, timedelta(seconds=30)),
     "end": lambda it, who, now: call.end(it, EndReason.HUNG_UP, now),

@@ -97,6 +97,16 @@ async def test_every_device_rings_the_first_wins_and_both_sides_hear_and_see(
     muted = await state_where(doctor, lambda it: not place(it, cast.patient)["audio"])
     assert place(muted, cast.patient)["video"]
 
+    target = {"user": str(cast.patient.user_id)}
+    assert await refused(phone, "call:moderate", call=call["id"], action="mute", **target) == (
+        "forbidden"
+    )
+    await phone.call("call:update", call=call["id"], action="media", audio=True)
+    await doctor.receives(video=0)
+    await doctor.call("call:moderate", call=call["id"], action="mute", **target)
+    await state_where(phone, lambda it: not place(it, cast.patient)["audio"])
+    await stands_still(doctor, "audio")
+
     await phone.call("call:leave", call=call["id"])
     ended = await state_where(doctor, lambda it: it["state"] == "ended")
     assert ended["end_reason"] == "hung_up"

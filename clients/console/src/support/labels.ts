@@ -91,6 +91,7 @@ export const CALL_ENDS: Record<string, string> = {
   recording_refused: "患者撤回了录制同意，通话已结束",
   connection_lost: "连接中断，通话已结束",
   busy: "已有通话正在进行",
+  removed: "您已被移出本次通话",
 };
 
 export const QUALITY = ["", "很差", "较差", "一般", "良好"] as const;
@@ -100,4 +101,5 @@ export const participantText: Record<CallParticipant["state"], string> = {
   joined: "通话中",
   declined: "已拒绝",
   left: "已离开",
+  removed: "已移出",
 };

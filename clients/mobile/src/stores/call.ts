@@ -47,7 +47,12 @@ export const useCall = defineStore('call', () => {
     (call.value?.participants ?? []).filter((one) => one.user_id !== session.user?.id),
   )
   const other = computed(
-    () => others.value.find((one) => one.state === 'joined') ?? others.value[0] ?? null,
+    () =>
+      // Of several the one who speaks, or spoke last.
+      others.value.find((one) => one.state === 'joined' && one.user_id === status.value?.speaker) ??
+      others.value.find((one) => one.state === 'joined') ??
+      others.value[0] ??
+      null,
   )
   /** The caller of an incoming call. */
   const caller = computed(

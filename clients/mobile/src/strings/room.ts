@@ -196,6 +196,7 @@ export const room = {
       ended: '通话已结束',
       no_answer: '对方没有接听',
       declined: '对方已拒绝',
+      removed: '您已被移出本次通话',
       cancelled: '对方已取消',
       taken_elsewhere: '已在其他设备接听',
       room_closed: '问诊已结束',
