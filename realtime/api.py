@@ -1,15 +1,18 @@
 """HTTP routes of rooms and the inbox, and the socket events of rooms."""
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 from sqlalchemy import tuple_
+from starlette.responses import Response
 
 from core.defence.kinds import Kind, Limit
 from core.defence.rates import Rate
 from core.errors import FieldProblem, InvalidRequest
-from core.http import ANY_ROLE, Context, Page, Routes, decode_cursor, encode_cursor
+from core.http import ANY_ROLE, PUBLIC, Context, Page, Routes, decode_cursor, encode_cursor
+from core.http.content import stored_object_response
 from core.identity.roles import Role
 from realtime import (
     access,
@@ -129,7 +132,29 @@ async def history(
 async def recalled_message(
     ctx: Context, room_id: UUID, seq: int, body: ReadRecalled
 ) -> RecalledView:
-    return await recalled.original(ctx.runtime, ctx.caller, room_id, seq, body.reason)
+    return await recalled.original(ctx.runtime, ctx.caller, room_id, seq, body.reason, ctx.now)
+
+
+@routes.get(
+    "/rooms/{room_id}/messages/{seq}/original/content",
+    roles=PUBLIC,
+    transaction=False,
+    summary="The file of a recalled message, for the auditor whom the ticket names",
+)
+async def recalled_file(
+    ctx: Context, room_id: UUID, seq: int, ticket: Annotated[str, Field(max_length=1024)]
+) -> Response:
+    """Ranges are supported."""
+    file = await recalled.file_behind(ctx.runtime, room_id, seq, ticket, ctx.now)
+    return stored_object_response(
+        ctx.request,
+        ctx.runtime.storage,
+        file.storage_key,
+        size=file.size,
+        content_type=file.content_type,
+        name=file.name,
+        digest=file.sha256,
+    )
 
 
 @routes.get("/inbox", roles=ANY_ROLE, summary="What concerns the caller, above a cursor")

@@ -15,6 +15,7 @@ from pydantic import (
     field_validator,
 )
 
+from core.files.schemas import FileLink
 from core.identity.roles import Role
 from realtime import rules
 from realtime.notices import Category
@@ -97,7 +98,9 @@ class ReadRecalled(Strict):
 
 
 class RecalledView(BaseModel):
-    """A recalled message as it was; `preview` is the small picture of a picture or video."""
+    """A recalled message as it was; `preview` is the small picture of a picture or video, `link`
+    opens a file for this auditor's session for a while.
+    """
 
     room: UUID
     seq: int
@@ -107,6 +110,7 @@ class RecalledView(BaseModel):
     at: datetime
     recalled_at: datetime
     preview: str | None
+    link: FileLink | None
 
 
 class MessagePage(BaseModel):

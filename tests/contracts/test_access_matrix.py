@@ -100,6 +100,7 @@ PUBLIC_ROUTES: list[str] = [
     "GET /rating-tags",
     "GET /recordings/files/{file_id}/content",
     "GET /rights/copies/{copy_id}/files/{kind}",
+    "GET /rooms/{room_id}/messages/{seq}/original/content",
     "GET /signature/certificate",
     "GET /signing/signatures/{signature_id}/image",
     "GET /texts/{kind}",

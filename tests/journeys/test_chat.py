@@ -13,10 +13,17 @@ import pytest
 from PIL import Image
 from playwright.async_api import expect
 
-from tests.journeys.story import DOCTOR_LOGIN, Family, meet, photo
+from tests.journeys.story import (
+    DOCTOR,
+    DOCTOR_LOGIN,
+    SUPERVISOR_LOGIN,
+    Family,
+    meet,
+    photo,
+)
 from tests.support.demo import Demo
 from tests.support.patient_phone import PatientPhone
-from tests.support.screens import Browsers
+from tests.support.screens import Browsers, Screen
 from tests.support.staff_desk import PASSWORD, StaffDesk
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -27,6 +34,7 @@ def bubble(kind: str) -> str:
 
 
 @pytest.mark.requirement("S0-C-019", "S1-043", "S1-093", "S2-038", "S3-104")
+@pytest.mark.requirement("S0-A-057b", "S1-201")
 async def test_text_pictures_voice_files_and_stickers_go_both_ways(
     demo: Demo, screens: Browsers, tmp_path: Path
 ) -> None:
@@ -34,6 +42,9 @@ async def test_text_pictures_voice_files_and_stickers_go_both_ways(
     picture = photo(tmp_path)
     phone, desk = await meet(screens, demo, family, picture, mode="text")
     page = phone.screen.page
+    await the_room_tells_who_the_patient_is(desk.screen, "patient-info-card", family)
+    await desk.screen.page.keyboard.press("Escape")
+    await a_phrase_is_found_by_a_part_of_it(desk, phone)
 
     # Voice: hold to talk, then play it on both sides.
     await phone.screen.tap("toggle-voice")
@@ -93,7 +104,7 @@ async def test_text_pictures_voice_files_and_stickers_go_both_ways(
     await desk.screen.tap("location-send")
     await expect(page.locator(bubble("location")).last).to_contain_text("仁和示范医院门诊楼")
 
-    await doctor_answers_by_phone(screens, demo, phone, picture)
+    await doctor_answers_by_phone(screens, demo, phone, picture, family)
 
     # Read marks: what the doctor has on screen is read.
     await phone.say("已经吃药两天了。")
@@ -117,12 +128,70 @@ async def test_text_pictures_voice_files_and_stickers_go_both_ways(
     await desk.messages("发错了，请忽略。").last.hover()
     await desk.screen.tap("recall")
     await phone.messages("发错了，请忽略。").wait_for(state="detached")
+    await desk.screen.item("voice").hover()
+    await desk.screen.tap("recall")
+    await expect(page.locator(bubble("voice"))).to_have_count(1)
+    await the_supervisor_looks_back(screens, demo, family)
     for screen in screens.screens:
         assert screen.complaints == [], screen.name
 
 
+async def the_room_tells_who_the_patient_is(screen: Screen, card: str, family: Family) -> None:
+    """【患者信息】 at the top left: who, what is wrong, the pictures, whether it is the first."""
+    await screen.tap("patient-info")
+    shown = screen.item(card)
+    told = (family.child, "男", re.compile(r"\d岁"), "夜间明显，想请医生看看", "首次问诊")
+    for words in told:
+        await expect(shown).to_contain_text(words)
+    await expect(shown.locator("img").first).not_to_have_js_property("naturalWidth", 0)
+    await screen.picture(f"patient-info-{screen.name}")
+
+
+async def a_phrase_is_found_by_a_part_of_it(desk: StaffDesk, phone: PatientPhone) -> None:
+    """What is typed finds the template, and its text takes the place of it."""
+    box = desk.screen.item("message-input")
+    await box.press_sequentially("清淡")
+    await expect(desk.screen.item("phrase")).to_contain_text("请按时服药，注意休息，清淡饮食。")
+    await box.press("Tab")
+    await expect(box).to_have_value("请按时服药，注意休息，清淡饮食。")
+    await box.press("Enter")
+    await phone.hears("请按时服药，注意休息，清淡饮食。")
+
+
+async def the_supervisor_looks_back(screens: Browsers, demo: Demo, family: Family) -> None:
+    """Found by patient and doctor together; everything that was exchanged is there, and opens."""
+    watch = StaffDesk(await screens.desk("supervisor"), demo)
+    await watch.log_in(SUPERVISOR_LOGIN)
+    await watch.open("consultations")
+    for name, text in (("patient", family.child), ("doctor", DOCTOR)):
+        field = watch.screen.page.locator(f'[data-testid="filter-{name}"]')
+        await field.locator("input").or_(field).last.fill(text)
+    rows = watch.screen.page.locator('[data-testid="consultation-row"]')
+    await expect(rows).to_have_count(1)
+    await rows.click()
+    transcript = watch.screen.item("transcript")
+    await expect(transcript).to_contain_text("已经吃药两天了。")
+    await transcript.locator('[data-testid="image-message"] img').first.wait_for()
+    for kind in ("video-message", "file-message", "sticker-message", "location-message"):
+        await transcript.locator(f'[data-testid="{kind}"]').first.wait_for()
+    await watch.screen.tap("voice")
+    await expect(watch.screen.item("voice")).to_have_attribute("aria-label", re.compile("暂停"))
+    await watch.screen.picture("look-back-desk")
+
+    # What was taken back is heard as well, with a reason.
+    await transcript.locator('[data-testid="recalled-original"]').first.click()
+    reason = watch.screen.item("recalled-reason")
+    await reason.locator("textarea").or_(reason).last.fill("投诉核查")
+    await watch.screen.tap("recalled-read")
+    heard = watch.screen.item("recalled-voice")
+    await heard.evaluate("(audio) => audio.play()")
+    await expect(heard).to_have_js_property("paused", False)
+    assert await heard.evaluate("(audio) => audio.duration") > 1
+    await watch.screen.picture("recalled-voice-desk")
+
+
 async def doctor_answers_by_phone(
-    screens: Browsers, demo: Demo, patient: PatientPhone, picture: Path
+    screens: Browsers, demo: Demo, patient: PatientPhone, picture: Path, family: Family
 ) -> None:
     """Away from the desk: words, a picture, a photograph and a voice message."""
     doctor = PatientPhone(await screens.phone("doctor-phone"), demo)
@@ -135,6 +204,13 @@ async def doctor_answers_by_phone(
     await doctor.screen.page.wait_for_url("**/clinician/**")
     await doctor.open("/pages/room/index" + patient.screen.page.url.partition("room/index")[2])
     here, there = doctor.screen.page, patient.screen.page
+    await the_room_tells_who_the_patient_is(doctor.screen, "intake-facts", family)
+    await here.reload()
+    await doctor.screen.item("message-input").fill("祝您早日")
+    await doctor.screen.tap("phrase-offer")
+    await expect(doctor.screen.item("message-input")).to_have_value(
+        "本次问诊即将结束，祝您早日康复。"
+    )
     await doctor.say("我在外面，看到图片了。")
     await patient.hears("我在外面，看到图片了。")
     for tool in ("image", "camera"):

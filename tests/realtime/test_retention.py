@@ -16,6 +16,7 @@ from core.audit.models import AuditEntry
 from core.clock import FakeClock
 from core.files.jobs import remove_orphans
 from core.files.models import File
+from core.identity.roles import Role
 from core.ids import new_id
 from core.runtime import Runtime
 from realtime import access, entries, service
@@ -26,6 +27,7 @@ from realtime.schemas import FileBody, TextBody
 from realtime.sending import Send, Sent, send_messages
 from tests.support.cast import Cast, Person
 from tests.support.http import Client
+from tests.support.policies import put_policy
 
 
 async def upload(client: Client, person: Person) -> str:
@@ -193,3 +195,52 @@ async def test_a_recalled_message_is_read_by_auditors_with_a_reason_and_by_nobod
         (words, "投诉核查"),
         (picture, "投诉核查"),
     }
+
+
+async def test_the_file_of_a_recalled_message_opens_for_the_auditor_who_gave_a_reason(
+    client: Client, cast: Cast, room: UUID, runtime: Runtime, clock: FakeClock
+) -> None:
+    file_id = await upload(client, cast.patient)
+    words, picture = await say(
+        runtime, room, cast.patient, "也撤回", FileBody.model_validate({"file": {"id": file_id}})
+    )
+    async with runtime.unit_of_work() as uow:
+        stored = await runtime.storage.get(
+            (await uow.session.get_one(File, UUID(file_id))).storage_key
+        )
+        await service.recall(uow, cast.patient.caller, room, words)
+        await service.recall(uow, cast.patient.caller, room, picture)
+    auditor, path = cast.supervisor, f"/rooms/{room}/messages/{picture}/original"
+
+    async def original(seq: int) -> Any:
+        where = f"/rooms/{room}/messages/{seq}/original"
+        body = {"reason": "投诉核查"}
+        return (await client.post(where, token=auditor.token, json=body)).expect(200)
+
+    assert (await original(words))["link"] is None
+    link = (await original(picture))["link"]["url"].removeprefix("/api/v1")
+    opened = await client.get(link)
+    assert (opened.status, opened.body) == (200, stored)
+    assert opened.headers["content-type"].startswith("image/")
+    async with runtime.unit_of_work() as uow:
+        looks = await uow.session.scalars(
+            select(AuditEntry)
+            .where(AuditEntry.action == "recalled_message.look")
+            .order_by(AuditEntry.id)
+        )
+        told = [(look.detail["seq"], look.detail.get("file"), look.reason) for look in looks]
+    assert told == [(words, None, "投诉核查"), (picture, file_id, "投诉核查")]
+
+    # Nobody else and nothing else opens by it, and the file itself stays closed.
+    ticket = link.partition("?")[2]
+    elsewhere = f"/rooms/{room}/messages/{words}/original/content?{ticket}"
+    assert (await client.get(elsewhere)).code == "ticket_invalid"
+    assert (await client.get(f"{path}/content")).status == 422
+    assert (await client.get(f"/files/{file_id}/content?{ticket}")).code == "ticket_invalid"
+    links = await client.post("/files/links", token=auditor.token, json={"ids": [file_id]})
+    assert links.expect(200) == {}
+    # It ends with the permission, with the session, and with time.
+    await put_policy(runtime, cast.hospital_id, Role.SUPERVISOR, "room.recalled", "none")
+    assert (await client.get(link)).code == "not_found"
+    clock.advance(timedelta(minutes=12))
+    assert (await client.get(link)).code == "ticket_invalid"

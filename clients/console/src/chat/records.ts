@@ -1,5 +1,6 @@
 import type { Message, MessageKind, Role } from "@zhenjian/realtime";
 import { http } from "@/api/http";
+import type { FileLink } from "@/api/types";
 
 /** Finding messages in one's own rooms, transcripts, and what was taken back. */
 
@@ -53,6 +54,8 @@ export interface Original {
   at: string;
   recalled_at: string;
   preview: string | null;
+  /** Opens the file for this session, for a while. */
+  link: FileLink | null;
 }
 
 export const records = {
