@@ -1,5 +1,6 @@
 """Listing recordings, links to their files, and the files themselves."""
 
+import hashlib
 from datetime import timedelta
 from uuid import UUID
 
@@ -9,9 +10,17 @@ from core.http import PUBLIC, Context, Routes
 from core.http.content import stored_object_response
 from core.http.routes import PREFIX
 from core.identity import sessions
+from core.storage import StorageError
 from core.tickets import issue_ticket, read_ticket
 from media.recording import access, service
-from media.recording.schemas import Arrangement, RecordingLink, RecordingPage, RecordingView
+from media.recording.models import RecordingFileRow
+from media.recording.schemas import (
+    Arrangement,
+    FileCheck,
+    RecordingLink,
+    RecordingPage,
+    RecordingView,
+)
 from realtime.schemas import MessagePage
 
 #: A player fetches pieces all through a consultation's length and a pause or two.
@@ -94,6 +103,33 @@ async def content(ctx: Context, file_id: UUID, ticket: str) -> Response:
         name=file.name,
         digest=file.sha256,
     )
+
+
+@routes.post(
+    "/recordings/{recording_id}/check",
+    roles=sorted(access.OVERSEERS),
+    transaction=False,
+    summary="Read the stored files and compare their digests with those that were sealed",
+)
+async def check(ctx: Context, recording_id: UUID) -> list[FileCheck]:
+    async with ctx.unit_of_work() as uow:
+        row = await access.recording_for(uow, ctx.caller, recording_id)
+        files = await access.files_of(uow, row.id)
+    found = [await _checked(ctx, each) for each in files]
+    async with ctx.unit_of_work() as uow:
+        await service.note_check(uow, ctx.caller, row, all(each.whole for each in found))
+    return found
+
+
+async def _checked(ctx: Context, file: RecordingFileRow) -> FileCheck:
+    digest = hashlib.sha256()
+    try:
+        async for chunk in ctx.runtime.storage.stream(file.storage_key):
+            digest.update(chunk)
+    except StorageError:
+        # Gone, or no longer what its seal in the store says.
+        return FileCheck(id=file.id, whole=False)
+    return FileCheck(id=file.id, whole=digest.hexdigest() == file.sha256)
 
 
 def _subject(file_id: UUID) -> str:

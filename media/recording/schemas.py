@@ -108,5 +108,12 @@ class RecordingPage(BaseModel):
     keeping: KeepingView
 
 
+class FileCheck(BaseModel):
+    """Whether a stored file still is what its digest says."""
+
+    id: UUID
+    whole: bool
+
+
 class Arrangement(BaseModel):
     layout: Layout

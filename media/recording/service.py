@@ -328,6 +328,12 @@ async def note_look(
     await audit.record(uow, caller, "recording.look", "recording", recording.id, patient_id, detail)
 
 
+async def note_check(uow: UnitOfWork, caller: Caller, recording: RecordingRow, whole: bool) -> None:
+    """Who compared the files with their digests, and what came of it."""
+    detail = {"whole": whole}
+    await audit.record(uow, caller, "recording.check", "recording", recording.id, detail=detail)
+
+
 async def journals_to_drop(
     uow: UnitOfWork, before: datetime, after: UUID | None
 ) -> list[RecordingRow]:

@@ -286,6 +286,24 @@ async def test_the_page_of_a_recording_holds_its_time_line_and_what_was_said_mea
         assert (await client.get(f"{path}/messages", token=person.token)).code == "not_found"
 
 
+async def test_the_stored_files_are_compared_with_their_digests(
+    client: Client, cast: Cast, story: Story, runtime: Runtime, clock: FakeClock
+) -> None:
+    await story.take("t1", START, 3)
+    await compose_once(runtime, clock)
+    recording = await listed(client, story, cast.supervisor)
+    path = f"/recordings/{recording['id']}/check"
+    found = (await client.post(path, token=cast.supervisor.token)).expect(200)
+    assert [each["whole"] for each in found] == [True, True, True]
+    assert (await client.post(path, token=cast.doctor.token)).code == "forbidden"
+    assert (await client.post(path, token=cast.foreign_supervisor.token)).code == "not_found"
+    first, second, _ = await story.stored("/files")
+    await story.storage.put(first.key, b"another film")
+    await story.storage.delete(second.key)
+    found = (await client.post(path, token=cast.supervisor.token)).expect(200)
+    assert sorted(each["whole"] for each in found) == [False, False, True]
+
+
 async def test_a_recording_is_composed_again_in_another_layout_from_its_sides(
     client: Client, cast: Cast, story: Story, runtime: Runtime, clock: FakeClock
 ) -> None:

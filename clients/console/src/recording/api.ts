@@ -7,6 +7,8 @@ export const recordings = {
     http.get<{ messages: Message[]; has_more: boolean }>(`/recordings/${id}/messages`, { after }),
   arrange: (id: string, layout: RecordingLayout) =>
     http.put<RecordingPage>(`/recordings/${id}/layout`, { layout }),
+  /** Reads the stored files and compares them with their digests. */
+  check: (id: string) => http.post<{ id: string; whole: boolean }[]>(`/recordings/${id}/check`),
   link: (id: string, file: string) =>
     http.post<{ url: string; expires_at: string }>(`/recordings/${id}/files/${file}/link`),
 };
