@@ -123,14 +123,21 @@ class Demo:
         """Make the folder and its keys.
 
         Half a demo hospital, from a first start that was cut off, is removed: nobody could use it.
+        Raises DemoProblem for a database without its keys.
         """
         if self.postgres.exists and not self.finished:
             say("      The first start was cut off: beginning again.")
             remove_hospital(self.config.data_dir)
+        has_keys = self.config.kek != "file" or self.config.keys.exists()
+        if self.postgres.exists and not has_keys:
+            raise DemoProblem(
+                f"The keys of the demo hospital ({self.config.keys}) are gone, and nobody can read "
+                "its database without them: run make clean-data to begin again."
+            )
         self.config.data_dir.mkdir(parents=True, exist_ok=True)
         if not self.postgres.exists:
             self._unfinished.touch()
-        if self.config.kek == "file" and not self.config.keys.exists():
+        if not has_keys:
             FileKek.create_file(self.config.keys, SystemClock().now())
 
     def _environment(self) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from admin.demo.launch import UNFINISHED, Demo
+from admin.demo.launch import UNFINISHED, Demo, DemoProblem
 from core.config import Config
 
 
@@ -43,3 +43,11 @@ def test_a_whole_demo_hospital_stays_as_it_is(demo: Demo) -> None:
     assert demo.postgres.exists
     assert demo.config.keys.read_bytes() == keys
     assert demo.finished
+
+
+def test_a_database_whose_keys_are_gone_is_told_of_and_left_alone(demo: Demo) -> None:
+    has_database(demo)
+    with pytest.raises(DemoProblem, match="make clean-data"):
+        demo.make_ready()
+    assert demo.postgres.exists
+    assert not demo.config.keys.exists()
