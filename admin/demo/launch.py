@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import os
 import secrets
 import shutil
 import ssl
 import sys
 import time
+import urllib.request
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-import aiohttp
 
 from clinical.sandbox.keys import demo_settings
 from core import migrate
@@ -223,19 +223,25 @@ async def until_answering(
 ) -> None:
     """Wait until a child answers with success. Raises DemoProblem after a minute."""
     deadline = time.monotonic() + READY_SECONDS
-    timeout = aiohttp.ClientTimeout(total=2)
-    async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as session:
-        while not stop.is_set():
-            try:
-                async with session.get(url, ssl=trust or True) as response:
-                    if response.status == 200:
-                        return
-            except (aiohttp.ClientError, TimeoutError):
-                pass
-            if time.monotonic() > deadline:
-                raise DemoProblem(f"{url} does not answer; the log above says why.")
-            supervisor.check()
-            await asyncio.sleep(0.05)
+    while not stop.is_set():
+        if await asyncio.to_thread(_answers, url, trust):
+            return
+        if time.monotonic() > deadline:
+            raise DemoProblem(f"{url} does not answer; the log above says why.")
+        supervisor.check()
+        await asyncio.sleep(0.05)
+
+
+def _answers(url: str, trust: ssl.SSLContext | None) -> bool:
+    # The standard library's client, because a start has no time to import a better one.
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust)
+    )
+    try:
+        with opener.open(url, timeout=2) as response:
+            return bool(response.status == 200)
+    except (OSError, http.client.HTTPException):
+        return False
 
 
 def remove_data(data_dir: Path) -> None:

@@ -8,7 +8,6 @@ from core.bus.base import Bus, Listener, LocalBus, shard_of, shard_topic
 from core.bus.hearing import Hearing
 from core.bus.opening import open_bus
 from core.bus.postgres import LOST, PostgresBus
-from core.bus.redis import RedisBus
 
 __all__ = [
     "LOST",
@@ -17,7 +16,6 @@ __all__ = [
     "Listener",
     "LocalBus",
     "PostgresBus",
-    "RedisBus",
     "open_bus",
     "shard_of",
     "shard_topic",

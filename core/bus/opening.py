@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from core.bus.base import LocalBus
 from core.bus.postgres import PostgresBus
-from core.bus.redis import RedisBus
 
 if TYPE_CHECKING:
     from core.config import Config
@@ -15,5 +14,8 @@ if TYPE_CHECKING:
 def open_bus(config: Config) -> LocalBus:
     """Redis where one is configured, else PostgreSQL's LISTEN/NOTIFY."""
     if config.redis_url is not None:
+        # Loading it takes a while, and a process without one need not wait.
+        from core.bus.redis import RedisBus
+
         return RedisBus(config.redis_url.get_secret_value())
     return PostgresBus(config.require_database())

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core import settings
 from core.defence.addresses import client_key
-from core.defence.counters import Counter, Counters, LocalCounters, RedisCounters
+from core.defence.counters import Counter, Counters, LocalCounters
 from core.defence.kinds import ADDRESS_TOTAL, ADDRESS_TOTAL_BURST, KINDS, Kind, Limit
 from core.defence.metrics import RATE_LIMITED
 from core.defence.rates import Rate, whole_seconds
@@ -25,6 +25,7 @@ from core.settings.cache import SettingsCache, Values
 from core.settings.service import resolve
 
 if TYPE_CHECKING:
+    from core.config import Config
     from core.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -53,11 +54,7 @@ class RequestLimits:
         """The one of this process, made on first use."""
         limits = runtime.ports.get(cls)
         if limits is None:
-            url = runtime.config.redis_url
-            counters: Counters = (
-                RedisCounters(url.get_secret_value()) if url is not None else LocalCounters()
-            )
-            limits = cls(counters, enabled=runtime.config.rate_limits)
+            limits = cls(_counters(runtime.config), enabled=runtime.config.rate_limits)
             runtime.ports[cls] = limits
         return limits
 
@@ -121,3 +118,12 @@ class RequestLimits:
 
 def _total(per_minute: int) -> Rate:
     return Rate(per_minute, max(60, round(per_minute * ADDRESS_TOTAL_BURST)))
+
+
+def _counters(config: Config) -> Counters:
+    if config.redis_url is None:
+        return LocalCounters()
+    # Loading it takes a while, and a process without one need not wait.
+    from core.defence.shared_counters import RedisCounters
+
+    return RedisCounters(config.redis_url.get_secret_value())

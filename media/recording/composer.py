@@ -25,8 +25,8 @@ from media.calls import access as calls
 from media.recording import access, service
 from media.recording.frames import MANIFEST_NAME, SUFFIX
 from media.recording.models import RecordingFileRow, RecordingOutlineRow, RecordingRow
+from media.recording.orders import NothingToProduce, Order, Product, Result
 from media.recording.process import ProductionFailed, run_production
-from media.recording.production import NothingToProduce, Order, Product, Result
 from media.recording.rules import FileKind, Next, Note, TakeStatus, next_step
 from media.recording.settings import LAYOUT, WAIT_MINUTES
 

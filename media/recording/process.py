@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from media.recording.production import NothingToProduce, Order, Product, Result
+from media.recording.orders import NothingToProduce, Order, Product, Result
 
 STOP_SECONDS = 5.0
 ERROR_BYTES = 4000

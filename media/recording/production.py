@@ -11,9 +11,9 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 from zoneinfo import ZoneInfo
 
 from av.error import FFmpegError
@@ -21,6 +21,7 @@ from av.error import FFmpegError
 from media.recording.compose import Composed, compose
 from media.recording.frames import JournalError
 from media.recording.layouts import Layout
+from media.recording.orders import NothingToProduce, Order, Product, Result
 from media.recording.outline import outline_of
 from media.recording.remux import NothingRecorded, SideFile, remux_side
 from media.recording.take import Take, read_take
@@ -74,57 +75,6 @@ class SideFacts:
             audio_packets=self.audio_packets,
             camera_off=tuple((start, end) for start, end in self.camera_off),
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Order:
-    """What to make: all takes below ``takes`` (one folder each) into files in ``out``.
-
-    ``names`` maps users to what is written on their tile; its order is the order of the tiles.
-    With ``sides`` (and ``origin_us``) those finished files are composed again and nothing else is
-    made. ``zone`` names the time zone of the clock on the picture.
-    """
-
-    takes: str
-    out: str
-    names: dict[str, str]
-    layout: str = Layout.SIDE_BY_SIDE
-    zone: str = "UTC"
-    sides: list[dict[str, Any]] = field(default_factory=list)
-    origin_us: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Product:
-    """One finished file. ``kind`` is ``composed``, ``side`` or ``screen``; ``user`` is set for the
-    latter two.
-    """
-
-    kind: str
-    user: str | None
-    path: str
-    content_type: str
-    size: int
-    sha256: str
-    duration_ms: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """What was made. ``damaged`` counts stretches of the journals that could not be read;
-    ``outline`` and ``sides`` are empty when finished sides were composed again.
-    """
-
-    started_us: int
-    duration_ms: int
-    products: list[Product]
-    damaged: int
-    outline: dict[str, Any] = field(default_factory=dict)
-    sides: list[dict[str, Any]] = field(default_factory=list)
-
-
-class NothingToProduce(Exception):
-    """No take holds anything that can be played."""
 
 
 def produce(order: Order, progress: Progress | None = None) -> Result:

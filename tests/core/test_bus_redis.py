@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.bus import Hearing, LocalBus, PostgresBus, RedisBus, open_bus, shard_of
+from core.bus import Hearing, LocalBus, PostgresBus, open_bus, shard_of
 from core.bus.metrics import DEAF, LOST
+from core.bus.redis import RedisBus
 from core.bus.resp import Parser, RedisConnection, RedisRefused, pack
 from core.config import Config
 from tests.support.proxy import Proxy, proxy_to

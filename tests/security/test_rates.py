@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.defence.addresses import client_key
-from core.defence.counters import Counter, LocalCounters, RedisCounters
+from core.defence.counters import Counter, LocalCounters
 from core.defence.kinds import Kind
 from core.defence.limits import RequestLimits
 from core.defence.rates import Rate, judge, whole_seconds
+from core.defence.shared_counters import RedisCounters
 from core.modules import Modules
 from core.runtime import Runtime
 from tests.support.cast import Cast

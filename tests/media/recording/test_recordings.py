@@ -26,8 +26,8 @@ from media.recording.composer import Composer
 from media.recording.disk import replace_file
 from media.recording.frames import MANIFEST_NAME
 from media.recording.jobs import drop_journals
+from media.recording.orders import Order
 from media.recording.process import ProductionFailed, run_production
-from media.recording.production import Order
 from media.recording.rules import Next, TakeStatus, next_step
 from media.recording.take import recover_take
 from realtime import service as rooms
