@@ -48,6 +48,9 @@ class RawLine:
         """Send a frame; the code of the refusal in the next acknowledgement or notice."""
         await self.send(frame)
         found = await self.answer()
+        while found.startswith('42["membership"'):
+            # The room is new, and its members are told of it whenever that has gone round.
+            found = await self.answer()
         if found.startswith("43"):
             payload = json.loads(found[found.index("[") :])[0]
             return str(payload["error"]["code"])
