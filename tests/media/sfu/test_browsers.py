@@ -182,10 +182,12 @@ async def test_two_browsers_see_and_hear_each_other_while_garbage_rains_on_the_p
     await both(anna, bert)
     done.set()
     sent = await rain
-    report = await anna.until(lambda r: min(_playout(r, "bert")) > 0)
+    # A browser that is short of processor time sends a smaller picture for a while.
+    report = await anna.until(
+        lambda r: min(_playout(r, "bert")) > 0 and r["users"]["bert"]["video"]["width"] == 640
+    )
     audio, video = _playout(report, "bert")
     assert abs(audio - video) < 500  # Milliseconds of the publisher's clock: lips match words.
-    assert report["users"]["bert"]["video"]["width"] == 640
     assert report["sent"]["audio"]["loss"] < 0.05
     assert report["log"] == []
     counted = await metrics(process)
