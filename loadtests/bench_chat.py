@@ -17,7 +17,7 @@ import platform
 import resource
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -91,9 +91,13 @@ async def measure_nodes(world: World, load: Generator, plan: Plan) -> dict[str, 
 async def _measure(
     world: World, load: Generator, nodes: Sequence[Server], plan: Plan
 ) -> dict[str, Any]:
-    people = world.people(plan.connections)
-    await load.do("connect", ports=[node.port for node in nodes], people=people)
-    steps = await _climb(load, nodes, plan)
+    people, ports = world.people(plan.connections), [node.port for node in nodes]
+
+    async def connect() -> None:
+        await load.do("connect", ports=ports, people=people)
+
+    await connect()
+    steps = await _climb(load, nodes, plan, connect)
     good = [step for step in steps if step["sustained"]]
     best = max(good or steps, key=lambda step: step["rate"])
     half = await _step(load, nodes, best["rate"] / 2, plan.half_seconds)
@@ -101,7 +105,9 @@ async def _measure(
     return {"best": best, "half": half, "steps": steps}
 
 
-async def _climb(load: Generator, nodes: Sequence[Server], plan: Plan) -> list[dict[str, Any]]:
+async def _climb(
+    load: Generator, nodes: Sequence[Server], plan: Plan, connect: Callable[[], Awaitable[None]]
+) -> list[dict[str, Any]]:
     """Steps towards the rate at which the server's core is full."""
     probe = await _step(load, nodes, 300.0, plan.probe_seconds)
     steps = [probe]
@@ -109,6 +115,9 @@ async def _climb(load: Generator, nodes: Sequence[Server], plan: Plan) -> list[d
     for _ in range(plan.steps):
         step = await _step(load, nodes, rate, plan.step_seconds)
         steps.append(step)
+        if step["lines_lost"]:
+            await load.do("disconnect")
+            await connect()
         if step["sustained"] and step["server_share"] < 0.97:
             # Work per message falls as groups grow, so the share promises less than there is.
             rate *= min(1.6, max(1.05, 0.98 / step["server_share"]))
