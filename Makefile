@@ -102,7 +102,7 @@ unit: setup clients
 	@$(MAKE) --no-print-directory --output-sync=target -j 2 journeys client-tests
 
 journeys: setup clients
-	@$(PYTHON) -m pytest -q -m "browser or alone"
+	@$(PYTHON) -m pytest -q -m "(browser or alone) and not paced"
 
 client-tests: clients
 	@for client in $(REALTIME) $(CONSOLE) $(MOBILE); do \
@@ -116,8 +116,10 @@ format: setup ## Put the Python code in form
 
 # --- Tools ----------------------------------------------------------------------------------------
 
-soak: setup services ## 100,000 acknowledged messages under faults: none lost, doubled or reordered
+soak: setup browser services ## 100,000 acknowledged messages under faults: none lost, doubled or reordered
 	@PYTHONPATH=clients/python $(PYTHON) -m tests.faults.soak --messages $(or $(MESSAGES),100000)
+	@# Larger and smaller pictures come when Chromium's own estimate of network and processor says so.
+	@$(PYTHON) -m pytest -q -m paced
 
 load: setup ## Load that checks the guarantees: make load SCENARIO=day|storm|lecture|wall
 	@PYTHONPATH=clients/python $(PYTHON) -m loadtests.load $(or $(SCENARIO),day) \

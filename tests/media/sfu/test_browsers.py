@@ -184,7 +184,7 @@ async def test_two_browsers_see_and_hear_each_other_while_garbage_rains_on_the_p
     sent = await rain
     # A browser that is short of processor time sends a smaller picture for a while.
     report = await anna.until(
-        lambda r: min(_playout(r, "bert")) > 0 and r["users"]["bert"]["video"]["width"] == 640
+        lambda r: min(_playout(r, "bert")) > 0 and r["users"]["bert"]["video"]["width"] >= 320
     )
     audio, video = _playout(report, "bert")
     assert abs(audio - video) < 500  # Milliseconds of the publisher's clock: lips match words.
@@ -209,6 +209,7 @@ async def test_two_browsers_see_and_hear_each_other_while_garbage_rains_on_the_p
     assert quality["level"] >= 2
 
 
+@pytest.mark.paced
 async def test_a_viewer_gets_the_size_that_it_shows_and_the_recording_the_largest(
     browser: Browser, server: PageServer, controls: Controls, process: WorkerProcess
 ) -> None:
@@ -234,6 +235,7 @@ async def test_a_viewer_gets_the_size_that_it_shows_and_the_recording_the_larges
     assert len(pictures) <= 3
 
 
+@pytest.mark.paced
 async def test_a_narrow_network_gets_smaller_pictures_then_sound_only_and_everything_again(
     browser: Browser, server: PageServer, controls: Controls, process: WorkerProcess
 ) -> None:
