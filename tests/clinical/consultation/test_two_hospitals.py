@@ -116,7 +116,7 @@ async def test_supervisors_and_administrators_see_their_hospital_and_every_look_
     assert exports["items"][0]["detail"] == {"rows": 1, "filters": {"states": ["ended"]}}
 
 
-@pytest.mark.requirement("S1-201", "S4-008", "S4-010", "S3-038")
+@pytest.mark.requirement("S4-008", "S3-038")
 async def test_lists_are_filtered_by_day_state_name_number_and_doctor_together(
     story: Story,
 ) -> None:
@@ -153,7 +153,6 @@ async def test_lists_are_filtered_by_day_state_name_number_and_doctor_together(
     assert (answer.status, answer.code) == (422, "invalid")
 
 
-@pytest.mark.requirement("S1-201")
 async def test_a_patient_is_found_by_the_whole_name_card_or_phone_beside_the_doctors_name(
     story: Story,
 ) -> None:
