@@ -171,6 +171,13 @@ class WorkerLink:
             "peer.answer", call=call, peer=peer, session=session, version=version, sdp=sdp
         )
 
+    async def restart_peer(self, call: str, peer: str, session: str) -> Offer:
+        """The offer of an ICE restart: the session goes on over a path that the client looks for
+        anew. Raises CallUnknown, PeerUnknown.
+        """
+        reply = await self.request("peer.restart", call=call, peer=peer, session=session)
+        return Offer(reply["version"], reply["sdp"])
+
     async def set_media(self, call: str, peer: str, *, audio: bool, video: bool) -> None:
         """Mute and unmute a peer's tracks."""
         await self.request("peer.media", call=call, peer=peer, audio=audio, video=video)

@@ -59,6 +59,12 @@ class PeerAnswer(_Request):
     sdp: str = Field(max_length=128 * 1024)
 
 
+class PeerRestart(_Request):
+    call: Name
+    peer: Name
+    session: Name
+
+
 class PeerMedia(_Request):
     call: Name
     peer: Name
@@ -97,6 +103,7 @@ class Operations:
             "call.list": (Nothing, self._call_list),
             "peer.add": (PeerAdd, self._peer_add),
             "peer.answer": (PeerAnswer, self._peer_answer),
+            "peer.restart": (PeerRestart, self._peer_restart),
             "peer.media": (PeerMedia, self._peer_media),
             "peer.view": (PeerView, self._peer_view),
             "peer.remove": (PeerRemove, self._peer_remove),
@@ -193,6 +200,10 @@ class Operations:
             request.call, request.peer, request.session, request.version, request.sdp
         )
         return {}
+
+    def _peer_restart(self, request: PeerRestart) -> Reply:
+        version, sdp = self._engine.restart(request.call, request.peer, request.session)
+        return {"version": version, "sdp": sdp}
 
     def _peer_media(self, request: PeerMedia) -> Reply:
         self._engine.set_media(request.call, request.peer, request.audio, request.video)

@@ -91,8 +91,15 @@ async def answer(ctx: MessageContext, body: AnswerOffer) -> None:
 
 @messages.on("call:update", roles=TALKERS, transaction=False)
 async def update(ctx: MessageContext, body: UpdateCall) -> CallAnswer:
-    """A fresh session (`join`, `restart`), who is muted (`media`), what is shown (`view`)."""
+    """A fresh session (`join`), a fresh path for it (`restart`), who is muted (`media`), what is
+    shown (`view`).
+    """
     controller = await Controller.of(ctx.runtime)
+    if body.action == "restart":
+        async with ctx.runtime.unit_of_work() as uow:
+            call = await service.seen(uow, ctx.caller, body.call)
+        if await controller.restart(body.call, ctx.caller.user_id, ctx.device):
+            return CallAnswer(call=call)
     if body.action == "view":
         async with ctx.runtime.unit_of_work() as uow:
             call = await service.seen(uow, ctx.caller, body.call)

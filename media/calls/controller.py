@@ -128,6 +128,26 @@ class Controller:
         """Send a participant the offer of his current session, soon: after the acknowledgement."""
         self._spawn(self._connect(call_id, user_id))
 
+    async def restart(self, call_id: UUID, user_id: UUID, device: str) -> bool:
+        """Send a device the offer of an ICE restart of its session, which goes on; False when its
+        worker has no such session any more.
+        """
+        async with self._runtime.unit_of_work() as uow:
+            stored = await access.stored(uow, call_id)
+        person = stored.of(user_id) if stored is not None else None
+        if stored is None or person is None or person.session is None:
+            return False
+        if person.place != Place.JOINED or person.device != device:
+            return False
+        try:
+            link = await self._reach(stored.row.worker)
+            offer = await link.restart_peer(str(call_id), peer_name(person), person.session)
+        except MediaError as error:
+            log.info("ice_not_restarted", call=str(call_id), error=str(error))
+            return False
+        await self._pass_on(call_id, person.session, offer)
+        return True
+
     async def answer(
         self, call_id: UUID, user_id: UUID, session: str, version: int, sdp: str
     ) -> None:

@@ -93,7 +93,8 @@ class AnswerOffer(Strict):
 
 
 class UpdateCall(Strict):
-    """`join` and `restart` ask for a fresh session; `media` mutes and unmutes; `view` says on how
+    """`join` asks for a fresh session; `restart` for a fresh path of the session that there is, and
+    for a fresh session when there is none any more; `media` mutes and unmutes; `view` says on how
     many lines of the screen each other participant is shown (0: not at all).
     """
 

@@ -35,15 +35,15 @@ Event = dict[str, Any]
 class EngineSettings:
     """Where the engine listens, what it tells clients, and its limits.
 
-    ``consent`` seconds without an authenticated packet end a session; ``setup`` seconds may pass
-    until the keys are agreed (people take their time to allow the camera). ``max_bitrate`` is the
-    most video that a publisher is asked for, in bit/s.
+    ``consent`` seconds without an authenticated packet end a session (RFC 7675, section 5.1);
+    ``setup`` seconds may pass until the keys are agreed (people take their time to allow the
+    camera). ``max_bitrate`` is the most video that a publisher is asked for, in bit/s.
     """
 
     host: str = "127.0.0.1"
     port: int = 0
     announced: tuple[str, ...] = ("127.0.0.1",)
-    consent: float = 15.0
+    consent: float = 30.0
     setup: float = 60.0
     max_bitrate: int = 2_500_000
     max_peers: int = 400
@@ -117,13 +117,13 @@ class Engine:
         old = {peer.spec.peer: peer for peer in found.of_user(spec.user)}
         if existing is not None:
             old[spec.peer] = existing
-        full = len(self._by_ufrag) - len(old) >= self.settings.max_peers
+        full = self.peers - len(old) >= self.settings.max_peers
         if full or len(found.peers) - len(old) >= self.settings.max_peers_per_call:
             raise WorkerFull("no room for another peer")
         for replaced in old.values():
             self._remove(found, replaced, "closed", now)
         peer = Peer(spec, self._around, self._peer_state, now)
-        self._by_ufrag[peer.credentials.ufrag] = peer
+        self._by_ufrag[peer.identity.current.ufrag] = peer
         self._call_of[peer] = found
         for track in peer.tracks.values():
             self._owner[track] = peer
@@ -139,6 +139,19 @@ class Engine:
         target = self._peer(found, peer, session)
         target.answer(version, text, time.monotonic())
         self._renegotiate(found)
+
+    def restart(self, call: str, peer: str, session: str) -> tuple[int, str]:
+        """Give a peer fresh ICE credentials; returns version and SDP of the offer that says so.
+
+        Media goes on meanwhile: the old ones hold until the first check with the new ones. An
+        offer that was outstanding is replaced. Raises CallUnknown, PeerUnknown.
+        """
+        target = self._peer(self._call(call), peer, session)
+        for forgotten in target.identity.restart():
+            del self._by_ufrag[forgotten]
+        self._by_ufrag[target.identity.current.ufrag] = target
+        log.info("ice restarted", call=call, session=session)
+        return target.offer()
 
     def set_media(self, call: str, peer: str, audio: bool, video: bool) -> None:
         """Mute and unmute. Raises CallUnknown, PeerUnknown."""
@@ -178,7 +191,7 @@ class Engine:
 
     @property
     def peers(self) -> int:
-        return len(self._by_ufrag)
+        return len(self._call_of)
 
     def _call(self, call: str) -> Call:
         found = self.calls.get(call)
@@ -208,7 +221,8 @@ class Engine:
     def _remove(self, call: Call, peer: Peer, reason: str, now: float) -> None:
         call.remove(peer, now)
         del self._call_of[peer]
-        del self._by_ufrag[peer.credentials.ufrag]
+        for ufrag in peer.identity.ufrags:
+            del self._by_ufrag[ufrag]
         for address in peer.path.addresses:
             if self._by_address.get(address) is peer:
                 del self._by_address[address]
@@ -271,7 +285,10 @@ class Engine:
         counters = self.counters
         if check.verdict is Verdict.CHECKED:
             counters.stun_checks += 1
-            self._checked(self._by_ufrag[check.ufrag], source, check.nominated, now)
+            peer = self._by_ufrag[check.ufrag]
+            for forgotten in peer.identity.used(check.ufrag):
+                del self._by_ufrag[forgotten]
+            self._checked(peer, source, check.nominated, now)
         elif check.verdict is Verdict.ROLE_CONFLICT:
             counters.stun_role_conflicts += 1
         elif check.verdict is Verdict.MALFORMED:
@@ -287,7 +304,7 @@ class Engine:
 
     def _password_of(self, ufrag: str) -> str | None:
         peer = self._by_ufrag.get(ufrag)
-        return None if peer is None else peer.credentials.password
+        return None if peer is None else peer.identity.password_of(ufrag)
 
     def _checked(self, peer: Peer, source: Address, nominated: bool, now: float) -> None:
         before = peer.path.selected
@@ -318,7 +335,10 @@ class Engine:
 
     def _tick(self) -> None:
         self._ticker = self._loop.call_later(_TICK, self._tick)
-        now = time.monotonic()
+        self.look_after(time.monotonic())
+
+    def look_after(self, now: float) -> None:
+        """Ten times a second: who speaks, who is gone, and what every peer needs."""
         for call in list(self.calls.values()):
             if len(call.peers) > 1 and call.listen(now):
                 self._emit({"event": "call.speaker", "call": call.call, "user": call.speaker})

@@ -40,6 +40,48 @@ def _random(length: int) -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(length))
 
 
+class Identity:
+    """Our credentials towards one peer, over ICE restarts (RFC 8445, section 9).
+
+    After a restart the former ones hold until the peer has checked with the new ones, so that
+    media goes on over the old path meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self.current = new_credentials()
+        self._former: Credentials | None = None
+        self._used = False
+
+    @property
+    def ufrags(self) -> tuple[str, ...]:
+        """The fragments that count at present."""
+        former = (self._former.ufrag,) if self._former is not None else ()
+        return (self.current.ufrag, *former)
+
+    def restart(self) -> tuple[str, ...]:
+        """Make fresh credentials; returns the fragments that count no longer."""
+        before = self.ufrags
+        if self._used:
+            self._former = self.current
+        # Credentials that no check has named are forgotten: those in use are older than they.
+        self.current, self._used = new_credentials(), False
+        return tuple(ufrag for ufrag in before if ufrag not in self.ufrags)
+
+    def used(self, ufrag: str) -> tuple[str, ...]:
+        """Note a valid check; returns the fragments that count no longer because of it."""
+        if ufrag != self.current.ufrag:
+            return ()
+        self._used = True
+        former, self._former = self._former, None
+        return () if former is None else (former.ufrag,)
+
+    def password_of(self, ufrag: str) -> str | None:
+        for known in (self.current, self._former):
+            if known is not None and known.ufrag == ufrag:
+                return known.password
+        return None
+
+
 class Verdict(Enum):
     """What became of a datagram that looked like STUN."""
 

@@ -72,7 +72,7 @@ class Peer:
         now: float,
     ) -> None:
         self.spec = spec
-        self.credentials = ice.new_credentials()
+        self.identity = ice.Identity()
         self.path = ice.Path()
         self.dtls = Dtls(around.certificate, self._send_plain, lambda state: on_state(self, state))
         self.negotiation = Negotiation(publish=spec.publishes)
@@ -125,7 +125,7 @@ class Peer:
             sdp.Offer(
                 number=self._number,
                 version=version,
-                credentials=self.credentials,
+                credentials=self.identity.current,
                 fingerprint=self._around.certificate.fingerprint,
                 addresses=self._around.addresses,
                 port=self._around.port,

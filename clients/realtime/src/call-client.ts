@@ -9,6 +9,7 @@ import {
   type CallSignalling,
   type CallStatus,
 } from "./call-types";
+import { CallRecovery, type Remedy } from "./call-recovery";
 import { LocalDevices } from "./local-devices";
 import {
   browserMedia,
@@ -45,7 +46,7 @@ export class CallClient extends Emitter<CallClientEvents> {
   private readonly own: LocalDevices;
   private readonly others = new RemoteStreams((streams) => this.emit("remotes", streams));
   private qualities = new Map<string, CallQuality>();
-  private restart: ReturnType<typeof setTimeout> | null = null;
+  private readonly recovery: CallRecovery;
   private early: CallOffer | null = null;
   private shown = "";
   private readonly media: MediaPort;
@@ -59,6 +60,14 @@ export class CallClient extends Emitter<CallClientEvents> {
     this.own = new LocalDevices(this.media, (device, problem) =>
       this.onDeviceLost(device, problem),
     );
+    this.recovery = new CallRecovery(
+      {
+        flows: () => this.free || this.session?.state === "connected",
+        ask: (remedy) => this.recover(remedy),
+      },
+      options.restartAfterMs ?? 4000,
+      options.healAfterMs ?? 1000,
+    );
     this.unsubscribe = [
       this.signalling.on("call-ring", ({ call }) => this.onRing(call)),
       this.signalling.on("call-state", (call) => this.onState(call)),
@@ -69,7 +78,10 @@ export class CallClient extends Emitter<CallClientEvents> {
       this.signalling.on("call-quality", (quality) => this.onQuality(quality)),
       this.signalling.on("call-found", ({ room, call }) => this.onFound(room, call)),
       this.signalling.on("online", ({ again }) => {
-        if (again) this.onOnlineAgain();
+        if (again && this.talking) this.recovery.onlineAgain();
+      }),
+      this.media.onNetworkChange(() => {
+        if (this.talking) this.recovery.networkChanged();
       }),
       this.media.onDeviceChange(() => void this.refreshDevices()),
     ];
@@ -325,7 +337,7 @@ export class CallClient extends Emitter<CallClientEvents> {
       // Its session is over (hung up, or replaced), or a newer offer is under way already.
       if (this.session?.id !== offer.session) return;
       if (error instanceof RealtimeError && error.code === "stale_answer") return;
-      this.restartSoon(0);
+      this.recovery.soon(0);
       if (error instanceof RealtimeError && !error.transient) return;
       this.emit("problem", asRealtimeError(error));
     }
@@ -334,8 +346,7 @@ export class CallClient extends Emitter<CallClientEvents> {
   private newSession(id: string): void {
     if (this.current.phase === "connected") this.set({ ...this.current, phase: "reconnecting" });
     this.closeSession();
-    // Browsers take long to call a connection failed: one that does not come up is asked for again.
-    this.restartSoon(2 * (this.options.restartAfterMs ?? 4000));
+    this.recovery.begun();
     this.session = new CallSession(
       id,
       this.media,
@@ -358,41 +369,29 @@ export class CallClient extends Emitter<CallClientEvents> {
   private onConnection(session: string, state: RTCPeerConnectionState): void {
     if (this.session?.id !== session || this.free) return;
     if (state === "connected") {
-      this.stopRestart();
+      this.recovery.connected();
       if (this.current.call?.state === "active") this.set({ ...this.current, phase: "connected" });
     } else if (state === "disconnected" || state === "failed") {
       if (this.current.phase === "connected") this.set({ ...this.current, phase: "reconnecting" });
-      this.restartSoon(state === "failed" ? 0 : (this.options.restartAfterMs ?? 4000));
+      this.recovery.interrupted(state);
     }
   }
 
-  /** The socket came back: the server may have changed, so a call whose media broke asks for a fresh session. */
-  private onOnlineAgain(): void {
+  private get talking(): boolean {
     const { phase } = this.current;
-    if (phase !== "connecting" && phase !== "connected" && phase !== "reconnecting") return;
-    if (this.session?.state !== "connected") this.restartSoon(0);
+    return phase === "connecting" || phase === "connected" || phase === "reconnecting";
   }
 
-  private restartSoon(delay: number): void {
-    this.stopRestart();
-    this.restart = setTimeout(() => {
-      this.restart = null;
-      if (this.free || this.session?.state === "connected") return;
-      if (this.current.phase === "connected") this.set({ ...this.current, phase: "reconnecting" });
-      this.ask("join").catch(() => undefined);
-      // Asked again until a session connects or the call ends.
-      this.restartSoon(this.options.restartAfterMs ?? 4000);
-    }, delay);
+  private recover(remedy: Remedy): Promise<boolean> {
+    if (this.current.phase === "connected" && this.session?.state !== "connected")
+      this.set({ ...this.current, phase: "reconnecting" });
+    return this.ask(remedy);
   }
 
-  private stopRestart(): void {
-    if (this.restart !== null) clearTimeout(this.restart);
-    this.restart = null;
-  }
-
-  private async ask(action: "join" | "restart"): Promise<void> {
+  /** Whether the server heard it. */
+  private async ask(action: Remedy): Promise<boolean> {
     const call = this.current.call?.id;
-    if (!call) return;
+    if (!call) return false;
     try {
       const answer = await this.signalling.request<Partial<StartAnswer>>("call:update", {
         call,
@@ -400,10 +399,12 @@ export class CallClient extends Emitter<CallClientEvents> {
       });
       if (answer.ice_servers) this.iceServers = answer.ice_servers;
       if (answer.call) this.onState(answer.call);
+      return true;
     } catch (error) {
       const problem = asRealtimeError(error);
-      if (problem.transient) this.restartSoon(this.options.restartAfterMs ?? 4000);
+      if (problem.transient) this.recovery.soon(this.options.restartAfterMs ?? 4000);
       else this.finish(problem.code);
+      return false;
     }
   }
 
@@ -511,7 +512,7 @@ export class CallClient extends Emitter<CallClientEvents> {
 
   private finish(reason: string, call: CallView | null = this.current.call): void {
     if (this.free) return;
-    this.stopRestart();
+    this.recovery.stop();
     this.closeSession();
     this.own.stop("microphone");
     this.own.stop("camera");

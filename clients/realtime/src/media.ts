@@ -52,6 +52,8 @@ export interface MediaPort {
   camera(deviceId: string | null, facing: "user" | "environment"): Promise<MediaStreamTrack>;
   devices(): Promise<DeviceList>;
   onDeviceChange(listener: () => void): () => void;
+  /** The device is on another network, or on one again. */
+  onNetworkChange(listener: () => void): () => void;
   peerConnection(configuration: RTCConfiguration): RTCPeerConnection;
 }
 
@@ -111,7 +113,32 @@ export function browserMedia(): MediaPort {
       media?.addEventListener?.("devicechange", listener);
       return () => media?.removeEventListener?.("devicechange", listener);
     },
+    onNetworkChange: watchNetwork,
     peerConnection: (configuration) => new RTCPeerConnection(configuration),
+  };
+}
+
+interface NetworkInformation extends EventTarget {
+  /** `wifi`, `cellular`, ...; unknown to browsers on computers. */
+  readonly type?: string;
+}
+
+function watchNetwork(listener: () => void): () => void {
+  const page = globalThis as Partial<Pick<Window, "addEventListener" | "removeEventListener">>;
+  const network = (globalThis.navigator as { connection?: NetworkInformation } | undefined)
+    ?.connection;
+  let type = network?.type;
+  const changed = () => {
+    // Every new estimate of the bandwidth is a change as well; only another kind of network counts.
+    if (network?.type === type) return;
+    type = network?.type;
+    if (type !== "none") listener();
+  };
+  page.addEventListener?.("online", listener);
+  network?.addEventListener?.("change", changed);
+  return () => {
+    page.removeEventListener?.("online", listener);
+    network?.removeEventListener?.("change", changed);
   };
 }
 

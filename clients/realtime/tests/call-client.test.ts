@@ -214,13 +214,15 @@ describe("negotiation", () => {
 });
 
 describe("recovery", () => {
-  it("asks for a fresh session at once when media failed, and again until one connects", async () => {
+  it("asks for a fresh path at once when media failed, then for a session until one connects", async () => {
     const calls = await connected();
     lastConnection().becomes("failed");
     expect(calls.status.phase).toBe("reconnecting");
     await vi.advanceTimersByTimeAsync(1);
-    expect(signalling.of("call:update", "join")).toHaveLength(1);
-    await vi.advanceTimersByTimeAsync(4100);
+    expect(signalling.of("call:update", "restart")).toHaveLength(1);
+    expect(signalling.of("call:update", "join")).toHaveLength(0);
+    await vi.advanceTimersByTimeAsync(8100);
+    expect(signalling.of("call:update", "restart")).toHaveLength(1);
     expect(signalling.of("call:update", "join")).toHaveLength(2);
     offer("s2", 1, WITH_PATIENT);
     await settle();
@@ -233,10 +235,48 @@ describe("recovery", () => {
   it("lets a short interruption pass", async () => {
     await connected();
     lastConnection().becomes("disconnected");
-    await vi.advanceTimersByTimeAsync(2000);
+    await vi.advanceTimersByTimeAsync(900);
     lastConnection().becomes("connected");
     await vi.advanceTimersByTimeAsync(20000);
+    expect(signalling.of("call:update", "restart")).toHaveLength(0);
     expect(signalling.of("call:update", "join")).toHaveLength(0);
+  });
+
+  it("keeps the session when a fresh path heals a longer interruption", async () => {
+    const calls = await connected();
+    lastConnection().becomes("disconnected");
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(signalling.of("call:update", "restart")).toHaveLength(1);
+    offer("s1", 2, FIRST_OFFER);
+    await settle();
+    lastConnection().becomes("connected");
+    await vi.advanceTimersByTimeAsync(20000);
+    expect(calls.status.phase).toBe("connected");
+    expect(media.connections).toHaveLength(1);
+    expect(signalling.of("call:update", "join")).toHaveLength(0);
+  });
+
+  it("asks for a fresh path as soon as the network changes, before the browser misses the old one", async () => {
+    await connected();
+    media.changeNetwork();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(signalling.of("call:update", "restart")).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(20000);
+    expect(signalling.of("call:update", "restart")).toHaveLength(1);
+    expect(signalling.of("call:update", "join")).toHaveLength(0);
+  });
+
+  it("tells of the new network when the socket is back, if it was away", async () => {
+    await connected();
+    signalling.refusals["call:update"] = new RealtimeError("offline", "连接已断开");
+    media.changeNetwork();
+    await vi.advanceTimersByTimeAsync(1);
+    signalling.refusals = {};
+    signalling.emit("online", { again: true });
+    await vi.advanceTimersByTimeAsync(1);
+    expect(signalling.of("call:update", "restart")).toHaveLength(2);
+    await vi.advanceTimersByTimeAsync(20000);
+    expect(signalling.of("call:update")).toHaveLength(3); // With the state of the devices.
   });
 
   it("rejoins after a reload the call that this device was in", async () => {

@@ -322,7 +322,7 @@ async def test_an_answer_to_another_session_or_in_rubbish_is_refused(
     assert await refused(doctor, "call:answer", **newer) == "stale_answer"
 
 
-async def test_a_rejoin_gives_a_fresh_session_on_the_new_device(
+async def test_a_restart_keeps_the_session_and_a_rejoin_gives_a_fresh_one_on_the_new_device(
     attend: Attend, cast: Cast, room: UUID
 ) -> None:
     doctor = await attend(cast.doctor, "pc", 60)
@@ -331,6 +331,13 @@ async def test_a_rejoin_gives_a_fresh_session_on_the_new_device(
     await phone.client.wait_event("call:ring")
     await phone.call("call:accept", call=call["id"])
     await asyncio.gather(doctor.receives(), phone.receives())
+    # Another network: the path is looked for anew, the session and its media go on.
+    answered = await phone.call("call:update", call=call["id"], action="restart")
+    assert answered["call"]["id"] == call["id"]
+    again = await phone.client.wait_event("call:offer", lambda it: it["version"] > 1)
+    assert again["session"] == phone.sessions[-1]
+    await asyncio.gather(doctor.receives(), phone.receives())
+    assert len(phone.sessions) == 1
     pad = await attend(cast.patient, "pad", 180)
     joined = pad.client.rooms[str(room)].call
     assert joined is not None
@@ -338,6 +345,11 @@ async def test_a_rejoin_gives_a_fresh_session_on_the_new_device(
     answer = await pad.call("call:update", call=call["id"], action="join")
     assert place(answer["call"], cast.patient)["device"] == "pad"
     await asyncio.gather(doctor.receives(), pad.receives())
+    # Whoever asks for a new path of a session that is no longer his gets one of his own.
+    answer = await phone.call("call:update", call=call["id"], action="restart")
+    assert place(answer["call"], cast.patient)["device"] == "phone"
+    await asyncio.gather(doctor.receives(), phone.receives())
+    assert len(phone.sessions) == 2
 
 
 async def test_without_consent_to_record_there_is_no_call_unless_the_hospital_allows_it(

@@ -179,7 +179,8 @@ class Relay(asyncio.DatagramProtocol):
 
     ``loss`` is the share of SRTP media packets that vanish, each way; ``rebind`` gives the client
     another source address as the worker sees it; ``cut`` lets nothing through. ``narrow`` is the
-    bandwidth towards the client in bit/s, with a queue of 0.4 s.
+    bandwidth towards the client in bit/s, with a queue of 0.4 s; ``delay`` what every datagram
+    waits on its way, in seconds, each way.
     """
 
     def __init__(self, worker: int) -> None:
@@ -187,6 +188,7 @@ class Relay(asyncio.DatagramProtocol):
         self.loss_down = 0.0
         self.cut = False
         self.narrow = 0
+        self.delay = 0.0
         self._free_at = 0.0
         self.dropped = 0
         self.port = 0
@@ -229,17 +231,27 @@ class Relay(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self._client = addr
-        if self._outside is not None and not self._lost(data, self.loss_up):
+        if self._outside is None or self._lost(data, self.loss_up):
+            return
+        if self.delay:
+            asyncio.get_running_loop().call_later(self.delay, self._out, data)
+        else:
+            self._outside.sendto(data)
+
+    def _out(self, data: bytes) -> None:
+        if self._outside is not None and not self._outside.is_closing():
             self._outside.sendto(data)
 
     def downward(self, data: bytes) -> None:
         if self._inside is not None and self._client and not self._lost(data, self.loss_down):
             if self.narrow:
-                self._delay(data)
+                self._queue(data)
+            elif self.delay:
+                asyncio.get_running_loop().call_later(self.delay, self._through, data)
             else:
                 self._inside.sendto(data, self._client)
 
-    def _delay(self, data: bytes) -> None:
+    def _queue(self, data: bytes) -> None:
         loop = asyncio.get_running_loop()
         begins = max(loop.time(), self._free_at)
         if begins - loop.time() > 0.4:

@@ -170,6 +170,12 @@ class PageServer:
                 await self._answer(peer, json.loads(message.data))
         return socket
 
+    async def restart(self, peer: str) -> None:
+        """An ICE restart of a peer's session."""
+        session = self._peers[peer]["session"]
+        offer = await self.controls.link.restart_peer(CALL, peer, session)
+        await self._send(peer, session, offer.version, offer.sdp)
+
     async def join(self, peer: str) -> None:
         """A fresh session for a peer."""
         spec = self._peers[peer]

@@ -360,7 +360,7 @@ async def test_a_killed_worker_comes_back_with_fresh_sessions_and_its_recording_
         assert manifest.reason == ("recovered" if take.take == first_take else "ended")
 
 
-async def test_a_browser_whose_network_loses_packets_and_changes_its_address_goes_on(
+async def test_a_browser_goes_on_over_losses_a_new_address_and_another_network(
     browser: Browser, server: PageServer, controls: Controls, process: WorkerProcess
 ) -> None:
     relay = Relay(process.udp)
@@ -381,5 +381,15 @@ async def test_a_browser_whose_network_loses_packets_and_changes_its_address_goe
     for _ in range(2):
         await both(anna, bert)
     assert (await metrics(process))["address_changes_total"] > counted["address_changes_total"]
+    # Wi-Fi is gone for good; the worker is reached another way, over the same session.
+    mobile = Relay(process.udp)
+    await mobile.start()
+    server.relays["anna:page"] = mobile.port
+    relay.cut = True
+    await server.restart("anna:page")
+    await asyncio.wait_for(both(anna, bert), 10)
+    assert (await anna.report())["state"] == "connected"
     assert controls.having("peer.gone")() == []
+    assert server.refused == []
     relay.close()
+    mobile.close()

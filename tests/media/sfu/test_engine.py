@@ -19,7 +19,7 @@ from tests.media.sfu.support import CALL, Controls
 from tests.media.sfu.test_ice import request
 from tests.media.sfu.test_sdp import ANSWER
 
-HOME = ("192.0.2.7", 4000)
+HOME, AWAY = ("192.0.2.7", 4000), ("198.51.100.9", 5000)
 
 
 def spec(user: str, session: str = "s1", **fields: Any) -> PeerSpec:
@@ -40,7 +40,7 @@ async def engine(events: list[dict[str, Any]]) -> AsyncIterator[Engine]:
 
 
 def check_from(engine: Engine, peer: str, source: tuple[str, int]) -> None:
-    credentials = engine.calls["call"].peers[peer].credentials
+    credentials = engine.calls["call"].peers[peer].identity.current
     data = request(f"{credentials.ufrag}:x", credentials.password, ICE_CONTROLLING=1)
     engine.receive(data, source, 1.0)
 
@@ -93,7 +93,8 @@ async def test_each_kind_of_refused_datagram_is_counted(engine: Engine) -> None:
 async def test_a_wrong_password_opens_no_address(engine: Engine) -> None:
     engine.add_peer("call", spec("anna"))
     peer = engine.calls["call"].peers["anna:phone"]
-    engine.receive(request(f"{peer.credentials.ufrag}:x", "wrong password"), HOME, 1.0)
+    ufrag = peer.identity.current.ufrag
+    engine.receive(request(f"{ufrag}:x", "wrong password"), HOME, 1.0)
     assert engine.counters.stun_wrong_integrity == 1
     engine.receive(b"\x16\xfe\xfd" + bytes(50), HOME, 1.0)
     assert engine.counters.dtls_unknown_address == 1
@@ -156,6 +157,67 @@ async def test_changes_during_an_outstanding_offer_are_merged(
     assert offer["version"] == 2
     assert "u_carl" in offer["sdp"]
     assert "u_bert" not in offer["sdp"]
+
+
+async def test_an_ice_restart_replaces_the_outstanding_offer_and_keeps_the_path(
+    engine: Engine,
+) -> None:
+    engine.add_peer("call", spec("anna"))
+    check_from(engine, "anna:phone", HOME)
+    peer = engine.calls["call"].peers["anna:phone"]
+    before = peer.identity.current
+    version, offer = engine.restart("call", "anna:phone", "s1")
+    assert version == 2
+    assert before.ufrag not in offer
+    assert peer.identity.current.ufrag in offer
+    assert peer.path.selected == HOME
+    with pytest.raises(StaleAnswer):
+        engine.answer("call", "anna:phone", "s1", 1, ANSWER)
+    engine.answer("call", "anna:phone", "s1", version, ANSWER)
+    assert engine.peers == 1
+
+
+async def test_the_old_credentials_hold_until_the_new_ones_are_used(engine: Engine) -> None:
+    engine.add_peer("call", spec("anna"))
+    check_from(engine, "anna:phone", HOME)
+    old = engine.calls["call"].peers["anna:phone"].identity.current
+    engine.restart("call", "anna:phone", "s1")
+    engine.restart("call", "anna:phone", "s1")  # Whoever is impatient keeps his path as well.
+    keep_alive = request(f"{old.ufrag}:x", old.password, ICE_CONTROLLING=1)
+    engine.receive(keep_alive, HOME, 2.0)
+    assert engine.counters.stun_checks == 2
+    check_from(engine, "anna:phone", AWAY)
+    engine.receive(keep_alive, HOME, 3.0)
+    assert (engine.counters.stun_checks, engine.counters.stun_unknown_user) == (3, 1)
+    engine.remove_peer("call", "anna:phone")
+    check = request(f"{old.ufrag}:x", old.password, ICE_CONTROLLING=1)
+    engine.receive(check, HOME, 4.0)
+    assert (engine.peers, engine.counters.stun_unknown_user) == (0, 2)
+
+
+async def test_only_a_session_that_is_there_is_restarted(engine: Engine) -> None:
+    engine.add_peer("call", spec("anna"))
+    with pytest.raises(PeerUnknown):
+        engine.restart("call", "anna:phone", "older session")
+    with pytest.raises(CallUnknown):
+        engine.restart("other", "anna:phone", "s1")
+
+
+async def test_a_peer_that_answers_nothing_is_let_go_after_thirty_seconds(
+    controls: Controls, worker: Worker
+) -> None:
+    anna = Client(controls, "anna", quiet=True)
+    await anna.join()
+    await controls.event("peer.connected", peer=anna.peer)
+    engine = worker.engine
+    heard = engine.calls[CALL].peers[anna.peer].heard
+    engine.look_after(heard + 29.9)
+    assert anna.peer in engine.calls[CALL].peers
+    engine.look_after(heard + 30.1)
+    assert anna.peer not in engine.calls[CALL].peers
+    gone = await controls.event("peer.gone", peer=anna.peer)
+    assert gone["reason"] == "consent_lost"
+    await anna.close()
 
 
 async def test_a_full_worker_says_so_but_lets_people_replace_themselves(engine: Engine) -> None:

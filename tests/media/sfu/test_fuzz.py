@@ -120,7 +120,7 @@ def media(payload_type: int, sequence: int, ssrc: int, extension: bytes = b"") -
 
 
 async def test_mutated_checks_are_refused_and_counted(stage: Stage) -> None:
-    ours = stage.anna.credentials
+    ours = stage.anna.identity.current
     seeds = [
         request(f"{ours.ufrag}:x", ours.password, ICE_CONTROLLING=1, PRIORITY=7),
         request(f"{ours.ufrag}:x", ours.password, ICE_CONTROLLED=1),

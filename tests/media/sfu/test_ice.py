@@ -166,3 +166,17 @@ def test_credentials_are_long_enough_and_never_the_same() -> None:
     made = {ice.new_credentials() for _ in range(50)}
     assert len({credentials.ufrag for credentials in made}) == 50
     assert all(len(item.ufrag) >= 4 and len(item.password) >= 22 for item in made)
+
+
+def test_credentials_that_were_never_used_are_forgotten_by_the_next_restart() -> None:
+    identity = ice.Identity()
+    first = identity.current
+    assert identity.used(first.ufrag) == ()
+    assert identity.restart() == ()
+    unused = identity.current
+    assert identity.restart() == (unused.ufrag,)
+    assert identity.ufrags == (identity.current.ufrag, first.ufrag)
+    assert identity.password_of(first.ufrag) == first.password
+    assert identity.used(first.ufrag) == ()
+    assert identity.used(identity.current.ufrag) == (first.ufrag,)
+    assert identity.password_of(first.ufrag) is None

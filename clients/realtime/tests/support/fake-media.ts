@@ -108,6 +108,11 @@ export class FakeMedia implements MediaPort {
   onDeviceChange(): () => void {
     return () => undefined;
   }
+  changeNetwork: () => void = () => undefined;
+  onNetworkChange(listener: () => void): () => void {
+    this.changeNetwork = listener;
+    return () => (this.changeNetwork = () => undefined);
+  }
   peerConnection(): RTCPeerConnection {
     const connection = new FakePeerConnection();
     this.connections.push(connection);
