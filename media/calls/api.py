@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from core.http import Context, Routes
-from media.calls import access, service
+from media.calls import access, check, service
 from media.calls.controller import Controller
 from media.calls.rules import STARTERS, TALKERS, CallState, Moderation
 from media.calls.schemas import (
@@ -12,6 +12,8 @@ from media.calls.schemas import (
     CallAnswer,
     CallOnly,
     CallView,
+    CheckAnswer,
+    CheckOffer,
     ModerateCall,
     QualityView,
     StartCall,
@@ -140,3 +142,37 @@ async def connections(ctx: Context, room_id: UUID) -> list[QualityView]:
 @routes.get("/rooms/{room_id}/call", roles=sorted(IN_ROOMS), summary="The call under way, or null")
 async def current(ctx: Context, room_id: UUID) -> CallView | None:
     return await access.call_in_room(ctx.uow, ctx.caller, room_id)
+
+
+@routes.post(
+    "/calls/check",
+    roles=sorted(TALKERS),
+    transaction=False,
+    summary="Try the connection to the media server before a call; the offer is to be answered",
+)
+async def begin_check(ctx: Context) -> CheckOffer:
+    async with ctx.runtime.unit_of_work() as uow:
+        await access.require_talk(uow, ctx.caller)
+    return await check.begin(ctx.runtime, ctx.caller)
+
+
+@routes.post(
+    "/calls/check/answer",
+    roles=sorted(TALKERS),
+    status=204,
+    transaction=False,
+    summary="Answer the offer of one's own trial",
+)
+async def answer_check(ctx: Context, body: CheckAnswer) -> None:
+    await check.answer(ctx.runtime, ctx.caller, body.session, body.version, body.sdp)
+
+
+@routes.post(
+    "/calls/check/end",
+    roles=sorted(TALKERS),
+    status=204,
+    transaction=False,
+    summary="End one's own trial",
+)
+async def end_check(ctx: Context) -> None:
+    await check.end(ctx.runtime, ctx.caller)

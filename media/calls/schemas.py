@@ -92,6 +92,21 @@ class AnswerOffer(Strict):
     sdp: str = Field(min_length=1, max_length=60_000)
 
 
+class CheckOffer(BaseModel):
+    """The offer of a trial connection: one line for sound, one for a picture, nobody else."""
+
+    session: str
+    version: int
+    sdp: str
+    ice_servers: list[dict[str, Any]] = []
+
+
+class CheckAnswer(Strict):
+    session: Session
+    version: int = Field(ge=1, le=2**31)
+    sdp: str = Field(min_length=1, max_length=60_000)
+
+
 class UpdateCall(Strict):
     """`join` asks for a fresh session; `restart` for a fresh path of the session that there is, and
     for a fresh session when there is none any more; `media` mutes and unmutes; `view` says on how

@@ -62,3 +62,7 @@ export {
 } from "./transports/socket-task";
 export { STICKERS, stickerOf, type Sticker } from "./stickers";
 export * from "./playback";
+export * from "./check/device-check";
+export * from "./check/network";
+export * from "./check/sound";
+export * from "./check/support";
