@@ -9,6 +9,7 @@ from media.calls.rules import STARTERS, TALKERS, CallState, Moderation
 from media.calls.schemas import (
     AcceptCall,
     AnswerOffer,
+    BeginCheck,
     CallAnswer,
     CallOnly,
     CallView,
@@ -150,10 +151,10 @@ async def current(ctx: Context, room_id: UUID) -> CallView | None:
     transaction=False,
     summary="Try the connection to the media server before a call; the offer is to be answered",
 )
-async def begin_check(ctx: Context) -> CheckOffer:
+async def begin_check(ctx: Context, body: BeginCheck) -> CheckOffer:
     async with ctx.runtime.unit_of_work() as uow:
         await access.require_talk(uow, ctx.caller)
-    return await check.begin(ctx.runtime, ctx.caller)
+    return await check.begin(ctx.runtime, ctx.caller, body.media)
 
 
 @routes.post(
@@ -165,14 +166,3 @@ async def begin_check(ctx: Context) -> CheckOffer:
 )
 async def answer_check(ctx: Context, body: CheckAnswer) -> None:
     await check.answer(ctx.runtime, ctx.caller, body.session, body.version, body.sdp)
-
-
-@routes.post(
-    "/calls/check/end",
-    roles=sorted(TALKERS),
-    status=204,
-    transaction=False,
-    summary="End one's own trial",
-)
-async def end_check(ctx: Context) -> None:
-    await check.end(ctx.runtime, ctx.caller)

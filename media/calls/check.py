@@ -6,6 +6,7 @@ nothing is stored, any web process passes the answer on, and nobody reaches some
 
 import asyncio
 from contextlib import suppress
+from typing import Any
 from uuid import UUID, uuid5
 
 import structlog
@@ -13,15 +14,16 @@ import structlog
 from core.identity.caller import Caller
 from core.ids import new_id
 from core.runtime import Runtime
-from media.calls.controller import Controller
+from media.calls.controller import Controller, on_worker_event
 from media.calls.errors import AnswerIsBad, AnswerIsStale, MediaUnavailable
+from media.calls.rules import CallMedia
 from media.calls.schemas import CheckOffer
 from media.control import WorkerLink
 from media.errors import BadAnswer, CallUnknown, MediaError, PeerUnknown, StaleAnswer
 
 log = structlog.get_logger(__name__)
 
-#: A trial takes a few seconds; one that is not ended by its page ends after this.
+#: A trial takes a few seconds; one that its page does not let go of ends after this.
 LIFE_SECONDS = 30.0
 _PEER = "check"
 
@@ -54,7 +56,7 @@ class Trials:
         task.add_done_callback(self._closing.discard)
 
 
-async def begin(runtime: Runtime, caller: Caller) -> CheckOffer:
+async def begin(runtime: Runtime, caller: Caller, media: CallMedia) -> CheckOffer:
     """Open a trial on the worker that would get the next call; its offer is to be answered.
 
     Raises MediaUnavailable, MediaIsBusy.
@@ -66,7 +68,11 @@ async def begin(runtime: Runtime, caller: Caller) -> CheckOffer:
     try:
         await link.open_call(str(name), str(name), record=False)
         offer = await link.add_peer(
-            str(name), peer=_PEER, session=session, user=str(caller.user_id)
+            str(name),
+            peer=_PEER,
+            session=session,
+            user=str(caller.user_id),
+            video=media is CallMedia.VIDEO,
         )
     except MediaError as error:
         raise MediaUnavailable(retry_after=2) from error
@@ -93,12 +99,18 @@ async def answer(runtime: Runtime, caller: Caller, session: str, version: int, s
     raise AnswerIsStale
 
 
-async def end(runtime: Runtime, caller: Caller) -> None:
-    """The caller's trial is over; one that is not there any more is over already."""
+async def _on_gone(runtime: Runtime, event: dict[str, Any]) -> None:
+    """The page let go of its trial; one that was replaced by a newer one goes on."""
+    if event["peer"] != _PEER:
+        return
     controller = await Controller.of(runtime)
     for link in controller.links:
-        if link.alive:
-            await close(link, _name(caller))
+        if not link.alive:
+            continue
+        with suppress(MediaError):
+            for each in await link.list_calls():
+                if each["call"] == event["call"] and not each["peers"]:
+                    await close(link, UUID(event["call"]))
 
 
 async def close(link: WorkerLink, name: UUID) -> None:
@@ -112,3 +124,6 @@ async def close(link: WorkerLink, name: UUID) -> None:
 
 def _name(caller: Caller) -> UUID:
     return uuid5(caller.session_id, "connection check")
+
+
+on_worker_event("peer.gone", _on_gone)

@@ -92,6 +92,12 @@ class AnswerOffer(Strict):
     sdp: str = Field(min_length=1, max_length=60_000)
 
 
+class BeginCheck(Strict):
+    """`voice` where there is no camera."""
+
+    media: CallMedia
+
+
 class CheckOffer(BaseModel):
     """The offer of a trial connection: one line for sound, one for a picture, nobody else."""
 

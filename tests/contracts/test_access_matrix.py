@@ -109,6 +109,7 @@ PUBLIC_ROUTES: list[str] = [
     "POST /auth/login/sms",
     "POST /auth/login/sso",
     "POST /auth/login/sso/start",
+    "POST /auth/login/web-view",
     "POST /auth/login/wechat",
     "POST /auth/login/wechat-mini",
     "POST /auth/login/wechat/phone",

@@ -13,7 +13,7 @@ from core.defence.kinds import Kind
 from core.errors import MalformedRequest, NotFound
 from core.http import ANY_ROLE, PUBLIC, Context, Routes
 from core.identity import access, second_factor, views
-from core.identity.external import identities, sso, wechat_login
+from core.identity.external import identities, sso, web_view, wechat_login
 from core.identity.external.identities import WECHAT
 from core.identity.external.schemas import (
     CodeLogin,
@@ -24,6 +24,8 @@ from core.identity.external.schemas import (
     SsoMethod,
     SsoStartInput,
     StartInput,
+    WebViewCode,
+    WebViewLogin,
     WechatBind,
     WechatLogin,
     WechatState,
@@ -102,6 +104,21 @@ async def login_with_phone(ctx: Context, body: PhoneLogin) -> Tokens:
     issued = await wechat_login.with_phone(
         ctx.runtime, body.ticket, body.phone, body.code, device, ctx.address
     )
+    return await _tokens(ctx, issued)
+
+
+@routes.post("/auth/web-view", roles=ANY_ROLE, limit=Kind.LOGIN)
+async def open_web_view(ctx: Context) -> WebViewCode:
+    """A code with which the mini-program's web view logs the same person in."""
+    code = await web_view.begin(ctx.uow, ctx.caller, ctx.address)
+    return WebViewCode(code=code, expires_in=int(web_view.LIFE.total_seconds()))
+
+
+@routes.post("/auth/login/web-view", **LOGIN)
+async def login_in_web_view(ctx: Context, body: WebViewLogin) -> Tokens:
+    """Log in inside the mini-program's web view."""
+    device = _device(body.device)
+    issued = await web_view.finish(ctx.runtime, body.code, device, ctx.address)
     return await _tokens(ctx, issued)
 
 

@@ -39,6 +39,7 @@ class Kind(StrEnum):
     WECHAT_PHONE = "wechat_phone"
     WECHAT_BIND = "wechat_bind"
     SSO = "sso"
+    WEB_VIEW = "web_view"
 
 
 async def begin(

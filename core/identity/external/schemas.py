@@ -50,6 +50,17 @@ class MiniLogin(StartInput):
     phone_code: Opaque | None = None
 
 
+class WebViewCode(BaseModel):
+    """Works once; `expires_in` in seconds."""
+
+    code: str
+    expires_in: int
+
+
+class WebViewLogin(StartInput):
+    code: Opaque
+
+
 class PhoneLogin(StartInput):
     ticket: Opaque
     phone: Phone

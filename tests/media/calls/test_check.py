@@ -12,17 +12,25 @@ from tests.media.sfu.clients import Picture, Tone
 from tests.support.cast import Cast
 from tests.support.http import Client
 
+VIDEO = {"media": "video"}
+
 
 async def running(runtime: Runtime) -> int:
     controller = await Controller.of(runtime)
     return sum([len(await link.list_calls()) for link in controller.links])
 
 
+async def over(runtime: Runtime) -> None:
+    async with asyncio.timeout(5):
+        while await running(runtime):
+            await asyncio.sleep(0.1)
+
+
 async def test_a_trial_connects_counts_packets_and_leaves_nothing_behind(
     client: Client, cast: Cast, runtime: Runtime
 ) -> None:
     token = cast.patient.token
-    offer = (await client.post("/calls/check", token=token)).expect(200)
+    offer = (await client.post("/calls/check", token=token, json=VIDEO)).expect(200)
     pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
     try:
         await pc.setRemoteDescription(RTCSessionDescription(offer["sdp"], "offer"))
@@ -46,12 +54,10 @@ async def test_a_trial_connects_counts_packets_and_leaves_nothing_behind(
                     break
                 await asyncio.sleep(0.2)
         assert heard[0].packetsLost == 0
+        assert await running(runtime) == 1
     finally:
         await pc.close()
-    assert await running(runtime) == 1
-    (await client.post("/calls/check/end", token=token)).expect(204)
-    (await client.post("/calls/check/end", token=token)).expect(204)
-    assert await running(runtime) == 0
+    await over(runtime)
     late = await client.post("/calls/check/answer", token=token, json=answer)
     assert late.code == "stale_answer"
 
@@ -60,10 +66,8 @@ async def test_a_trial_that_nobody_ends_ends_itself(
     client: Client, cast: Cast, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(check, "LIFE_SECONDS", 0.2)
-    (await client.post("/calls/check", token=cast.doctor.token)).expect(200)
+    (await client.post("/calls/check", token=cast.doctor.token, json=VIDEO)).expect(200)
     assert await running(runtime) == 1
-    async with asyncio.timeout(5):
-        while await running(runtime):
-            await asyncio.sleep(0.1)
-    forbidden = await client.post("/calls/check", token=cast.supervisor.token)
+    await over(runtime)
+    forbidden = await client.post("/calls/check", token=cast.supervisor.token, json=VIDEO)
     assert forbidden.code == "forbidden"

@@ -1,6 +1,6 @@
 import { randomUuid } from '@/platform/ids'
 import type { Device } from '@/platform/device'
-import type { CallView, Message, RecordingPage, RoomView } from '@realtime'
+import type { CallView, Message, RecordingPage, RoomView, TrialOffer, TrialPort } from '@realtime'
 import { http } from './client'
 import type * as T from './types'
 
@@ -18,6 +18,10 @@ export const auth = {
     }),
   switchRole: (role: T.Role, hospital_id: string) =>
     http.call<T.Tokens>('POST', '/auth/role', { body: { role, hospital_id } }),
+  /** A code with which the mini-program's web view logs the same person in, once. */
+  webView: () => http.call<{ code: string; expires_in: number }>('POST', '/auth/web-view'),
+  loginWebView: (code: string, device: Device) =>
+    http.call<T.Tokens>('POST', '/auth/login/web-view', { body: { code, device }, anonymous }),
   logout: () => http.call<void>('POST', '/auth/logout'),
   sessions: () => http.call<T.DeviceSession[]>('GET', '/auth/sessions'),
   renameSession: (id: string, label: string) =>
@@ -183,6 +187,12 @@ export const orders = {
       idempotencyKey,
     }),
   sync: (id: string) => http.call<T.Order>('POST', `/orders/${id}/sync`),
+}
+
+/** The trial of the network before a call. */
+export const callTrial: TrialPort = {
+  begin: (media) => http.call<TrialOffer>('POST', '/calls/check', { body: { media } }),
+  answer: (body) => http.call<void>('POST', '/calls/check/answer', { body }),
 }
 
 export const rooms = {

@@ -14,7 +14,9 @@ import { consultations, rooms } from '@/api'
 import { startRinging, type Ringing } from '@/native/ring'
 import { isH5 } from '@/platform'
 import { thisPage } from '@/platform/device'
-import { toast } from '@/platform/dialog'
+import { ask, toast } from '@/platform/dialog'
+import { pageUrl } from '@/platform/nav'
+import { onTheWeb, openOnTheWeb } from '@/platform/web-view'
 import { zh } from '@/strings'
 import { useLive } from './live'
 import { useSession } from './session'
@@ -39,6 +41,7 @@ export const useCall = defineStore('call', () => {
   const ongoing = shallowRef<ReadonlyMap<string, CallView>>(new Map())
   const speaker = ref('')
   let ringing: Ringing | null = null
+  let asking = false
   let leaving: ReturnType<typeof setTimeout> | null = null
 
   const phase = computed(() => status.value?.phase ?? 'idle')
@@ -70,7 +73,7 @@ export const useCall = defineStore('call', () => {
         if (!now || !session.user) return
         now.on('online', () => void joinOpenRooms())
         if (!isH5) {
-          now.on('call-ring', () => toast(zh.call.miniProgram))
+          now.on('call-ring', ({ call: found }) => void ringOutside(found))
           return
         }
         now.on('call-found', ({ room, call: found }) => note(room, found))
@@ -89,6 +92,22 @@ export const useCall = defineStore('call', () => {
       { immediate: true },
     )
     watch(phase, onPhase)
+  }
+
+  /** A mini-program has no WebRTC: its web view rings on, and answers. */
+  async function ringOutside(found: CallView): Promise<void> {
+    if (found.started_by === session.user?.id || asking || onTheWeb()) return
+    asking = true
+    const from = found.participants.find((one) => one.user_id === found.started_by)
+    const yes = await ask({
+      title: `${from?.name ?? ''}${found.media === 'video' ? zh.call.incomingVideo : zh.call.incomingVoice}`,
+      text: found.recording ? zh.call.recordingNote : '',
+      confirm: zh.call.accept,
+      cancel: zh.call.decline,
+    })
+    asking = false
+    if (yes) openOnTheWeb(pageUrl('/pages/room/index', { room: found.room }))
+    else await live.client?.request('call:decline', { call: found.id }).catch(() => undefined)
   }
 
   function note(room: string, found: CallView | null): void {

@@ -1,5 +1,6 @@
 import { account } from './account'
 import { catalogue } from './catalogue'
+import { check } from './check'
 import { common } from './common'
 import { consultation } from './consultation'
 import { notices } from './notices'
@@ -18,6 +19,7 @@ export const zh = {
   common,
   ...account,
   ...catalogue,
+  ...check,
   ...notices,
   ...patient,
   ...practice,

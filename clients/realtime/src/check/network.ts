@@ -1,6 +1,6 @@
 import { CallSession, type LocalTracks } from "../call-session";
 import { browserMedia, type MediaPort } from "../media";
-import type { IceServer } from "../types";
+import type { CallMedia, IceServer } from "../types";
 
 /** The offer of a trial connection, as the server sends it. */
 export interface TrialOffer {
@@ -10,11 +10,10 @@ export interface TrialOffer {
   ice_servers?: IceServer[];
 }
 
-/** How the trial reaches the server: three requests. */
+/** How the trial reaches the server: two requests. It ends with its connection. */
 export interface TrialPort {
-  begin(): Promise<TrialOffer>;
+  begin(media: CallMedia): Promise<TrialOffer>;
   answer(answer: { session: string; version: number; sdp: string }): Promise<void>;
-  end(): Promise<void>;
 }
 
 /** What a trial found out. Times in milliseconds, loss from 0 to 1; null: not known. */
@@ -60,7 +59,7 @@ const pause = (ms: number) => new Promise<void>((done) => setTimeout(done, ms));
 export async function tryNetwork(port: TrialPort, options: TrialOptions): Promise<NetworkFigures> {
   const { measureMs = 5000, connectMs = 12_000, progress = () => undefined } = options;
   const stopped = options.stopped ?? (() => false);
-  const offer = await port.begin();
+  const offer = await port.begin(options.tracks.video ? "video" : "voice");
   const began = Date.now();
   let state: RTCPeerConnectionState = "new";
   const session = new CallSession(
@@ -93,8 +92,6 @@ export async function tryNetwork(port: TrialPort, options: TrialOptions): Promis
     return { ...figuresOf(await session.stats()), connected: now() === "connected", joinMs };
   } finally {
     session.close();
-    // What is left of the trial ends by itself after half a minute.
-    await port.end().catch(() => undefined);
   }
 }
 
