@@ -71,7 +71,7 @@ clients/digests.json: $(CONSOLE)/dist/.ready $(MOBILE)/dist/.ready $(wildcard cl
 browser: ## Debian's Chromium and a Chinese font, where they may be installed
 	@scripts/tools.sh browser
 
-services: ## Redis and ClamAV for the tests of defence, where they may be installed
+services: ## Redis, ClamAV and coturn for the tests, where they may be installed
 	@scripts/tools.sh services
 
 # --- Checks ---------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ Business settings that a hospital changes while it runs live in :mod:`core.setti
 from __future__ import annotations
 
 import os
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -17,6 +18,7 @@ from core.defence.addresses import Internal
 from core.defence.secret_files import with_files
 
 DEFAULT_DATA_DIR = Path("var")
+_TURN_URL = re.compile(r"turns?:([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(\?transport=(udp|tcp))?")
 
 
 class Config(BaseSettings):
@@ -119,6 +121,17 @@ class Config(BaseSettings):
     media_secret: SecretStr | None = Field(
         None, description="Secret between web and media workers."
     )
+    media_turn_urls: str = Field(
+        "",
+        description="TURN addresses told to the people of a call, comma separated: "
+        "turn:host:3478?transport=udp, turns:host:443?transport=tcp.",
+    )
+    media_turn_secret: SecretStr | None = Field(
+        None, description="Secret shared with the TURN server (coturn's static-auth-secret)."
+    )
+    media_turn_seconds: int = Field(
+        3600, ge=60, le=86400, description="Seconds for which credentials for TURN hold."
+    )
 
     media_tls_certificate: Path | None = Field(
         None, description="Certificate of the control server, or of the web process towards it."
@@ -212,6 +225,20 @@ class Config(BaseSettings):
             raise ValueError("Write tcp://host:port or unix:///path.")
         return value
 
+    @field_validator("media_turn_urls")
+    @classmethod
+    def _turn_addresses(cls, value: str) -> str:
+        for url in _split(value):
+            if not _TURN_URL.fullmatch(url):
+                raise ValueError("Write turn:host:port?transport=udp or turns:host:443.")
+        return value
+
+    @model_validator(mode="after")
+    def _turn_complete(self) -> Self:
+        if self.turn_urls and self.media_turn_secret is None:
+            raise ValueError("ZHENJIAN_MEDIA_TURN_URLS needs ZHENJIAN_MEDIA_TURN_SECRET.")
+        return self
+
     @model_validator(mode="after")
     def _ports_apart(self) -> Self:
         taken: dict[int, str] = {}
@@ -244,6 +271,10 @@ class Config(BaseSettings):
     @cached_property
     def announced(self) -> tuple[str, ...]:
         return _split(self.media_announced_addresses)
+
+    @cached_property
+    def turn_urls(self) -> tuple[str, ...]:
+        return _split(self.media_turn_urls)
 
     @cached_property
     def workers(self) -> tuple[str, ...]:

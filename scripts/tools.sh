@@ -70,15 +70,17 @@ softhsm)
         fail "SoftHSM is missing: apt-get install softhsm2"
     ;;
 services)
-    if command -v redis-server >/dev/null 2>&1 && [ -x /usr/sbin/clamd ]; then
+    if command -v redis-server >/dev/null 2>&1 && [ -x /usr/sbin/clamd ] &&
+        command -v turnserver >/dev/null 2>&1; then
         exit 0
     fi
-    echo "Installing Redis and ClamAV's daemon for the tests …"
-    # Without them their tests say so and are skipped. No signatures are fetched.
+    echo "Installing Redis, ClamAV's daemon and coturn for the tests …"
+    # Without them their tests say so and are skipped. No signatures are fetched, and a policy keeps
+    # the packages from starting servers of their own.
     { as_root apt-get update -qq &&
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-            redis-server clamav-daemon >/dev/null; } ||
-        echo "Not installed: apt-get install --no-install-recommends redis-server clamav-daemon"
+        as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq \
+            --no-install-recommends redis-server clamav-daemon coturn >/dev/null; } ||
+        echo "Not installed: apt-get install --no-install-recommends redis-server clamav-daemon coturn"
     ;;
 *)
     fail "usage: tools.sh python | which-python | node | browser | services | softhsm | tls"

@@ -20,6 +20,7 @@ from media.calls.schemas import (
     StartCall,
     UpdateCall,
 )
+from media.turn import ice_servers
 from realtime.commands import IN_ROOMS
 from realtime.monitor import register_calls
 from realtime.table import MessageContext, Messages, register_join_extra
@@ -37,7 +38,7 @@ async def start(ctx: MessageContext, body: StartCall) -> CallAnswer:
         await access.require_talk(uow, ctx.caller)
         call = await service.start(uow, ctx.caller, body.room, body.media, ctx.device, worker)
     controller.connect(call.id, ctx.caller.user_id)
-    return CallAnswer(call=call)
+    return _with_servers(ctx, call)
 
 
 @messages.on("call:accept", roles=TALKERS, transaction=False)
@@ -48,7 +49,7 @@ async def accept(ctx: MessageContext, body: AcceptCall) -> CallAnswer:
         await access.require_talk(uow, ctx.caller)
         call = await service.accept(uow, ctx.caller, body.call, ctx.device)
     controller.connect(call.id, ctx.caller.user_id)
-    return CallAnswer(call=call)
+    return _with_servers(ctx, call)
 
 
 @messages.on("call:decline", roles=TALKERS)
@@ -102,7 +103,7 @@ async def update(ctx: MessageContext, body: UpdateCall) -> CallAnswer:
         async with ctx.runtime.unit_of_work() as uow:
             call = await service.seen(uow, ctx.caller, body.call)
         if await controller.restart(body.call, ctx.caller.user_id, ctx.device):
-            return CallAnswer(call=call)
+            return _with_servers(ctx, call)
     if body.action == "view":
         async with ctx.runtime.unit_of_work() as uow:
             call = await service.seen(uow, ctx.caller, body.call)
@@ -117,9 +118,14 @@ async def update(ctx: MessageContext, body: UpdateCall) -> CallAnswer:
             call = await service.join(uow, ctx.caller, body.call, ctx.device)
     if body.action == "media":
         await controller.show_media(call.id, ctx.caller.user_id)
-    else:
-        controller.connect(call.id, ctx.caller.user_id)
-    return CallAnswer(call=call)
+        return CallAnswer(call=call)
+    controller.connect(call.id, ctx.caller.user_id)
+    return _with_servers(ctx, call)
+
+
+def _with_servers(ctx: MessageContext, call: CallView) -> CallAnswer:
+    servers = ice_servers(ctx.runtime.config, ctx.caller.user_id, ctx.runtime.clock.now())
+    return CallAnswer(call=call, ice_servers=servers)
 
 
 async def _call_of_room(ctx: MessageContext, room_id: UUID) -> CallView | None:

@@ -35,6 +35,7 @@ from media.errors import (
     WorkerUnavailable,
 )
 from media.recording.sealing import Seal
+from media.turn import ice_servers
 
 log = structlog.get_logger(__name__)
 
@@ -145,7 +146,7 @@ class Controller:
         except MediaError as error:
             log.info("ice_not_restarted", call=str(call_id), error=str(error))
             return False
-        await self._pass_on(call_id, person.session, offer)
+        await self._pass_on(call_id, person.session, offer, new_path=True)
         return True
 
     async def answer(
@@ -358,18 +359,24 @@ class Controller:
         )
         people = [each.user_id for each in stored.people]
         self._mine[person.session] = (row.id, str(person.user_id), people)
-        await self._pass_on(row.id, person.session, offer)
+        await self._pass_on(row.id, person.session, offer, new_path=True)
 
-    async def _pass_on(self, call_id: UUID, session: str, offer: Offer) -> None:
+    async def _pass_on(
+        self, call_id: UUID, session: str, offer: Offer, *, new_path: bool = False
+    ) -> None:
+        """Send an offer to its device; one that makes it look for a path names the TURN servers."""
         async with self._runtime.unit_of_work() as uow:
             to = await service.claim_offer(uow, call_id, session, offer.version)
         if to is not None:
-            payload = {
+            payload: dict[str, Any] = {
                 "call": str(call_id),
                 "session": session,
                 "version": offer.version,
                 "sdp": offer.sdp,
             }
+            if new_path:
+                now = self._runtime.clock.now()
+                payload["ice_servers"] = ice_servers(self._runtime.config, to.user_id, now)
             await self._runtime.realtime.to_user(to.user_id, "call:offer", payload, to.device)
 
     # ---- what workers tell -------------------------------------------------------------------

@@ -54,7 +54,10 @@ class QualityView(BaseModel):
 
 
 class CallAnswer(BaseModel):
-    """The answer to a verb that leads to a PeerConnection; the offer follows as `call:offer`."""
+    """The answer to a verb that leads to a PeerConnection; the offer follows as `call:offer`.
+
+    `ice_servers` are for the caller alone, and hold for a while only.
+    """
 
     call: CallView
     ice_servers: list[dict[str, Any]] = []

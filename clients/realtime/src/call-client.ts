@@ -331,6 +331,7 @@ export class CallClient extends Emitter<CallClientEvents> {
     if (this.retired.has(offer.session)) return;
     if (offer.ice_servers) this.iceServers = offer.ice_servers;
     if (this.session?.id !== offer.session) this.newSession(offer.session);
+    else if (offer.ice_servers) this.session.useServers(offer.ice_servers);
     try {
       await this.session?.offer(offer);
     } catch (error) {
@@ -350,7 +351,11 @@ export class CallClient extends Emitter<CallClientEvents> {
     this.session = new CallSession(
       id,
       this.media,
-      this.iceServers,
+      {
+        iceServers: this.iceServers,
+        iceTransportPolicy: this.options.iceTransportPolicy ?? "all",
+        bundlePolicy: "max-bundle",
+      },
       () => this.own.tracks,
       {
         answer: async (session, version, sdp) => {

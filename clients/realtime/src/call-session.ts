@@ -30,12 +30,12 @@ export class CallSession {
   constructor(
     readonly id: string,
     media: MediaPort,
-    iceServers: IceServer[],
+    private readonly configuration: RTCConfiguration,
     private readonly tracks: () => LocalTracks,
     private readonly handlers: SessionHandlers,
     private readonly maxVideoBitrate: number,
   ) {
-    this.pc = media.peerConnection({ iceServers, bundlePolicy: "max-bundle" });
+    this.pc = media.peerConnection(configuration);
     this.pc.ontrack = (event) => this.onTrack(event);
     this.pc.onconnectionstatechange = () => {
       if (!this.closed) handlers.connection(this.pc.connectionState);
@@ -44,6 +44,11 @@ export class CallSession {
 
   get state(): RTCPeerConnectionState {
     return this.pc.connectionState;
+  }
+
+  /** Fresh credentials for the relays, for the path that is looked for next. */
+  useServers(iceServers: IceServer[]): void {
+    if (!this.closed) this.pc.setConfiguration({ ...this.configuration, iceServers });
   }
 
   /** Offers are answered one after another, in the order of their versions; an older one is ignored. */

@@ -74,6 +74,8 @@ export interface CallClientOptions {
   maxVideoBitrate?: number;
   /** Whether this page takes up a call that its device was in before; by default always. */
   mayRejoin?: (call: CallView) => boolean;
+  /** `relay` sends everything through the TURN servers; default `all`. */
+  iceTransportPolicy?: RTCIceTransportPolicy;
   /** How long media may be interrupted before a fresh path is asked for; default 1 s. */
   healAfterMs?: number;
   /** How long the fresh path may take before a fresh session is asked for; default 4 s. */

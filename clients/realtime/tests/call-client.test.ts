@@ -196,6 +196,38 @@ describe("negotiation", () => {
     expect(signalling.of("call:update", "join")).toHaveLength(0);
   });
 
+  it("uses the relays that it is told, and fresh credentials when a new path is looked for", async () => {
+    const relay = (username: string) => ({
+      urls: ["turn:turn.example"],
+      username,
+      credential: "c",
+    });
+    signalling.answers["call:start"] = { call: view(), ice_servers: [relay("first")] };
+    const calls = new CallClient({
+      signalling: signalling as unknown as CallSignalling,
+      userId: DOCTOR,
+      device: "doctor-device",
+      media,
+      iceTransportPolicy: "relay",
+    });
+    await calls.start("r", "video");
+    offer("s1", 1, FIRST_OFFER);
+    await settle();
+    const connection = lastConnection();
+    expect(connection.configuration).toMatchObject({
+      iceServers: [relay("first")],
+      iceTransportPolicy: "relay",
+    });
+    const again = { call: "c", session: "s1", version: 2, sdp: FIRST_OFFER };
+    signalling.emit("call-offer", { ...again, ice_servers: [relay("second")] });
+    await settle();
+    expect(lastConnection()).toBe(connection);
+    expect(connection.configuration).toMatchObject({
+      iceServers: [relay("second")],
+      iceTransportPolicy: "relay",
+    });
+  });
+
   it("answers each version once", async () => {
     await connected();
     offer("s1", 1, FIRST_OFFER);

@@ -32,6 +32,8 @@ from zhenjian_client import RoomClient
 
 __all__ = ["connect", "node", "open_room", "room", "start_node"]
 
+#: What the people of a call are told; these callers have a way of their own.
+TURN = "turns:turn.example:443?transport=tcp"
 Attend = Callable[..., Awaitable["Attendee"]]
 
 
@@ -61,6 +63,8 @@ def config(database_url: str, tmp_path: Path, workers: list[WorkerProcess]) -> C
         data_dir=tmp_path,
         media_secret=SECRET,
         media_workers=",".join(worker.url for worker in workers),
+        media_turn_urls=TURN,
+        media_turn_secret="between us and the relay",
         relay=False,
         rate_limits=False,
     )

@@ -21,7 +21,7 @@ from media.calls.jobs import watch_calls
 from media.recording.composer import Composer
 from realtime import service
 from realtime.rules import CloseReason, RecordingPolicy
-from tests.media.calls.conftest import Attend, Attendee
+from tests.media.calls.conftest import TURN, Attend, Attendee
 from tests.media.sfu.support import WorkerProcess
 from tests.support.cast import Cast
 from tests.support.http import Client
@@ -65,16 +65,22 @@ async def test_every_device_rings_the_first_wins_and_both_sides_hear_and_see(
     phone = await attend(cast.patient, "phone", 180)
     pad = await attend(cast.patient, "pad")
 
-    call = await started(doctor, room)
+    begun = await doctor.call("call:start", room=str(room), media="video")
+    assert [server["urls"] for server in begun["ice_servers"]] == [[TURN]]
+    call = begun["call"]
     assert (call["state"], call["recording"]) == ("ringing", True)
     for device in (phone, pad):
         ring = await device.client.wait_event("call:ring")
+        assert "ice_servers" not in ring
         assert (ring["call"]["id"], ring["room"]) == (call["id"], str(room))
     current = (await client.get(f"/rooms/{room}/call", token=cast.patient.token)).expect(200)
     assert current["id"] == call["id"]
 
     answer = await phone.call("call:accept", call=call["id"], device="phone")
     assert place(answer["call"], cast.patient)["device"] == "phone"
+    [own], [other] = answer["ice_servers"], begun["ice_servers"]
+    assert own["username"] != other["username"]
+    assert str(cast.patient.user_id) not in own["username"]
     assert await refused(pad, "call:accept", call=call["id"], device="pad") == "call_taken"
     stop = await state_where(pad, lambda it: place(it, cast.patient)["state"] == "joined")
     assert (stop["state"], place(stop, cast.patient)["device"]) == ("active", "phone")
@@ -333,9 +339,10 @@ async def test_a_restart_keeps_the_session_and_a_rejoin_gives_a_fresh_one_on_the
     await asyncio.gather(doctor.receives(), phone.receives())
     # Another network: the path is looked for anew, the session and its media go on.
     answered = await phone.call("call:update", call=call["id"], action="restart")
-    assert answered["call"]["id"] == call["id"]
+    assert [server["urls"] for server in answered["ice_servers"]] == [[TURN]]
     again = await phone.client.wait_event("call:offer", lambda it: it["version"] > 1)
     assert again["session"] == phone.sessions[-1]
+    assert again["ice_servers"]
     await asyncio.gather(doctor.receives(), phone.receives())
     assert len(phone.sessions) == 1
     pad = await attend(cast.patient, "pad", 180)

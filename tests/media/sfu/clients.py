@@ -13,6 +13,8 @@ from aiortc import (
     MediaStreamTrack,
     RTCBundlePolicy,
     RTCConfiguration,
+    RTCIceServer,
+    RTCIceTransportPolicy,
     RTCPeerConnection,
     RTCRtpReceiver,
     RTCSessionDescription,
@@ -60,7 +62,8 @@ class Picture(VideoStreamTrack):
 class Client:
     """One participant. ``relay`` (a port) stands between it and the worker when given.
 
-    A ``quiet`` one may publish, but does not; ``codec`` is the only video codec it knows.
+    A ``quiet`` one may publish, but does not; ``codec`` is the only video codec it knows; one with
+    a ``turn`` server uses no other way.
     """
 
     def __init__(
@@ -71,8 +74,10 @@ class Client:
         *,
         quiet: bool = False,
         codec: str = "",
+        turn: RTCIceServer | None = None,
         **spec: Any,
     ) -> None:
+        self.turn = turn
         self.controls = controls
         self.user = user
         self.peer = f"{user}:test"
@@ -93,8 +98,13 @@ class Client:
 
     async def join(self) -> None:
         self.session = uuid.uuid4().hex
+        policy = RTCIceTransportPolicy.RELAY if self.turn else RTCIceTransportPolicy.ALL
         self.pc = RTCPeerConnection(
-            RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+            RTCConfiguration(
+                iceServers=[self.turn] if self.turn else [],
+                iceTransportPolicy=policy,
+                bundlePolicy=RTCBundlePolicy.MAX_BUNDLE,
+            )
         )
         self.pc.on("track", self._on_track)
         offer = await self.controls.link.add_peer(

@@ -52,6 +52,11 @@ export class FakePeerConnection {
   }[] = [];
   closed = false;
 
+  constructor(public configuration: RTCConfiguration) {}
+
+  setConfiguration(configuration: RTCConfiguration): void {
+    this.configuration = configuration;
+  }
   getTransceivers() {
     return this.transceivers;
   }
@@ -113,8 +118,8 @@ export class FakeMedia implements MediaPort {
     this.changeNetwork = listener;
     return () => (this.changeNetwork = () => undefined);
   }
-  peerConnection(): RTCPeerConnection {
-    const connection = new FakePeerConnection();
+  peerConnection(configuration: RTCConfiguration): RTCPeerConnection {
+    const connection = new FakePeerConnection(configuration);
     this.connections.push(connection);
     return connection as unknown as RTCPeerConnection;
   }
