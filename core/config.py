@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from functools import cached_property
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -106,14 +107,18 @@ class Config(BaseSettings):
         10.0, ge=0, le=120, description="Seconds that an upload waits for the scanner to come back."
     )
 
-    media_host: str = Field("127.0.0.1", description="Address that the media port binds.")
+    media_host: str = Field(
+        "127.0.0.1", description="Address that the media port binds; :: for IPv6 and IPv4."
+    )
     media_port: int = Field(8200, ge=1, le=65535, description="UDP port of the media worker.")
     media_control_host: str = Field("127.0.0.1", description="Address of the control server.")
     media_control_port: int = Field(
         8300, ge=1, le=65535, description="TCP port of the control server."
     )
     media_announced_addresses: str = Field(
-        "127.0.0.1", description="Addresses told to clients, comma separated."
+        "127.0.0.1",
+        description="IP addresses told to clients, comma separated, the best first; behind a 1:1 "
+        "NAT the public ones.",
     )
     media_workers: str = Field(
         "", description="Control addresses (ws://host:port/control), comma separated."
@@ -224,6 +229,25 @@ class Config(BaseSettings):
         if value and not value.startswith(("tcp://", "unix:///")):
             raise ValueError("Write tcp://host:port or unix:///path.")
         return value
+
+    @field_validator("media_announced_addresses")
+    @classmethod
+    def _plain_addresses(cls, value: str) -> str:
+        if not _split(value):
+            raise ValueError("Name an address under which clients reach the media port.")
+        for address in _split(value):
+            ip_address(address)
+        return value
+
+    @model_validator(mode="after")
+    def _reachable_media(self) -> Self:
+        # Behind a NAT that translates between the families the two would differ; there is none.
+        for address in self.announced:
+            if ":" in address and ":" not in self.media_host:
+                raise ValueError(f"Nobody reaches {address} while ZHENJIAN_MEDIA_HOST is IPv4.")
+            if ":" not in address and ":" in self.media_host and self.media_host != "::":
+                raise ValueError(f"Nobody reaches {address} while ZHENJIAN_MEDIA_HOST is IPv6.")
+        return self
 
     @field_validator("media_turn_urls")
     @classmethod

@@ -19,6 +19,7 @@ _SECRET_FIELDS = frozenset(
         "authorization",
         "cookie",
         "secret",
+        "credential",
         "ticket",
         "pin",
         "sms_code",

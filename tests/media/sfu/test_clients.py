@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from aioice.ice import get_host_addresses
 
+from media.control import Offer
 from media.sfu.engine import EngineSettings
 from media.worker import Worker
 from tests.media.sfu.clients import Client, Relay
@@ -26,8 +28,10 @@ async def join(controls: Controls) -> AsyncIterator[Join]:
     async def follow(event: dict[str, Any]) -> None:
         await asyncio.gather(*(client.follow(event) for client in clients))
 
-    async def join(user: str, relay: Relay | None = None, **spec: Any) -> Client:
-        client = Client(controls, user, relay.port if relay else 0, **spec)
+    async def join(
+        user: str, relay: Relay | None = None, kind: type[Client] = Client, **spec: Any
+    ) -> Client:
+        client = kind(controls, user, relay.port if relay else 0, **spec)
         clients.append(client)
         await client.join()
         return client
@@ -116,6 +120,33 @@ async def test_a_rebound_nat_is_followed_without_a_new_session(
     await asyncio.gather(anna.receives(60, 20), bert.receives(60, 20))
     assert worker.engine.counters.address_changes >= 1
     assert [event for event in controls.events if event["event"] == "peer.gone"] == []
+
+
+class OverIPv6(Client):
+    """Takes nothing but the IPv6 addresses of an offer."""
+
+    async def answer(self, offer: Offer) -> None:
+        rows = offer.sdp.splitlines(keepends=True)
+        kept = [row for row in rows if "candidate:" not in row or ":" in row.split()[4]]
+        await super().answer(Offer(offer.version, "".join(kept)))
+
+
+#: This machine in both families, one address each; the kernel answers from where it was asked.
+OWN = (*get_host_addresses(True, False)[:1], *get_host_addresses(False, True)[:1])
+
+
+@pytest.mark.skipif(len(OWN) < 2, reason="this machine has not both families")
+@pytest.mark.parametrize("engine_settings", [EngineSettings(host="::", announced=OWN)])
+async def test_one_port_serves_both_families_under_several_addresses(
+    join: Join, worker: Worker
+) -> None:
+    anna = await join("anna", kind=OverIPv6)
+    bert = await join("bert")
+    await asyncio.gather(anna.receives(40, 20), bert.receives(40, 20))
+    peers = worker.engine.calls[CALL].peers
+    hosts = {user: peers[f"{user}:test"].path.selected[0] for user in ("anna", "bert")}  # type: ignore[index]
+    assert not hosts["anna"].startswith("::ffff:")
+    assert hosts["bert"].startswith("::ffff:")
 
 
 async def test_a_silent_peer_loses_consent_and_the_others_go_on(
