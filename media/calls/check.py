@@ -20,6 +20,7 @@ from media.calls.rules import CallMedia
 from media.calls.schemas import CheckOffer
 from media.control import WorkerLink
 from media.errors import BadAnswer, CallUnknown, MediaError, PeerUnknown, StaleAnswer
+from media.turn import ice_servers
 
 log = structlog.get_logger(__name__)
 
@@ -77,7 +78,8 @@ async def begin(runtime: Runtime, caller: Caller, media: CallMedia) -> CheckOffe
     except MediaError as error:
         raise MediaUnavailable(retry_after=2) from error
     Trials.of(runtime).end_later(name, link)
-    return CheckOffer(session=session, version=offer.version, sdp=offer.sdp)
+    servers = ice_servers(runtime.config, caller.user_id, runtime.clock.now())
+    return CheckOffer(session=session, version=offer.version, sdp=offer.sdp, ice_servers=servers)
 
 
 async def answer(runtime: Runtime, caller: Caller, session: str, version: int, sdp: str) -> None:

@@ -30,6 +30,7 @@ const VIEWS: Record<string, () => Promise<unknown>> = {
   notifications: () => import("@/notifications/NotificationsPage.vue"),
   announcements: () => import("@/notifications/announcements/ListPage.vue"),
   "announcement-desk": () => import("@/notifications/announcements/DeskPage.vue"),
+  "device-check": () => import("@/devices/CheckPage.vue"),
   profile: () => import("@/personal/ProfilePage.vue"),
   alarms: () => import("@/access/AlarmsPage.vue"),
   access: () => import("@/access/MatrixPage.vue"),

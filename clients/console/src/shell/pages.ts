@@ -12,6 +12,7 @@ import {
   Files,
   FirstAidKit,
   Grid,
+  Headset,
   HomeFilled,
   Key,
   Lock,
@@ -371,6 +372,15 @@ export const PAGES: PageEntry[] = [
     icon: MuteNotification,
     group: "我",
     keywords: "免打扰 声音 弹窗 订阅 tixing",
+  },
+  {
+    name: "device-check",
+    path: "/device-check",
+    title: "设备检测",
+    icon: Headset,
+    roles: ["doctor", "nurse", "pharmacist"],
+    group: "我",
+    keywords: "摄像头 麦克风 扬声器 网络 视频 shebei jiance",
   },
   {
     name: "profile",

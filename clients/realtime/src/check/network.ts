@@ -65,7 +65,7 @@ export async function tryNetwork(port: TrialPort, options: TrialOptions): Promis
   const session = new CallSession(
     offer.session,
     options.media ?? browserMedia(),
-    offer.ice_servers ?? [],
+    { iceServers: offer.ice_servers ?? [], bundlePolicy: "max-bundle" },
     () => options.tracks,
     {
       answer: (id, version, sdp) => port.answer({ session: id, version, sdp }),
