@@ -150,6 +150,7 @@ class WorkerLink:
         video: bool = True,
         publish: bool = True,
         hidden: bool = False,
+        screen: bool = False,
     ) -> Offer:
         """Add a peer and get its first offer; the same session again gets the current one."""
         reply = await self.request(
@@ -162,6 +163,7 @@ class WorkerLink:
             video=video,
             publish=publish,
             hidden=hidden,
+            screen=screen,
         )
         return Offer(reply["version"], reply["sdp"])
 
@@ -182,8 +184,14 @@ class WorkerLink:
         """Mute and unmute a peer's tracks."""
         await self.request("peer.media", call=call, peer=peer, audio=audio, video=video)
 
+    async def set_screen(self, call: str, peer: str, *, on: bool) -> None:
+        """Let a peer share its screen, or end that; the offers with its line follow as events."""
+        await self.request("peer.screen", call=call, peer=peer, on=on)
+
     async def set_view(self, call: str, peer: str, heights: dict[str, int]) -> None:
-        """Tell how many lines a peer shows of each stream (``u_<user>``); 0 for a hidden one."""
+        """Tell how many lines a peer shows of each stream (``u_<user>``, of a screen
+        ``s_<user>``); 0 for a hidden one.
+        """
         await self.request("peer.view", call=call, peer=peer, heights=heights)
 
     async def remove_peer(

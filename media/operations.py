@@ -49,6 +49,7 @@ class PeerAdd(_Request):
     video: bool = True
     publish: bool = True
     hidden: bool = False
+    screen: bool = False
 
 
 class PeerAnswer(_Request):
@@ -70,6 +71,12 @@ class PeerMedia(_Request):
     peer: Name
     audio: bool
     video: bool
+
+
+class PeerScreen(_Request):
+    call: Name
+    peer: Name
+    on: bool
 
 
 class PeerView(_Request):
@@ -105,6 +112,7 @@ class Operations:
             "peer.answer": (PeerAnswer, self._peer_answer),
             "peer.restart": (PeerRestart, self._peer_restart),
             "peer.media": (PeerMedia, self._peer_media),
+            "peer.screen": (PeerScreen, self._peer_screen),
             "peer.view": (PeerView, self._peer_view),
             "peer.remove": (PeerRemove, self._peer_remove),
             "worker.status": (Nothing, lambda _: status()),
@@ -191,6 +199,7 @@ class Operations:
             video=request.video,
             publish=request.publish,
             hidden=request.hidden,
+            screen=request.screen,
         )
         version, sdp = self._engine.add_peer(request.call, spec)
         return {"version": version, "sdp": sdp}
@@ -207,6 +216,10 @@ class Operations:
 
     def _peer_media(self, request: PeerMedia) -> Reply:
         self._engine.set_media(request.call, request.peer, request.audio, request.video)
+        return {}
+
+    def _peer_screen(self, request: PeerScreen) -> Reply:
+        self._engine.set_screen(request.call, request.peer, on=request.on)
         return {}
 
     def _peer_view(self, request: PeerView) -> Reply:

@@ -72,6 +72,7 @@ def _participant(row: CallParticipantRow) -> Participant:
         device=row.device,
         audio=row.audio,
         video=row.video,
+        screen=row.screen,
         joined_at=row.joined_at,
         seconds=row.seconds,
         gone_since=row.gone_since,
@@ -101,6 +102,7 @@ def view(stored: StoredCall) -> CallView:
                 device=each.device,
                 audio=each.audio,
                 video=each.video,
+                screen=each.screen,
             )
             for each in stored.people
         ],

@@ -74,12 +74,14 @@ async def end(ctx: MessageContext, body: CallOnly) -> CallAnswer:
 
 @messages.on("call:moderate", roles=STARTERS, transaction=False)
 async def moderate(ctx: MessageContext, body: ModerateCall) -> CallAnswer:
-    """Silence a participant or put him out of this call."""
+    """Silence a participant, end the sharing of his screen, or put him out of this call."""
     async with ctx.runtime.unit_of_work() as uow:
         call = await service.moderate(uow, ctx.caller, body.call, body.user, body.action)
     controller = await Controller.of(ctx.runtime)
     if body.action is Moderation.MUTE:
         await controller.show_media(call.id, body.user)
+    elif body.action is Moderation.STOP_SCREEN:
+        await controller.show_screen(call.id, body.user)
     elif call.state is not CallState.ENDED:
         await controller.remove(call.id, body.user)
     return CallAnswer(call=call)
@@ -95,8 +97,8 @@ async def answer(ctx: MessageContext, body: AnswerOffer) -> None:
 
 @messages.on("call:update", roles=TALKERS, transaction=False)
 async def update(ctx: MessageContext, body: UpdateCall) -> CallAnswer:
-    """A fresh session (`join`), a fresh path for it (`restart`), who is muted (`media`), what is
-    shown (`view`).
+    """A fresh session (`join`), a fresh path for it (`restart`), who is muted (`media`), who shares
+    his screen (`screen`), what is shown (`view`).
     """
     controller = await Controller.of(ctx.runtime)
     if body.action == "restart":
@@ -107,17 +109,22 @@ async def update(ctx: MessageContext, body: UpdateCall) -> CallAnswer:
     if body.action == "view":
         async with ctx.runtime.unit_of_work() as uow:
             call = await service.seen(uow, ctx.caller, body.call)
-        await controller.show_view(body.call, ctx.caller.user_id, body.lines)
+        await controller.show_view(body.call, ctx.caller.user_id, body.lines, body.screen)
         return CallAnswer(call=call)
     async with ctx.runtime.unit_of_work() as uow:
         if body.action == "media":
             call = await service.set_media(
                 uow, ctx.caller, body.call, audio=body.audio, video=body.video
             )
+        elif body.action == "screen":
+            call = await service.share_screen(uow, ctx.caller, body.call, on=body.on)
         else:
             call = await service.join(uow, ctx.caller, body.call, ctx.device)
     if body.action == "media":
         await controller.show_media(call.id, ctx.caller.user_id)
+        return CallAnswer(call=call)
+    if body.action == "screen":
+        await controller.show_screen(call.id, ctx.caller.user_id)
         return CallAnswer(call=call)
     controller.connect(call.id, ctx.caller.user_id)
     return _with_servers(ctx, call)

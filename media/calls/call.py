@@ -21,6 +21,7 @@ from media.calls.errors import (
     NobodyToCall,
     NotInCall,
     RemovedFromCall,
+    ScreenIsTaken,
 )
 from media.calls.rules import MOST_PEOPLE, CallMedia, CallState, EndReason, Place
 
@@ -39,6 +40,7 @@ class Participant:
     device: str | None = None
     audio: bool = True
     video: bool = True
+    screen: bool = False
     joined_at: datetime | None = None
     seconds: int = 0
     gone_since: datetime | None = None
@@ -67,6 +69,10 @@ class Call:
     @property
     def ringing(self) -> list[Participant]:
         return [each for each in self.people.values() if each.place is Place.RINGING]
+
+    @property
+    def sharing(self) -> list[Participant]:
+        return [each for each in self.people.values() if each.screen]
 
     @property
     def seconds(self) -> int | None:
@@ -168,6 +174,28 @@ def set_media(call: Call, user_id: UUID, *, audio: bool, video: bool) -> Call:
     return _with(call, replace(me, audio=audio, video=video))
 
 
+def share(call: Call, user_id: UUID, *, on: bool) -> Call:
+    """Begin or end the sharing of one's screen: one at a time, a lost connection holds nothing.
+
+    Raises CallIsOver, NotInCall, ScreenIsTaken.
+    """
+    me = _member(call, user_id)
+    if me.place is not Place.JOINED:
+        raise NotInCall
+    for other in call.sharing if on else []:
+        if other.user_id == user_id:
+            continue
+        if other.gone_since is None:
+            raise ScreenIsTaken(details={"user": str(other.user_id)})
+        call = _with(call, replace(other, screen=False))
+    return _with(call, replace(me, screen=on))
+
+
+def stop_screen(call: Call, user_id: UUID) -> Call:
+    """The moderator ends somebody's sharing."""
+    return _with(call, replace(_member(call, user_id), screen=False))
+
+
 def mute(call: Call, user_id: UUID) -> Call:
     """The moderator silences somebody, who may speak again when he unmutes himself."""
     who = _member(call, user_id)
@@ -228,6 +256,8 @@ def _enter(call: Call, me: Participant, device: str, now: datetime) -> Call:
         device=device,
         joined_at=me.joined_at if inside else now,
         gone_since=None,
+        # What another device shares does not come along.
+        screen=me.screen and me.device == device,
     )
     call = _with(call, entered)
     if call.state is CallState.RINGING and me.user_id != call.started_by:
@@ -250,6 +280,7 @@ def _out(each: Participant, now: datetime) -> Participant:
         seconds=each.seconds + talked,
         joined_at=None,
         gone_since=None,
+        screen=False,
     )
 
 

@@ -183,7 +183,24 @@ class Controller:
         except MediaError as error:
             log.info("media_state_not_told", call=str(call_id), error=str(error))
 
-    async def show_view(self, call_id: UUID, user_id: UUID, lines: dict[UUID, int]) -> None:
+    async def show_screen(self, call_id: UUID, user_id: UUID) -> None:
+        """Tell the worker whether a participant shares his screen; offers with its line follow. A
+        worker that is away learns it with the next session.
+        """
+        async with self._runtime.unit_of_work() as uow:
+            stored = await access.stored(uow, call_id)
+        person = stored.of(user_id) if stored is not None else None
+        if stored is None or person is None or person.place != Place.JOINED:
+            return
+        try:
+            link = await self._reach(stored.row.worker)
+            await link.set_screen(str(call_id), peer_name(person), on=person.screen)
+        except MediaError as error:
+            log.info("screen_not_told", call=str(call_id), error=str(error))
+
+    async def show_view(
+        self, call_id: UUID, user_id: UUID, lines: dict[UUID, int], screen: int | None
+    ) -> None:
         """Tell the worker how large a participant shows the others; a hint that nobody misses."""
         async with self._runtime.unit_of_work() as uow:
             stored = await access.stored(uow, call_id)
@@ -191,6 +208,8 @@ class Controller:
         if stored is None or person is None or person.place != Place.JOINED:
             return
         heights = {f"u_{shown}": height for shown, height in lines.items()}
+        if screen is not None:
+            heights |= {f"s_{each.user_id}": screen for each in stored.people if each.screen}
         try:
             link = await self._reach(stored.row.worker)
             await link.set_view(str(call_id), peer_name(person), heights)
@@ -356,6 +375,7 @@ class Controller:
             user=str(person.user_id),
             audio=person.audio,
             video=person.video,
+            screen=person.screen,
         )
         people = [each.user_id for each in stored.people]
         self._mine[person.session] = (row.id, str(person.user_id), people)
@@ -475,8 +495,9 @@ class Controller:
         call_id, user_id, _ = mine
         self._quality.paused(event["session"], bool(event["streams"]))
         device = event["peer"].partition(":")[2]
-        paused = [stream.partition("_")[2] for stream in event["streams"]]
-        payload = {"call": str(call_id), "device": device, "paused": paused}
+        paused = [stream[2:] for stream in event["streams"] if stream.startswith("u_")]
+        screen = any(stream.startswith("s_") for stream in event["streams"])
+        payload = {"call": str(call_id), "device": device, "paused": paused, "screen": screen}
         await self._runtime.realtime.to_user(UUID(user_id), "call:network", payload)
 
     # ---- helpers -----------------------------------------------------------------------------

@@ -29,6 +29,12 @@ class RemovedFromCall(ProblemError):
     code, status, title = "removed_from_call", 403, "您已被主持人移出通话"
 
 
+class ScreenIsTaken(ProblemError):
+    """`details.user` is who shares."""
+
+    code, status, title = "screen_taken", 409, "有人正在共享屏幕，请等对方结束后再共享"
+
+
 class NobodyToCall(ProblemError):
     code, status, title = "nobody_to_call", 409, "诊间内没有可以呼叫的人"
 

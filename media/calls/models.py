@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.crypto.columns import EncryptedText
@@ -64,6 +64,7 @@ class CallParticipantRow(Base):
     device: Mapped[str | None] = mapped_column(String(128), info=PERSONAL)
     audio: Mapped[bool] = mapped_column(info=INTERNAL)
     video: Mapped[bool] = mapped_column(info=INTERNAL)
+    screen: Mapped[bool] = mapped_column(server_default=false(), default=False, info=INTERNAL)
     joined_at: Mapped[datetime | None]
     seconds: Mapped[int] = mapped_column(default=0, info=INTERNAL)
     gone_since: Mapped[datetime | None]

@@ -32,6 +32,7 @@ class Moderation(StrEnum):
 
     MUTE = "mute"
     REMOVE = "remove"
+    STOP_SCREEN = "stop_screen"
 
 
 class EndReason(StrEnum):

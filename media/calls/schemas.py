@@ -12,7 +12,9 @@ from realtime.schemas import Strict
 
 
 class ParticipantView(BaseModel):
-    """`device` is the one that he talks on; audio and video say whether he is unmuted."""
+    """`device` is the one that he talks on; audio and video say whether he is unmuted, `screen`
+    whether he shares his screen.
+    """
 
     user_id: UUID
     name: str
@@ -21,6 +23,7 @@ class ParticipantView(BaseModel):
     device: str | None
     audio: bool
     video: bool
+    screen: bool
 
 
 class CallView(BaseModel):
@@ -118,12 +121,15 @@ class CheckAnswer(Strict):
 
 class UpdateCall(Strict):
     """`join` asks for a fresh session; `restart` for a fresh path of the session that there is, and
-    for a fresh session when there is none any more; `media` mutes and unmutes; `view` says on how
-    many lines of the screen each other participant is shown (0: not at all).
+    for a fresh session when there is none any more; `media` mutes and unmutes; `screen` begins
+    (`on`) and ends the sharing of the screen; `view` says on how many lines each other participant
+    is shown (0: not at all), and on how many a shared screen.
     """
 
     call: UUID
-    action: Literal["join", "restart", "media", "view"]
+    action: Literal["join", "restart", "media", "screen", "view"]
     audio: bool | None = None
     video: bool | None = None
+    on: bool = False
+    screen: int | None = Field(None, ge=0, le=10_000)
     lines: dict[UUID, Annotated[int, Field(ge=0, le=10_000)]] = Field({}, max_length=100)

@@ -137,8 +137,9 @@ async def end(uow: UnitOfWork, caller: Caller, call_id: UUID) -> CallView:
 async def moderate(
     uow: UnitOfWork, caller: Caller, call_id: UUID, user_id: UUID, action: Moderation
 ) -> CallView:
-    """Silence somebody else or put him out, by who may start calls. Raises Forbidden, NotFound,
-    NotInCall, CallIsOver.
+    """Silence somebody else, end his sharing or put him out, by who may start calls.
+
+    Raises Forbidden, NotFound, NotInCall, CallIsOver.
     """
     if caller.role not in STARTERS or user_id == caller.user_id:
         raise Forbidden
@@ -149,6 +150,8 @@ async def moderate(
     def step(it: Call) -> Call:
         if action is Moderation.MUTE:
             return call.mute(it, user_id)
+        if action is Moderation.STOP_SCREEN:
+            return call.stop_screen(it, user_id)
         return call.remove(it, user_id, now)
 
     return await _mine(uow, caller, call_id, step)
@@ -169,6 +172,11 @@ async def set_media(
         )
 
     return await _mine(uow, caller, call_id, change)
+
+
+async def share_screen(uow: UnitOfWork, caller: Caller, call_id: UUID, *, on: bool) -> CallView:
+    """Begin or end sharing the caller's screen. Raises NotFound, NotInCall, ScreenIsTaken."""
+    return await _mine(uow, caller, call_id, lambda it: call.share(it, caller.user_id, on=on))
 
 
 async def seen(uow: UnitOfWork, caller: Caller, call_id: UUID) -> CallView:
@@ -344,7 +352,7 @@ def _store(found: StoredCall, before: Call, after: Call) -> None:
         if now.place is Place.JOINED and before.people[each.user_id].place is not Place.JOINED:
             each.session, each.offer_version = new_id().hex, 0
         each.place, each.device = now.place.value, now.device
-        each.audio, each.video = now.audio, now.video
+        each.audio, each.video, each.screen = now.audio, now.video, now.screen
         each.joined_at, each.seconds = now.joined_at, now.seconds
         each.gone_since = now.gone_since
 

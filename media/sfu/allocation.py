@@ -1,7 +1,8 @@
 """Sharing a viewer's bandwidth among the pictures that it is sent. Pure.
 
-Sound comes first: it is taken off before. Then every picture gets its smallest size, the largest
-tile first, then larger ones in turn. What does not fit even in its smallest size pauses.
+Sound comes first: it is taken off before. Then a shared screen, then every picture gets its
+smallest size, the largest tile first, then larger ones in turn. What does not fit even in its
+smallest size pauses.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ _PATIENCE: Final = 0.9
 @dataclass(frozen=True, slots=True)
 class Want:
     """A picture that a viewer wants: ``sizes`` are rank and bit/s, smallest first, up to the one
-    that it shows; ``rank`` is what it gets now (-1 for nothing).
+    that it shows; ``rank`` is what it gets now (-1 for nothing). A ``first`` one is served before
+    the others.
     """
 
     sizes: Sequence[tuple[int, int]]
     rank: int
     height: int
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ def share(budget: int, wants: Sequence[Want]) -> Share:
     spent = [0] * len(wants)
     left = float(budget)
     missing = 0
-    order = sorted(range(len(wants)), key=lambda at: -wants[at].height)
+    order = sorted(range(len(wants)), key=lambda at: (not wants[at].first, -wants[at].height))
     for step in range(max((len(want.sizes) for want in wants), default=0)):
         for at in order:
             want = wants[at]

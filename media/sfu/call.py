@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from media.sfu.peer import Peer
+from media.sfu.peer import SCREEN, Peer
 from media.sfu.recorder import Recorder, Tap
+from media.sfu.track import Track
 
 _LISTEN: Final = 0.5
 #: So many loud packets of 20 ms in half a second are speech.
@@ -44,10 +45,17 @@ class Call:
             return
         self._mark("joined", peer, now)
         for kind, track in peer.tracks.items():
-            track_id = f"{peer.spec.peer}/{peer.spec.session}/{kind}"
-            track.record(Tap(self.recorder, peer.spec.user, track_id, self._offset_us), now)
+            self._tap_track(peer, kind, now)
             if not track.enabled:
                 self._mark("mute", peer, now)
+        if peer.screen is not None:
+            self._mark("unmute", peer, now)
+
+    def _tap_track(self, peer: Peer, kind: str, now: float) -> None:
+        if self.recorder is not None:
+            track_id = f"{peer.spec.peer}/{peer.spec.session}/{kind}"
+            tap = Tap(self.recorder, peer.spec.user, track_id, self._offset_us)
+            peer.tracks[kind].record(tap, now)
 
     def _mark(self, kind: str, peer: Peer, now: float) -> None:
         if self.recorder is None or peer.spec.hidden:
@@ -96,6 +104,23 @@ class Call:
         if opened or closed:
             self._mark("unmute" if opened else "mute", peer, now)
 
+    def set_screen(self, peer: Peer, on: bool, now: float) -> None:
+        """Begin or end a peer's sharing of its screen; nothing happens to one that only watches."""
+        if not peer.spec.publishes or on is (peer.screen is not None):
+            return
+        known = SCREEN in peer.tracks
+        peer.share_screen(on=on)
+        peer.tracks[SCREEN].set_enabled(on, now)
+        if not known:
+            self._tap_track(peer, SCREEN, now)
+        for viewer in self.others(peer):
+            if on:
+                _connect_screen(viewer, peer)
+                continue
+            for subscription in viewer.negotiation.vacate_screen(peer.spec.user):
+                viewer.unsubscribe(subscription)
+        self._mark("unmute" if on else "mute", peer, now)
+
     def listen(self, now: float) -> bool:
         """Twice a second: who is heard most; True when the speaker changed.
 
@@ -118,8 +143,8 @@ class Call:
         self.speaker = loudest
         return True
 
-    def weakest_viewer(self, peer: Peer) -> tuple[float, float | None]:
-        """The worst loss (0..1), and the least ``Downlink.room``, of a publisher's viewers.
+    def weakest_viewer(self, peer: Peer, track: Track) -> tuple[float, float | None]:
+        """The worst loss (0..1), and the least ``Downlink.room``, of the viewers of a picture.
 
         Hidden viewers do not count: nobody may notice them, not even by a lower bitrate.
         """
@@ -128,7 +153,7 @@ class Call:
             watched = [
                 subscription.loss
                 for subscription in viewer.sent.values()
-                if subscription.live and subscription.track is peer.tracks.get("video")
+                if subscription.live and subscription.track is track
             ]
             if viewer.spec.hidden or not watched:
                 continue
@@ -144,3 +169,10 @@ def _connect(viewer: Peer, publisher: Peer) -> None:
         viewer.subscribe(publisher.tracks["audio"]),
         viewer.subscribe(publisher.tracks["video"]),
     )
+    if publisher.screen is not None:
+        _connect_screen(viewer, publisher)
+
+
+def _connect_screen(viewer: Peer, publisher: Peer) -> None:
+    screen = viewer.subscribe(publisher.tracks[SCREEN])
+    viewer.negotiation.place_screen(publisher.spec.user, screen)

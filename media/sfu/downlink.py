@@ -73,7 +73,7 @@ class Downlink:
             elif sub.wish >= 0 and (sizes := _sizes(sub, now)):
                 rank = sub.layer.rank if sub.layer is not None else -1
                 height = self.heights.get(sub.track.stream, _FULL_HEIGHT)
-                wants[sub] = Want(sizes, rank, height)
+                wants[sub] = Want(sizes, rank, height, first=sub.track.screen)
         found = share(control.estimate - sound, list(wants.values()))
         for sub, rank in zip(wants, found.ranks, strict=True):
             # With everything given there is no ceiling: a larger size may begin any time.

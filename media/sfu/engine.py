@@ -158,6 +158,15 @@ class Engine:
         found = self._call(call)
         found.set_media(self._peer(found, peer), audio, video, time.monotonic())
 
+    def set_screen(self, call: str, peer: str, *, on: bool) -> None:
+        """Let a publishing peer share its screen, or end that. Raises CallUnknown, PeerUnknown."""
+        found = self._call(call)
+        target = self._peer(found, peer)
+        found.set_screen(target, on, time.monotonic())
+        for track in target.tracks.values():
+            self._owner[track] = target
+        self._renegotiate(found)
+
     def set_view(self, call: str, peer: str, heights: dict[str, int]) -> None:
         """How many lines a peer shows of its streams, by name. Raises CallUnknown, PeerUnknown."""
         self._peer(self._call(call), peer).downlink.view(heights, time.monotonic())
@@ -359,7 +368,7 @@ class Engine:
         if peer.downlink.paused != paused:
             self._tell(call, peer, "peer.paused", streams=list(peer.downlink.paused))
         if now - peer.reported >= _REPORT:
-            peer.report(*call.weakest_viewer(peer), now)
+            peer.report(lambda track: call.weakest_viewer(peer, track), now)
         if now - peer.judged >= _JUDGE:
             judgement = peer.judge(now)
             if not peer.spec.hidden:

@@ -10,6 +10,8 @@ from media.sfu.sdp import AnswerLine, Direction, Line
 from media.sfu.subscription import Subscription
 
 FIRST_SLOT_MID: Final = 2
+#: The line into which a client publishes its screen, from its first sharing on.
+SCREEN_MID: Final = "screen"
 
 
 @dataclass(slots=True)
@@ -42,6 +44,34 @@ class Slot:
         ]
 
 
+@dataclass(slots=True)
+class ScreenSlot:
+    """A line for the screen that another participant shares; ``cooling`` as in ``Slot``."""
+
+    index: int
+    user: str
+    video: Subscription | None = None
+    cooling: bool = False
+
+    @property
+    def mids(self) -> tuple[str]:
+        return (f"{SCREEN_MID}-{self.index + 1}",)
+
+    def lines(self) -> list[Line]:
+        (mid,) = self.mids
+        return [_sending(mid, self.video) if self.video else Line(mid, "video", "inactive")]
+
+
+@dataclass(slots=True)
+class OwnScreen:
+    """The line for what the client itself shares; ``open`` while it does."""
+
+    open: bool = True
+
+    def lines(self) -> list[Line]:
+        return [Line(SCREEN_MID, "video", "recvonly" if self.open else "inactive")]
+
+
 def _sending(mid: str, subscription: Subscription) -> Line:
     # Browsers keep the first track id that a line had: one made of the user would come up again
     # on another line, when the user comes back there.
@@ -71,9 +101,13 @@ class Negotiation:
         self.outstanding = False
         self.wanted = True
         self.slots: list[Slot] = []
+        self.screens: list[ScreenSlot] = []
         self.mids: list[str] = []
+        self._own_screen: OwnScreen | None = None
+        #: Slots and screens as they came up: lines never change their order.
+        self._sections: list[Slot | ScreenSlot | OwnScreen] = []
         self._offered: dict[str, Subscription] = {}
-        self._inactive: list[Slot] = []
+        self._inactive: list[Slot | ScreenSlot] = []
 
     def place(self, user: str, audio: Subscription, video: Subscription) -> None:
         """Give another participant's tracks a pair of lines."""
@@ -91,18 +125,53 @@ class Negotiation:
                 return slot
         slot = Slot(len(self.slots), user)
         self.slots.append(slot)
+        self._sections.append(slot)
         return slot
 
-    def vacate(self, user: str) -> tuple[Subscription, ...]:
-        """Take a participant's tracks off their lines; returns the subscriptions they had."""
-        for slot in self.slots:
-            if slot.user == user and slot.audio is not None and slot.video is not None:
-                ended = (slot.audio, slot.video)
-                slot.audio = slot.video = None
-                slot.cooling = True
+    def place_screen(self, user: str, video: Subscription) -> None:
+        """Give the screen that another participant shares a line."""
+        free = [slot for slot in self.screens if slot.video is None]
+        slot = next((slot for slot in free if slot.user == user or not slot.cooling), None)
+        if slot is None:
+            slot = ScreenSlot(len(self.screens), user)
+            self.screens.append(slot)
+            self._sections.append(slot)
+        slot.user, slot.video, slot.cooling = user, video, False
+        self.wanted = True
+
+    def vacate_screen(self, user: str) -> tuple[Subscription, ...]:
+        """Take a participant's screen off its line; returns the subscription it had."""
+        for slot in self.screens:
+            if slot.user == user and slot.video is not None:
+                ended = (slot.video,)
+                slot.video, slot.cooling = None, True
                 self.wanted = True
                 return ended
         return ()
+
+    def share(self, *, on: bool) -> None:
+        """The client shares its own screen from now on, or no longer."""
+        if self._own_screen is None:
+            if not on:
+                return
+            self._own_screen = OwnScreen()
+            self._sections.append(self._own_screen)
+            self.wanted = True
+        elif self._own_screen.open is not on:
+            self._own_screen.open = on
+            self.wanted = True
+
+    def vacate(self, user: str) -> tuple[Subscription, ...]:
+        """Take a participant's tracks off their lines; returns the subscriptions they had."""
+        ended = self.vacate_screen(user)
+        for slot in self.slots:
+            if slot.user == user and slot.audio is not None and slot.video is not None:
+                ended = (slot.audio, slot.video, *ended)
+                slot.audio = slot.video = None
+                slot.cooling = True
+                self.wanted = True
+                break
+        return ended
 
     @property
     def due(self) -> bool:
@@ -119,7 +188,11 @@ class Negotiation:
             for mid, subscription in zip(slot.mids, (slot.audio, slot.video), strict=True):
                 if subscription is not None:
                     self._offered[mid] = subscription
-        self._inactive = [slot for slot in self.slots if slot.audio is None]
+        for screen in self.screens:
+            if screen.video is not None:
+                self._offered[screen.mids[0]] = screen.video
+        watched: list[Slot | ScreenSlot] = [*self.slots, *self.screens]
+        self._inactive = [slot for slot in watched if slot.video is None]
         return self.version
 
     def lines(self) -> list[Line]:
@@ -129,8 +202,8 @@ class Negotiation:
             Line("0", "audio", direction),
             Line("1", "video", direction, layers=self.publish),
         ]
-        for slot in self.slots:
-            lines += slot.lines()
+        for section in self._sections:
+            lines += section.lines()
         return lines
 
     def check(self, version: int) -> None:

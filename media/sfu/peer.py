@@ -15,7 +15,7 @@ from media.sfu.downlink import Downlink
 from media.sfu.dtls import SUPPORTED_HASHES, Dtls, SharedCertificate, workplace
 from media.sfu.ice import Address
 from media.sfu.layer import Layer
-from media.sfu.negotiation import Negotiation
+from media.sfu.negotiation import SCREEN_MID, Negotiation
 from media.sfu.subscription import Subscription, random_ssrc
 from media.sfu.track import Track
 from media.sfu.transport import Arrivals, Feedback
@@ -26,11 +26,15 @@ _DEFAULT_ROUND_TRIP: Final = 0.1
 # the other, and not every client asks for what it lost. So a new viewer gets two key frames.
 _ASK_AGAIN: Final = 0.7
 _ARRANGE: Final = 0.4
+#: The name of a shared screen among a peer's tracks; the recording knows it by the same.
+SCREEN: Final = "screen"
 
 
 @dataclass(frozen=True, slots=True)
 class PeerSpec:
-    """Who a peer is and what it may do. A hidden peer never publishes and is told to nobody."""
+    """Who a peer is and what it may do. A hidden peer never publishes and is told to nobody; one
+    with a ``screen`` shares it from the beginning.
+    """
 
     peer: str
     session: str
@@ -39,6 +43,7 @@ class PeerSpec:
     video: bool = True
     publish: bool = True
     hidden: bool = False
+    screen: bool = False
 
     @property
     def publishes(self) -> bool:
@@ -90,6 +95,7 @@ class Peer:
         self._number = secrets.randbelow(1 << 62)
         self._local_ssrc = random_ssrc()
         self._cap = quality.BitrateCap(around.max_bitrate)
+        self._screen_cap = quality.BitrateCap(around.max_bitrate)
         self._arrivals: Arrivals | None = None
         self._by_ssrc: dict[int, Layer] = {}
         self._arranged = now
@@ -105,16 +111,33 @@ class Peer:
             ("video", self.spec.video),
         )
         for kind, enabled in wanted:
-            track = Track(
-                kind,
-                self.spec.user,
-                self.send_rtcp,
-                self._around.worry,
-                self._counters,
-                self._local_ssrc,
-            )
-            track.enabled = enabled
-            self.tracks[kind] = track
+            self.tracks[kind] = self._make_track(kind)
+            self.tracks[kind].enabled = enabled
+        if self.spec.screen:
+            self.share_screen(on=True)
+
+    def _make_track(self, kind: sdp.Kind, *, screen: bool = False) -> Track:
+        return Track(
+            kind,
+            self.spec.user,
+            self.send_rtcp,
+            self._around.worry,
+            self._counters,
+            self._local_ssrc,
+            screen=screen,
+        )
+
+    @property
+    def screen(self) -> Track | None:
+        """The screen that this peer shares at present."""
+        track = self.tracks.get(SCREEN)
+        return track if track is not None and track.enabled else None
+
+    def share_screen(self, *, on: bool) -> None:
+        """Open or close the line of this peer's screen; once made, its track stays."""
+        if on and SCREEN not in self.tracks:
+            self.tracks[SCREEN] = self._make_track("video", screen=True)
+        self.negotiation.share(on=on)
 
     # Negotiation.
 
@@ -153,6 +176,9 @@ class Peer:
             self._follow(subscription, line, now)
         for kind, line in zip(("audio", "video"), answer.lines, strict=False):
             self._announced(self.tracks.get(kind), line)
+        for line in answer.lines:
+            if line.mid == SCREEN_MID:
+                self._announced(self.tracks.get(SCREEN), line)
         if not self._fingerprints:
             self._fingerprints = usable
             self.dtls.start(usable)
@@ -293,12 +319,21 @@ class Peer:
         layer.track.receive(layer, plain, end, now)
 
     def _claim(self, ssrc: int, plain: bytes, end: int, now: float) -> Layer | None:
+        screen = self.tracks.get(SCREEN)
+        if screen is not None and not screen.layers[0].ssrc and not self._is_sound(plain):
+            # A screen's first packets overtake the answer that names them: no camera's, then.
+            return None
         for track in self.tracks.values():
-            layer = track.claim(ssrc, plain, end, now)
+            layer = None if track.screen else track.claim(ssrc, plain, end, now)
             if layer is not None:
                 self._remember_streams()
                 return layer
         return None
+
+    @staticmethod
+    def _is_sound(plain: bytes) -> bool:
+        codec = sdp.BY_PAYLOAD.get(plain[1] & 0x7F)
+        return codec is not None and codec.kind == "audio"
 
     def _receive_rtcp(self, size: int, source: Address, now: float) -> None:
         plain = self.dtls.unprotect_rtcp(size)
@@ -367,8 +402,10 @@ class Peer:
         """See ``Track.tend``."""
         return track.tend(now, self.round_trip or _DEFAULT_ROUND_TRIP)
 
-    def report(self, loss: float, room: float | None, now: float) -> None:
-        """Send the receiver report; the viewers' worst loss and least room shape its REMB."""
+    def report(self, weakest: Callable[[Track], tuple[float, float | None]], now: float) -> None:
+        """Send the receiver report; what ``weakest`` tells of a picture's viewers (their worst loss
+        and least room) shapes its REMB, in which a shared screen has a part of its own.
+        """
         passed = max(now - self.reported, 0.001)
         self.reported = now
         layers = [layer for track in self.tracks.values() for layer in track.layers]
@@ -380,10 +417,16 @@ class Peer:
         for layer in layers:
             layer.measure(passed)
         streams = [layer.ssrc for layer in video.layers if layer.ssrc]
+        bitrate = 0
         if streams:
             # With layers each viewer has one that fits: nobody's network binds the publisher.
-            weakest = (0.0, None) if video.layered else (loss, room)
-            remb = (self._cap.update(*weakest, video.flow), streams)
+            limits = (0.0, None) if video.layered else weakest(video)
+            bitrate = self._cap.update(*limits, video.flow)
+        if (screen := self.screen) is not None and screen.layers[0].ssrc:
+            streams.append(screen.layers[0].ssrc)
+            bitrate += self._screen_cap.update(*weakest(screen), screen.flow)
+        if streams:
+            remb = (bitrate, streams)
         self.send_rtcp(
             rtcp.write_receiver_report(self._local_ssrc, blocks, remb, f"w_{self._local_ssrc:x}")
         )

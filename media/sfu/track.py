@@ -36,11 +36,14 @@ class Track:
         worry: Callable[[Track], None],
         counters: Counters,
         local_ssrc: int,
+        *,
+        screen: bool = False,
     ) -> None:
         self.kind: Kind = kind
         self.user = user
         #: The name of its stream in offers to viewers.
-        self.stream = f"u_{user}"
+        self.stream = f"s_{user}" if screen else f"u_{user}"
+        self.screen = screen
         self.clock_rate = CLOCK_RATES[kind]
         self.enabled = True
         self.now = 0.0

@@ -1,4 +1,4 @@
-import { CallSession } from "./call-session";
+import { CallSession, type StreamOf } from "./call-session";
 import { Emitter } from "./emitter";
 import { asRealtimeError, RealtimeError } from "./errors";
 import {
@@ -45,6 +45,7 @@ export class CallClient extends Emitter<CallClientEvents> {
   private iceServers: IceServer[] = [];
   private readonly own: LocalDevices;
   private readonly others = new RemoteStreams((streams) => this.emit("remotes", streams));
+  private readonly shared = new RemoteStreams((streams) => this.emit("screens", streams));
   private qualities = new Map<string, CallQuality>();
   private readonly recovery: CallRecovery;
   private early: CallOffer | null = null;
@@ -95,6 +96,10 @@ export class CallClient extends Emitter<CallClientEvents> {
   }
   get remotes(): ReadonlyMap<string, MediaStream> {
     return this.others.all;
+  }
+  /** The screen that one of the others shares, by his user id. */
+  get screens(): ReadonlyMap<string, MediaStream> {
+    return this.shared.all;
   }
   get quality(): ReadonlyMap<string, CallQuality> {
     return this.qualities;
@@ -162,6 +167,8 @@ export class CallClient extends Emitter<CallClientEvents> {
     await this.openDevices(camera ? "video" : "voice");
     await this.ask("join");
     await this.tellMedia();
+    // What this device shared before is gone with its page.
+    if (me?.screen) await this.tellScreen(false);
   }
 
   /** After `ended`: forget the call. */
@@ -169,8 +176,39 @@ export class CallClient extends Emitter<CallClientEvents> {
     if (this.current.phase === "ended") this.set(IDLE);
   }
 
-  /** Silences somebody else, or puts him out of this call. Only clinicians may. */
-  async moderate(user: string, action: "mute" | "remove"): Promise<void> {
+  /**
+   * Asks which screen or window to share, and shows it to everybody. Rejects with a {@link MediaError}, or
+   * `screen_taken` when somebody else shares already.
+   */
+  async shareScreen(): Promise<void> {
+    if (this.free || this.current.sharing) return;
+    await this.own.openScreen(() => void this.stopScreen());
+    try {
+      if (this.free) throw new RealtimeError("call_ended", "通话已结束");
+      await this.tellScreen(true);
+    } catch (error) {
+      this.own.stop("screen");
+      throw error;
+    }
+    this.set({ ...this.current, sharing: true });
+    // The line may be there from an earlier sharing.
+    await this.session?.publish();
+  }
+
+  async stopScreen(): Promise<void> {
+    this.own.stop("screen");
+    if (!this.current.sharing) return;
+    this.set({ ...this.current, sharing: false });
+    await this.session?.publish();
+    await this.tellScreen(false).catch((error: unknown) =>
+      this.emit("problem", asRealtimeError(error)),
+    );
+  }
+
+  /**
+   * Silences somebody else, ends the sharing of his screen, or puts him out of this call. Only clinicians may.
+   */
+  async moderate(user: string, action: "mute" | "stop_screen" | "remove"): Promise<void> {
     const call = this.current.call?.id;
     if (call) await this.signalling.request("call:moderate", { call, user, action });
   }
@@ -222,16 +260,21 @@ export class CallClient extends Emitter<CallClientEvents> {
   }
 
   /**
-   * On how many lines of the screen each other participant is shown (0: not at all): the server sends the size
-   * that fits.
+   * On how many lines each other participant is shown (0: not at all), and on how many the shared screen: the
+   * server sends the size that fits.
    */
-  async show(lines: Readonly<Record<string, number>>): Promise<void> {
+  async show(lines: Readonly<Record<string, number>>, screen?: number): Promise<void> {
     const call = this.current.call?.id;
-    const shown = JSON.stringify(lines);
+    const shown = JSON.stringify([lines, screen]);
     if (!call || this.free || shown === this.shown) return;
     this.shown = shown;
     await this.signalling
-      .request("call:update", { call, action: "view", lines })
+      .request("call:update", {
+        call,
+        action: "view",
+        lines,
+        ...(screen === undefined ? {} : { screen }),
+      })
       .catch(() => (this.shown = ""));
   }
 
@@ -291,6 +334,7 @@ export class CallClient extends Emitter<CallClientEvents> {
         return;
       }
     }
+    if (this.current.sharing && !me?.screen) this.screenStopped();
     const answered = this.current.phase === "outgoing" && call.state === "active";
     this.dropAbsent(call);
     this.set({
@@ -363,8 +407,8 @@ export class CallClient extends Emitter<CallClientEvents> {
           if (!call) return;
           await this.signalling.request("call:answer", { call, session, version, sdp });
         },
-        remote: (user, track) => this.others.add(user, track),
-        remoteEnded: (user, track) => this.others.remove(user, track),
+        remote: (of, user, track) => this.streams(of).add(user, track),
+        remoteEnded: (of, user, track) => this.streams(of).remove(user, track),
         connection: (state) => this.onConnection(id, state),
       },
       this.options.maxVideoBitrate ?? 1_200_000,
@@ -425,6 +469,22 @@ export class CallClient extends Emitter<CallClientEvents> {
       });
   }
 
+  private async tellScreen(on: boolean): Promise<void> {
+    const call = this.current.call?.id;
+    if (call) await this.signalling.request("call:update", { call, action: "screen", on });
+  }
+
+  /** A moderator, or the server, ended our sharing. */
+  private screenStopped(): void {
+    this.own.stop("screen");
+    this.set({ ...this.current, sharing: false });
+    void this.session?.publish();
+  }
+
+  private streams(of: StreamOf): RemoteStreams {
+    return of === "screen" ? this.shared : this.others;
+  }
+
   private async openDevices(media: CallMedia): Promise<void> {
     await this.open("microphone");
     if (media === "video") await this.open("camera");
@@ -478,6 +538,7 @@ export class CallClient extends Emitter<CallClientEvents> {
   private dropAbsent(call: CallView): void {
     for (const person of call.participants) {
       if (person.state !== "joined") this.others.drop(person.user_id);
+      if (!person.screen) this.shared.drop(person.user_id);
     }
   }
 
@@ -490,7 +551,7 @@ export class CallClient extends Emitter<CallClientEvents> {
   private onNetwork(network: CallNetwork): void {
     if (network.call !== this.current.call?.id || network.device !== safeName(this.options.device))
       return;
-    this.set({ ...this.current, paused: network.paused });
+    this.set({ ...this.current, paused: network.paused, screenPaused: network.screen });
   }
 
   /** A moderator silenced us; who wants to speak turns the microphone on again. */
@@ -511,8 +572,10 @@ export class CallClient extends Emitter<CallClientEvents> {
     this.session.close();
     this.session = null;
     this.others.clear();
+    this.shared.clear();
     this.shown = "";
-    if (this.current.paused.length > 0) this.set({ ...this.current, paused: [] });
+    if (this.current.paused.length > 0 || this.current.screenPaused)
+      this.set({ ...this.current, paused: [], screenPaused: false });
   }
 
   private finish(reason: string, call: CallView | null = this.current.call): void {
@@ -521,9 +584,10 @@ export class CallClient extends Emitter<CallClientEvents> {
     this.closeSession();
     this.own.stop("microphone");
     this.own.stop("camera");
+    this.own.stop("screen");
     this.early = null;
     this.qualities = new Map();
-    this.set({ ...this.current, phase: "ended", call, endReason: reason });
+    this.set({ ...this.current, phase: "ended", call, endReason: reason, sharing: false });
     this.announceLocal();
     this.emit("quality", this.qualities);
   }

@@ -1,17 +1,25 @@
 import type { MediaPort } from "./media";
 import type { CallOffer, IceServer } from "./types";
 
-const USER_STREAM = /^u_(.+)$/;
+const USER_STREAM = /^([us])_(.+)$/;
+/** The line into which our screen goes, from the first sharing on. */
+const SCREEN_MID = "screen";
+/** A screen has a part of its own beside the camera, in bits per second. */
+const MAX_SCREEN_BITRATE = 2_500_000;
 
 export interface LocalTracks {
   audio: MediaStreamTrack | null;
   video: MediaStreamTrack | null;
+  screen?: MediaStreamTrack | null;
 }
+
+/** What of somebody a stream is: himself (sound and picture), or the screen that he shares. */
+export type StreamOf = "person" | "screen";
 
 export interface SessionHandlers {
   answer(session: string, version: number, sdp: string): Promise<void>;
-  remote(user: string, track: MediaStreamTrack): void;
-  remoteEnded(user: string, track: MediaStreamTrack): void;
+  remote(of: StreamOf, user: string, track: MediaStreamTrack): void;
+  remoteEnded(of: StreamOf, user: string, track: MediaStreamTrack): void;
   connection(state: RTCPeerConnectionState): void;
 }
 
@@ -23,6 +31,7 @@ export class CallSession {
   private readonly pc: RTCPeerConnection;
   private audioSender: RTCRtpSender | null = null;
   private videoSender: RTCRtpSender | null = null;
+  private screenSender: RTCRtpSender | null = null;
   private version = 0;
   private closed = false;
   private work: Promise<void> = Promise.resolve();
@@ -64,6 +73,7 @@ export class CallSession {
     const tracks = this.tracks();
     await this.audioSender?.replaceTrack(tracks.audio);
     await this.videoSender?.replaceTrack(tracks.video);
+    await this.screenSender?.replaceTrack(tracks.screen ?? null);
   }
 
   stats(): Promise<RTCStatsReport> {
@@ -86,6 +96,7 @@ export class CallSession {
     await this.pc.setLocalDescription(answer);
     if (this.closed) return;
     await this.limitVideo();
+    await this.limitScreen();
     // The worker speaks ICE-lite and learns our address from our checks: no candidate is waited for.
     await this.handlers.answer(
       this.id,
@@ -105,7 +116,28 @@ export class CallSession {
         else this.videoSender = transceiver.sender;
       }
     }
+    if (!this.screenSender) {
+      const line = this.pc.getTransceivers().find((one) => one.mid === SCREEN_MID);
+      if (line) {
+        line.direction = "sendonly";
+        this.screenSender = line.sender;
+      }
+    }
     await this.publish();
+  }
+
+  /** A screen keeps every line; when the network is short of room, it moves less. */
+  private async limitScreen(): Promise<void> {
+    const parameters = this.screenSender?.getParameters();
+    const encoding = parameters?.encodings?.[0];
+    if (!parameters || !encoding || encoding.maxBitrate === MAX_SCREEN_BITRATE) return;
+    encoding.maxBitrate = MAX_SCREEN_BITRATE;
+    parameters.degradationPreference = "maintain-resolution";
+    try {
+      await this.screenSender?.setParameters(parameters);
+    } catch {
+      // The hint on the track says the same.
+    }
   }
 
   private async limitVideo(): Promise<void> {
@@ -129,13 +161,15 @@ export class CallSession {
   }
 
   private onTrack(event: RTCTrackEvent): void {
-    const user = event.streams.map((stream) => USER_STREAM.exec(stream.id)?.[1]).find(Boolean);
+    const found = event.streams.map((stream) => USER_STREAM.exec(stream.id)).find(Boolean);
+    const user = found?.[2];
     if (!user) return;
+    const of = found[1] === "s" ? "screen" : "person";
     const { track } = event;
-    this.handlers.remote(user, track);
-    track.onended = () => this.handlers.remoteEnded(user, track);
+    this.handlers.remote(of, user, track);
+    track.onended = () => this.handlers.remoteEnded(of, user, track);
     for (const stream of event.streams) {
-      stream.onremovetrack = (removed) => this.handlers.remoteEnded(user, removed.track);
+      stream.onremovetrack = (removed) => this.handlers.remoteEnded(of, user, removed.track);
     }
   }
 }

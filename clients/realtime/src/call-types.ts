@@ -27,11 +27,15 @@ export interface CallStatus {
   endReason: string | null;
   microphone: boolean;
   camera: boolean;
+  /** We share our screen. */
+  sharing: boolean;
   facing: "user" | "environment";
   /** Set while a device cannot be used; the call goes on without it. */
   problems: { microphone: MediaError | null; camera: MediaError | null };
   /** Users whose picture pauses because of our network. */
   paused: readonly string[];
+  /** The shared screen pauses because of our network. */
+  screenPaused: boolean;
   /** Who speaks, or spoke last; null before anybody did. */
   speaker: string | null;
 }
@@ -42,6 +46,8 @@ export interface CallClientEvents {
   local: MediaStream | null;
   /** Pictures and sound of the others, by user id. */
   remotes: ReadonlyMap<string, MediaStream>;
+  /** The screen that one of the others shares, by his user id: the map holds one at most. */
+  screens: ReadonlyMap<string, MediaStream>;
   quality: ReadonlyMap<string, CallQuality>;
   devices: DeviceList;
   problem: RealtimeError | MediaError;
@@ -89,8 +95,10 @@ export const IDLE: CallStatus = {
   endReason: null,
   microphone: true,
   camera: true,
+  sharing: false,
   facing: "user",
   problems: { microphone: null, camera: null },
   paused: [],
+  screenPaused: false,
   speaker: null,
 };

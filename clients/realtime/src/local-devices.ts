@@ -2,11 +2,11 @@ import type { LocalTracks } from "./call-session";
 import { MediaError, type DeviceChoice, type MediaPort } from "./media";
 
 type Device = "microphone" | "camera";
-const KIND = { microphone: "audio", camera: "video" } as const;
+const KIND = { microphone: "audio", camera: "video", screen: "screen" } as const;
 
-/** Our own microphone and camera: opened, chosen, stopped, and noticed when they disappear. */
+/** Our own microphone, camera and shared screen: opened, chosen, stopped, and noticed when they disappear. */
 export class LocalDevices {
-  tracks: LocalTracks = { audio: null, video: null };
+  tracks: LocalTracks = { audio: null, video: null, screen: null };
   choice: DeviceChoice = { microphone: null, camera: null, speaker: null };
   /** One stream object for as long as its tracks stay the same. */
   stream: MediaStream | null = null;
@@ -47,7 +47,17 @@ export class LocalDevices {
     return null;
   }
 
-  stop(device: Device): void {
+  /** Asks for a screen; `ended` hears when the user stops it in the browser's own bar. */
+  async openScreen(ended: () => void): Promise<void> {
+    const track = await this.media.screen();
+    track.onended = () => {
+      this.put("screen", null);
+      ended();
+    };
+    this.put("screen", track);
+  }
+
+  stop(device: Device | "screen"): void {
     const track = this.tracks[KIND[device]];
     if (!track) return;
     track.onended = null;
@@ -55,7 +65,7 @@ export class LocalDevices {
     this.put(device, null);
   }
 
-  private put(device: Device, track: MediaStreamTrack | null): void {
+  private put(device: Device | "screen", track: MediaStreamTrack | null): void {
     this.tracks = { ...this.tracks, [KIND[device]]: track };
     const open: MediaStreamTrack[] = [];
     if (this.tracks.audio) open.push(this.tracks.audio);

@@ -27,9 +27,11 @@ export const MEDIA_PROBLEM_TEXT: Record<MediaProblem, string> = {
 export class MediaError extends Error {
   constructor(
     readonly problem: MediaProblem,
-    readonly device: "microphone" | "camera",
+    readonly device: "microphone" | "camera" | "screen",
   ) {
-    super(MEDIA_PROBLEM_TEXT[problem]);
+    // Of a screen the user says no by picking none.
+    const unpicked = device === "screen" && problem === "permission_denied";
+    super(unpicked ? "没有选择要共享的内容" : MEDIA_PROBLEM_TEXT[problem]);
     this.name = "MediaError";
   }
 }
@@ -50,6 +52,8 @@ export interface DeviceChoice {
 export interface MediaPort {
   microphone(deviceId: string | null): Promise<MediaStreamTrack>;
   camera(deviceId: string | null, facing: "user" | "environment"): Promise<MediaStreamTrack>;
+  /** The screen, or a window, that the user picks. */
+  screen(): Promise<MediaStreamTrack>;
   devices(): Promise<DeviceList>;
   onDeviceChange(listener: () => void): () => void;
   /** The device is on another network, or on one again. */
@@ -58,7 +62,7 @@ export interface MediaPort {
 }
 
 export function browserMedia(): MediaPort {
-  const devices = (kind: "microphone" | "camera"): MediaDevices => {
+  const devices = (kind: MediaError["device"]): MediaDevices => {
     const found = (globalThis.navigator as Navigator | undefined)?.mediaDevices;
     if (found) return found;
     const insecure = (globalThis as { isSecureContext?: boolean }).isSecureContext === false;
@@ -99,6 +103,29 @@ export function browserMedia(): MediaPort {
           ...(deviceId ? { deviceId: { exact: deviceId } } : { facingMode: facing }),
         },
       }),
+    screen: async () => {
+      const found = devices("screen");
+      // Phones cannot share what they show.
+      if (!("getDisplayMedia" in found)) throw new MediaError("unsupported", "screen");
+      let stream: MediaStream;
+      try {
+        stream = await found.getDisplayMedia({
+          video: {
+            width: { max: 2560 },
+            height: { max: 1440 },
+            frameRate: { ideal: 10, max: 15 },
+          },
+          audio: false,
+        });
+      } catch (error) {
+        throw new MediaError(mediaProblem(error), "screen");
+      }
+      const track = stream.getVideoTracks()[0];
+      if (!track) throw new MediaError("no_device", "screen");
+      // Text has to be sharp; that it moves smoothly matters less.
+      track.contentHint = "detail";
+      return track;
+    },
     devices: async () => {
       const all = await devices("microphone").enumerateDevices();
       const of = (kind: MediaDeviceKind) => all.filter((device) => device.kind === kind);

@@ -159,6 +159,8 @@ export interface CallParticipant {
   device: string | null;
   audio: boolean;
   video: boolean;
+  /** Shares the screen; one at a time does. */
+  screen: boolean;
 }
 
 export interface CallView {
@@ -197,6 +199,8 @@ export interface CallNetwork {
   call: string;
   device: string;
   paused: string[];
+  /** The shared screen pauses too. */
+  screen: boolean;
 }
 
 /** Who speaks in a call. */

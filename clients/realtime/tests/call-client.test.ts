@@ -43,6 +43,7 @@ function view(
     device: `${user_id}-device`,
     audio: true,
     video: true,
+    screen: false,
   });
   return {
     id: "c",
@@ -133,9 +134,19 @@ describe("what the server tells in a call", () => {
 
   it("names the pictures that pause on this device, and who speaks", async () => {
     const calls = await connected();
-    signalling.emit("call-network", { call: "c", device: "elsewhere", paused: [PATIENT] });
+    signalling.emit("call-network", {
+      call: "c",
+      device: "elsewhere",
+      paused: [PATIENT],
+      screen: true,
+    });
     expect(calls.status.paused).toEqual([]);
-    signalling.emit("call-network", { call: "c", device: "doctor-device", paused: [PATIENT] });
+    signalling.emit("call-network", {
+      call: "c",
+      device: "doctor-device",
+      paused: [PATIENT],
+      screen: false,
+    });
     signalling.emit("call-speaker", { call: "c", user: PATIENT });
     expect(calls.status).toMatchObject({ paused: [PATIENT], speaker: PATIENT });
   });
@@ -144,9 +155,76 @@ describe("what the server tells in a call", () => {
     const calls = await connected();
     await calls.show({ [PATIENT]: 252 });
     await calls.show({ [PATIENT]: 252 });
-    await calls.show({ [PATIENT]: 0 });
-    const asked = signalling.of("call:update", "view").map((one) => one["lines"]);
-    expect(asked).toEqual([{ [PATIENT]: 252 }, { [PATIENT]: 0 }]);
+    await calls.show({ [PATIENT]: 0 }, 900);
+    const asked = signalling.of("call:update", "view");
+    expect(asked.map((one) => one["lines"])).toEqual([{ [PATIENT]: 252 }, { [PATIENT]: 0 }]);
+    expect(asked.at(-1)).toMatchObject({ screen: 900 });
+  });
+});
+
+describe("a shared screen", () => {
+  const sharing = (on: boolean): CallView => {
+    const now = view();
+    return {
+      ...now,
+      participants: now.participants.map((one) =>
+        one.user_id === DOCTOR ? { ...one, screen: on } : one,
+      ),
+    };
+  };
+  const line = () => lastConnection().transceivers.find((one) => one.mid === "screen");
+
+  it("goes into a line of its own beside the camera, until its user stops it", async () => {
+    const calls = await connected();
+    await calls.shareScreen();
+    expect(signalling.of("call:update", "screen")).toMatchObject([{ on: true }]);
+    expect(calls.status.sharing).toBe(true);
+    signalling.emit("call-state", sharing(true));
+    offer("s1", 2, `${WITH_PATIENT},screen video`);
+    await settle();
+    expect(line()).toMatchObject({ direction: "sendonly", sender: { track: { id: "screen" } } });
+    expect(calls.status.camera).toBe(true);
+    media.opened.at(-1)?.onended?.();
+    await settle();
+    expect(signalling.of("call:update", "screen").at(-1)).toMatchObject({ on: false });
+    expect(calls.status.sharing).toBe(false);
+    expect(line()?.sender.track).toBeNull();
+  });
+
+  it("ends when a moderator stops it, and is not begun when somebody else shares", async () => {
+    const calls = await connected();
+    await calls.shareScreen();
+    signalling.emit("call-state", sharing(true));
+    signalling.emit("call-state", sharing(false));
+    expect(calls.status.sharing).toBe(false);
+    expect(media.opened.at(-1)?.readyState).toBe("ended");
+    signalling.refusals["call:update"] = new RealtimeError("screen_taken", "有人正在共享屏幕");
+    await expect(calls.shareScreen()).rejects.toMatchObject({ code: "screen_taken" });
+    expect(calls.status.sharing).toBe(false);
+    expect(media.opened.at(-1)?.readyState).toBe("ended");
+    media.fail.screen = new MediaError("permission_denied", "screen");
+    await expect(calls.shareScreen()).rejects.toMatchObject({
+      problem: "permission_denied",
+      device: "screen",
+    });
+  });
+
+  it("of somebody else comes beside his picture and goes with his sharing", async () => {
+    const calls = client(PATIENT);
+    signalling.emit("call-ring", { call: view({ state: "ringing" }), room: "r" });
+    await calls.accept();
+    signalling.emit("call-state", sharing(true));
+    offer(
+      "s1",
+      1,
+      `${FIRST_OFFER},2 audio u_${DOCTOR},3 video u_${DOCTOR},screen-1 video s_${DOCTOR}`,
+    );
+    await settle();
+    expect([...calls.screens.keys()]).toEqual([DOCTOR]);
+    expect(calls.remotes.get(DOCTOR)?.getTracks()).toHaveLength(2);
+    signalling.emit("call-state", sharing(false));
+    expect(calls.screens.size).toBe(0);
+    expect(calls.remotes.get(DOCTOR)?.getTracks()).toHaveLength(2);
   });
 });
 

@@ -34,6 +34,9 @@ __all__ = ["connect", "node", "open_room", "room", "start_node"]
 
 #: What the people of a call are told; these callers have a way of their own.
 TURN = "turns:turn.example:443?transport=tcp"
+#: Into these an attendee publishes: sound, picture, and what it shares of its screen.
+OWN_LINES = ("0", "1", "screen")
+
 Attend = Callable[..., Awaitable["Attendee"]]
 
 
@@ -90,7 +93,7 @@ class Attendee:
         self.pc: RTCPeerConnection | None = None
         self.session = ""
         self.sessions: list[str] = []
-        self.frames: dict[str, int] = {"audio": 0, "video": 0}
+        self.frames: dict[str, int] = {"audio": 0, "video": 0, "screen": 0}
         self.problems: list[str] = []
         self.client: RoomClient = None  # type: ignore[assignment]
         self._readers: list[asyncio.Task[None]] = []
@@ -111,7 +114,7 @@ class Attendee:
             assert self.pc is not None
             await self.pc.setRemoteDescription(RTCSessionDescription(offer["sdp"], "offer"))
             for transceiver in self.pc.getTransceivers():
-                if transceiver.mid in ("0", "1") and transceiver.sender.track is None:
+                if transceiver.mid in OWN_LINES and transceiver.sender.track is None:
                     transceiver.direction = "sendonly"
                     track = Tone() if transceiver.mid == "0" else Picture(self.brightness)
                     transceiver.sender.replaceTrack(track)
@@ -135,21 +138,27 @@ class Attendee:
         self.pc.on("track", self._on_track)
 
     def _on_track(self, track: MediaStreamTrack) -> None:
-        self._readers.append(asyncio.create_task(self._read(track)))
+        assert self.pc is not None
+        mid = next(t.mid for t in self.pc.getTransceivers() if t.receiver.track is track)
+        kind = "screen" if mid.startswith("screen-") else track.kind
+        self._readers.append(asyncio.create_task(self._read(track, kind)))
 
-    async def _read(self, track: MediaStreamTrack) -> None:
+    async def _read(self, track: MediaStreamTrack, kind: str) -> None:
         while True:
             try:
                 await track.recv()
             except MediaStreamError:
                 return
             async with self._changed:
-                self.frames[track.kind] += 1
+                self.frames[kind] += 1
                 self._changed.notify_all()
 
-    async def receives(self, audio: int = 50, video: int = 15, timeout: float = 30) -> None:
+    async def receives(
+        self, audio: int = 50, video: int = 15, screen: int = 0, timeout: float = 30
+    ) -> None:
         """Return once this many more frames of each kind were decoded."""
-        want = {"audio": self.frames["audio"] + audio, "video": self.frames["video"] + video}
+        more = {"audio": audio, "video": video, "screen": screen}
+        want = {kind: self.frames[kind] + count for kind, count in more.items()}
         async with asyncio.timeout(timeout), self._changed:
             await self._changed.wait_for(
                 lambda: all(self.frames[kind] >= count for kind, count in want.items())

@@ -1,5 +1,6 @@
 """The state machine of a call: who is in, when it is over, and that every ending has a name."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from media.calls.errors import (
     NobodyToCall,
     NotInCall,
     RemovedFromCall,
+    ScreenIsTaken,
 )
 from media.calls.rules import CallMedia, CallState, EndReason, Place, ended_text
 
@@ -218,3 +220,28 @@ def test_whatever_people_do_the_call_stays_in_order(steps: list[tuple[str, UUID]
         for each in state.joined:
             assert each.device is not None
             assert each.joined_at is not None
+
+
+def test_one_shares_a_screen_at_a_time_and_a_lost_connection_holds_nothing() -> None:
+    shared = call.share(talking(), DOCTOR, on=True)
+    assert [each.user_id for each in shared.sharing] == [DOCTOR]
+    with pytest.raises(ScreenIsTaken):
+        call.share(shared, PATIENT, on=True)
+    away = call.lost(shared, DOCTOR, NOW + 2 * SECOND)
+    taken = call.share(away, PATIENT, on=True)
+    assert [each.user_id for each in taken.sharing] == [PATIENT]
+    assert call.stop_screen(taken, PATIENT).sharing == []
+    assert call.share(taken, PATIENT, on=False).sharing == []
+
+
+def test_a_screen_stays_with_the_device_that_shares_it() -> None:
+    shared = call.share(talking(), PATIENT, on=True)
+    assert call.join(shared, PATIENT, "phone", NOW + 2 * SECOND).sharing != []
+    assert call.join(shared, PATIENT, "pad", NOW + 2 * SECOND).sharing == []
+    with pytest.raises(NotInCall):
+        call.share(call.leave(_with_nurse(shared), PATIENT, NOW), PATIENT, on=True)
+
+
+def _with_nurse(it: Call) -> Call:
+    nurse = replace(person(NURSE, Role.NURSE), place=Place.JOINED, joined_at=NOW)
+    return replace(it, people={**it.people, NURSE: nurse})

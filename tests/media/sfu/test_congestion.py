@@ -186,6 +186,11 @@ def test_every_picture_gets_its_smallest_size_before_one_gets_a_larger() -> None
     assert share(9_000_000, wants).missing == 0
 
 
+def test_a_shared_screen_is_served_before_the_cameras() -> None:
+    wants = [Want(SIZES, -1, 720), Want(SIZES[:1], -1, 90, first=True)]
+    assert share(SIZES[0][1] * 2 - 1, wants).ranks == [-1, 0]
+
+
 def test_what_is_given_is_not_taken_back_for_a_breath() -> None:
     assert share(390_000, [Want(SIZES, 1, 720)]).ranks == [1]
     assert share(340_000, [Want(SIZES, 1, 720)]).ranks == [0]

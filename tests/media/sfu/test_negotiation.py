@@ -115,3 +115,45 @@ def test_someone_who_left_while_the_offer_was_outstanding_is_still_answered_for(
     assert negotiation.due
     negotiation.place("bert", *pair("bert"))
     assert [mid for mid, _, stream in layout(negotiation) if stream] == ["4", "5"]
+
+
+def test_screens_come_up_behind_the_lines_that_are_there_and_keep_their_place() -> None:
+    negotiation = Negotiation(publish=True)
+    negotiation.place("anna", *pair("anna"))
+    negotiation.begin()
+    answered(negotiation)
+    negotiation.share(on=True)
+    negotiation.place_screen("anna", pair("anna")[1])
+    negotiation.place("bert", *pair("bert"))
+    assert [mid for mid, _, _ in layout(negotiation)][2:] == [
+        "2",
+        "3",
+        "screen",
+        "screen-1",
+        "4",
+        "5",
+    ]
+    negotiation.begin()
+    assert answered(negotiation).count("anna") == 3
+    negotiation.share(on=False)
+    assert len(negotiation.vacate("anna")) == 3
+    assert layout(negotiation)[2:6] == [
+        ("2", "inactive", ""),
+        ("3", "inactive", ""),
+        ("screen", "inactive", ""),
+        ("screen-1", "inactive", ""),
+    ]
+
+
+def test_a_screen_line_passes_to_another_user_only_after_the_client_saw_it_inactive() -> None:
+    negotiation = Negotiation(publish=True)
+    negotiation.place_screen("anna", pair("anna")[1])
+    negotiation.begin()
+    answered(negotiation)
+    negotiation.vacate_screen("anna")
+    negotiation.place_screen("bert", pair("bert")[1])
+    assert [mid for mid, _, _ in layout(negotiation)][2:] == ["screen-1", "screen-2"]
+    negotiation.begin()
+    answered(negotiation)
+    negotiation.place_screen("carl", pair("carl")[1])
+    assert layout(negotiation)[2] == ("screen-1", "sendonly", "u_carl")

@@ -98,13 +98,16 @@ export class FakePeerConnection {
 export class FakeMedia implements MediaPort {
   readonly connections: FakePeerConnection[] = [];
   readonly opened: FakeTrack[] = [];
-  fail: { microphone?: Error; camera?: Error } = {};
+  fail: { microphone?: Error; camera?: Error; screen?: Error } = {};
 
   microphone(deviceId: string | null): Promise<MediaStreamTrack> {
     return this.open("audio", deviceId ?? "mic", this.fail.microphone);
   }
   camera(deviceId: string | null): Promise<MediaStreamTrack> {
     return this.open("video", deviceId ?? "cam", this.fail.camera);
+  }
+  screen(): Promise<MediaStreamTrack> {
+    return this.open("video", "screen", this.fail.screen);
   }
   devices(): Promise<DeviceList> {
     const cameras = ["cam", "cam2"].map((deviceId) => ({ deviceId }) as MediaDeviceInfo);
