@@ -128,7 +128,7 @@ class Connection:
 
     def send_entry(self, room_id: UUID, frame: Frame) -> None:
         """Queue an entry of a room, or note that the client must fetch it."""
-        if room_id in self.behind:
+        if self.behind and room_id in self.behind:
             return
         if self.veil is not None:
             frame = self.veil.over_frame(frame)

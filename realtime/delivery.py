@@ -74,8 +74,9 @@ class Delivery:
     def delivered(self, messages: Sequence[Entry]) -> None:
         """Messages of this process are committed: own sockets get them, other processes a hint."""
         self.feeds.offer(messages)
-        self._heads.update({message.room: message.seq for message in messages})
-        self._heads_changed.set()
+        if not self._alone():
+            self._heads.update({message.room: message.seq for message in messages})
+            self._heads_changed.set()
 
     async def _tell_heads(self) -> None:
         """Hint what was committed here: the first at once, what follows closely together."""
@@ -83,7 +84,7 @@ class Delivery:
             await self._heads_changed.wait()
             self._heads_changed.clear()
             heads, self._heads = self._heads, {}
-            await self.hub.rooms_changed(heads, elsewhere=not self._alone())
+            await self.hub.rooms_changed(heads)
             await asyncio.sleep(GATHER_SECONDS)
 
     def _deliver(self, message: Entry) -> None:

@@ -64,12 +64,8 @@ class Hub:
     async def to_inbox(self, user_id: UUID, hospital_id: UUID, item: BaseModel) -> None:
         await self.to_user(user_id, "inbox", item, hospital_id=hospital_id)
 
-    async def rooms_changed(self, heads: Mapping[UUID, int], *, elsewhere: bool = True) -> None:
-        """Hint that rooms have come to these `seq`; only here when there is no `elsewhere`."""
-        if not elsewhere:
-            named = {str(room_id): seq for room_id, seq in heads.items()}
-            await self._runtime.bus.dispatch(ROOMS_CHANNEL, {"rooms": named})
-            return
+    async def rooms_changed(self, heads: Mapping[UUID, int]) -> None:
+        """Hint that rooms have come to these `seq`."""
         for topic, rooms in self._parts(heads, room_topic):
             named = {str(room_id): heads[room_id] for room_id in rooms}
             await self._runtime.bus.publish(ROOMS_CHANNEL, {"rooms": named}, topic)

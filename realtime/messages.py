@@ -1,8 +1,9 @@
 """The send path of one process: group commit.
 
 Messages that arrive while a commit is under way wait and go together in the next one, so the busier
-the process, the cheaper a message. One group is under way at a time and groups keep the order of
-arrival: sends of one client never overtake each other, and the order within a room is kept.
+the process, the cheaper a message. One group at a time is with the database, while this process
+tells of the one before. Groups keep the order of arrival: sends of one client never overtake each
+other, and the order within a room is kept.
 A message is acknowledged after the commit that holds it, never before.
 
 A group is one statement, and that statement is its transaction: it runs prepared on a connection
@@ -108,7 +109,8 @@ class MessageWriter:
         self._waiting: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._finishing: asyncio.Task[None] | None = None
+        self._finishing: asyncio.Task[int] | None = None
+        self._stopping = False
         self.batches = 0
 
     def start(self) -> None:
@@ -116,6 +118,7 @@ class MessageWriter:
 
     async def stop(self) -> None:
         """Finish what is under way; who still waits is told that the service is going away."""
+        self._stopping = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -161,11 +164,30 @@ class MessageWriter:
             while self._waiting:
                 if size > 1 and len(self._waiting) < LARGE_BATCH:
                     await asyncio.sleep(GATHER_SECONDS)
-                batch = self._take()
-                size = len(batch)
                 # A stop must not cut a group between its commit and its acknowledgements.
-                self._finishing = asyncio.create_task(self._finish(batch))
-                await asyncio.shield(self._finishing)
+                self._finishing = asyncio.create_task(self._finish())
+                size = await asyncio.shield(self._finishing)
+
+    async def _finish(self) -> int:
+        """Commit a group and tell of it; its size.
+
+        While many wait, the database begins with the next group before this process tells of the
+        one that is stored, so that neither waits for the other. Groups are told of in their order.
+        """
+        batch = self._take()
+        storing = asyncio.create_task(self._outcomes(batch))
+        while True:
+            outcomes = await storing
+            following: list[_Waiting] = []
+            if len(self._waiting) >= LARGE_BATCH and not self._stopping:
+                following = self._take()
+                storing = asyncio.create_task(self._outcomes(following))
+                # One turn of the loop, and the statement is on its way.
+                await asyncio.sleep(0)
+            self._tell(batch, outcomes)
+            if not following:
+                return len(batch)
+            batch = following
 
     def _take(self) -> list[_Waiting]:
         count = min(len(self._waiting), MAX_BATCH)
@@ -174,13 +196,15 @@ class MessageWriter:
         self._waiting.extendleft(reversed(batch[end:]))
         return batch[:end]
 
-    async def _finish(self, batch: list[_Waiting]) -> None:
+    async def _outcomes(self, batch: list[_Waiting]) -> list[Outcome]:
         try:
-            outcomes = await self._commit([send for send, _ in batch])
+            return await self._commit([send for send, _ in batch])
         # Whatever goes wrong with one batch, the rooms of everybody else must go on.
         except Exception as error:
             log.error("message_batch_failed", error=repr(error), exc_info=True)
-            outcomes = [ServiceUnavailable(retry_after=1) for _ in batch]
+            return [ServiceUnavailable(retry_after=1) for _ in batch]
+
+    def _tell(self, batch: list[_Waiting], outcomes: list[Outcome]) -> None:
         fresh = [o.entry for o in outcomes if isinstance(o, Sent) and o.entry is not None]
         if fresh:
             self._delivered(fresh)

@@ -18,7 +18,7 @@ from core.ids import new_id, new_ids
 from core.runtime import Runtime
 from realtime import access, groups, room, service
 from realtime.groups import Entry, Group, Outcome, Send, Sent, group_end
-from realtime.messages import MessageWriter, Store
+from realtime.messages import LARGE_BATCH, MAX_BATCH, MessageWriter, Store
 from realtime.models import MessageRow, RoomRow
 from realtime.rules import CloseReason, MessageKind, RoomKind, RoomState
 from realtime.schemas import CardBody, MessageView, TextBody
@@ -286,6 +286,25 @@ async def test_a_message_that_spoils_its_group_fails_alone(
         (2, False), "service_unavailable", (3, False), (4, False),
     ]  # fmt: skip
     assert [entry.seq for entry in answers.delivered] == [2, 3, 4]
+    await answers.writer.stop()
+
+
+async def test_while_many_wait_the_database_has_the_next_group_before_this_one_is_told_of(
+    runtime: Runtime, cast: Cast, room: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = Answers(runtime)
+    told_before: list[int] = []
+
+    async def store_group(self: Store, sends: Sequence[Send]) -> list[Outcome]:
+        told_before.append(len(answers.got))
+        await asyncio.sleep(0.01)
+        return [Sent(1, runtime.clock.now(), False, None) for _ in sends]
+
+    monkeypatch.setattr(Store, "store", store_group)
+    answers.put([say(cast.patient, room, str(n)) for n in range(2 * MAX_BATCH + LARGE_BATCH)])
+    answers.writer.start()
+    await answers.all(2 * MAX_BATCH + LARGE_BATCH)
+    assert told_before == [0, 0, MAX_BATCH]
     await answers.writer.stop()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from realtime.line import LINE, MAX_MESSAGE_BYTES, Line, text_frame
+from realtime.line import LINE, MAX_MESSAGE_BYTES, TURN_BYTES, Line, text_frame
 
 REQUEST = (
     b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
@@ -151,7 +151,40 @@ async def test_a_message_in_several_frames_is_put_together(talk: Talk) -> None:
     # A ping may come in between.
     talk.line.data_received(masked(0x89, b"?") + masked(0x80, b"ef") + masked(0x81, b"gh"))
     assert talk.owner.texts == [b"abcdef", b"gh"]
+    await asyncio.sleep(0)
     assert talk.wire.written == b"\x8a\x01?"
+
+
+async def test_what_is_written_in_one_turn_of_the_loop_goes_out_together(talk: Talk) -> None:
+    writes: list[bytes] = []
+    talk.wire.write = writes.append  # type: ignore[method-assign]
+    for word in (b"one ", b"two ", b"three"):
+        talk.line.write(word)
+    assert writes == []
+    await asyncio.sleep(0)
+    talk.line.write(b"later")
+    await asyncio.sleep(0)
+    assert writes == [b"one two three", b"later"]
+
+
+async def test_much_in_one_turn_does_not_wait_for_its_end(talk: Talk) -> None:
+    talk.line.write(b"x" * TURN_BYTES)
+    talk.line.write(b"y")
+    assert talk.wire.written == b"x" * TURN_BYTES + b"y"
+
+
+async def test_what_was_written_goes_out_before_the_goodbye_and_never_after_the_end(
+    talk: Talk,
+) -> None:
+    talk.line.write(b"last")
+    talk.line.close()
+    assert talk.wire.written == b"last" + b"\x88\x02\x03\xe8"
+    other = Talk()
+    await other.open()
+    other.line.write(b"too late")
+    other.line.connection_lost(None)
+    await asyncio.sleep(0)
+    assert other.wire.written == b""
 
 
 async def test_binary_messages_are_named(talk: Talk) -> None:
