@@ -43,8 +43,9 @@ def ack_frame(ack_id: int, payload: Any) -> Frame:
 class Outgoing:
     """What one client is sent, bounded in bytes; nobody waits for it.
 
-    Frames go to the line at once, which gathers those of one turn of the event loop into one write. While the client does not take them (`pause`) they wait here. `drained` is called
-    whenever the client has taken what was waiting, `finished` once nothing will come any more.
+    Frames go to the line at once, which gathers those of one turn of the event loop into one write.
+    While the client does not take them (`pause`) they wait here. `drained` is called whenever the
+    client has taken what was waiting, `finished` once nothing will come any more.
     """
 
     __slots__ = ("_frames", "_paused", "_write", "drained", "ended", "finished", "limit", "size")
