@@ -60,6 +60,19 @@ tls)
     as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq nginx-light testssl.sh >/dev/null ||
         fail "nginx or testssl.sh is missing: apt-get install nginx-light testssl.sh"
     ;;
+gstreamer)
+    probe='import gi; gi.require_version("GstWebRTC", "1.0"); from gi.repository import Gst
+Gst.init(None); assert Gst.ElementFactory.find("webrtcbin") and Gst.ElementFactory.find("nicesrc")'
+    if /usr/bin/python3 -c "$probe" >/dev/null 2>&1; then
+        exit 0
+    fi
+    echo "Installing GStreamer's webrtcbin …"
+    packages="python3-gi gir1.2-gst-plugins-base-1.0 gir1.2-gst-plugins-bad-1.0 gstreamer1.0-nice
+        gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad"
+    as_root apt-get update -qq || fail "GStreamer is missing: apt-get install $packages"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages \
+        >/dev/null || fail "GStreamer is missing: apt-get install $packages"
+    ;;
 softhsm)
     if command -v softhsm2-util >/dev/null 2>&1; then
         exit 0
@@ -83,6 +96,6 @@ services)
         echo "Not installed: apt-get install --no-install-recommends redis-server clamav-daemon coturn"
     ;;
 *)
-    fail "usage: tools.sh python | which-python | node | browser | services | softhsm | tls"
+    fail "usage: tools.sh python | which-python | node | browser | services | gstreamer | softhsm | tls"
     ;;
 esac

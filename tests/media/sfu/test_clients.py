@@ -92,19 +92,23 @@ async def test_muted_media_is_not_forwarded_and_comes_back(
     await bert.receives(20, 10)
 
 
-async def test_lost_packets_are_retransmitted_in_both_directions(
+async def test_lost_packets_are_retransmitted_in_both_directions_over_a_long_way(
     join: Join, worker: Worker, relay: Relay
 ) -> None:
     anna = await join("anna", relay)
     bert = await join("bert")
     await asyncio.gather(anna.receives(20, 10), bert.receives(20, 10))
-    relay.loss_up = relay.loss_down = 0.1
-    await asyncio.gather(anna.receives(100, 60), bert.receives(100, 60))
+    relay.loss_up = relay.loss_down = 0.05
+    relay.delay = 0.05
+    await asyncio.gather(anna.receives(150, 80), bert.receives(150, 80))
     counters = worker.engine.counters
     assert relay.dropped > 10
     assert counters.nacks_sent > 0
     assert counters.nacks_received > 0
     assert counters.retransmitted > 0
+    round_trip = worker.engine.calls[CALL].peers["anna:test"].round_trip
+    assert round_trip is not None
+    assert round_trip > 0.09
     video = worker.engine.calls[CALL].peers["anna:test"].tracks["video"]
     assert video.layers[0].reception.recovered > 0
 
