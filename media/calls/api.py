@@ -98,8 +98,14 @@ async def answer(ctx: MessageContext, body: AnswerOffer) -> None:
 @messages.on("call:update", roles=TALKERS, transaction=False)
 async def update(ctx: MessageContext, body: UpdateCall) -> CallAnswer:
     """A fresh session (`join`), a fresh path for it (`restart`), who is muted (`media`), who shares
-    his screen (`screen`), what is shown (`view`).
+    his screen (`screen`), what is shown (`view`), what stood still (`freezes`).
     """
+    if body.action == "freezes":
+        async with ctx.runtime.unit_of_work() as uow:
+            call = await service.note_freezes(
+                uow, ctx.caller, body.call, body.freezes, body.frozen_ms
+            )
+        return CallAnswer(call=call)
     controller = await Controller.of(ctx.runtime)
     if body.action == "restart":
         async with ctx.runtime.unit_of_work() as uow:

@@ -78,7 +78,7 @@ class CallParticipantRow(Base):
 class CallQualityRow(Base):
     """A participant's connection in one minute. `worst` is a level from 1 (bad) to 4; the others
     are sums over `samples` (`rtt_ms` over `rtt_samples`); `paused` counts samples without a
-    picture.
+    picture. What stood still is the device's own word: such a row may come before any sample.
     """
 
     __tablename__ = "call_quality"
@@ -94,3 +94,5 @@ class CallQualityRow(Base):
     jitter_ms: Mapped[int] = mapped_column(info=INTERNAL)
     bitrate: Mapped[int] = mapped_column(BigInteger, info=INTERNAL)
     paused: Mapped[int] = mapped_column(info=INTERNAL)
+    freezes: Mapped[int] = mapped_column(server_default="0", info=INTERNAL)
+    frozen_ms: Mapped[int] = mapped_column(server_default="0", info=INTERNAL)

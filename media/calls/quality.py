@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from core.uow import UnitOfWork
@@ -20,8 +20,14 @@ from media.calls.models import CallParticipantRow, CallQualityRow
 from media.calls.rules import Place
 from media.calls.schemas import QualityView
 
+GOOD = 4
 #: Of a level, worst first, as the room monitor and the doctor's screen say it.
 WARNINGS = {1: "网络很差，画面可能暂停", 2: "网络较差，画面可能变得模糊"}
+
+
+#: From so many seconds without movement in a minute on it is worth a word.
+_MUCH_FROZEN = 3
+_FROZEN = "画面多次卡顿"
 
 
 @dataclass
@@ -32,7 +38,7 @@ class Minute:
     user_id: UUID
     begun: datetime
     samples: int = 0
-    worst: int = 4
+    worst: int = GOOD
     level: int = 0
     rtt_ms: int = 0
     rtt_samples: int = 0
@@ -82,7 +88,34 @@ async def keep(uow: UnitOfWork, minute: Minute) -> None:
     sums = {name: getattr(row, name) + statement.excluded[name] for name in values}
     await uow.session.execute(
         statement.on_conflict_do_update(
-            index_elements=[row.call_id, row.user_id, row.begun_at], set_=sums
+            index_elements=[row.call_id, row.user_id, row.begun_at],
+            set_={**sums, "worst": func.least(row.worst, statement.excluded.worst)},
+        )
+    )
+
+
+async def freeze(
+    uow: UnitOfWork, call_id: UUID, user_id: UUID, freezes: int, frozen_ms: int
+) -> None:
+    """Add what stood still on somebody's screen to his minute."""
+    row = CallQualityRow
+    statement = insert(row).values(
+        call_id=call_id,
+        user_id=user_id,
+        begun_at=uow.now.replace(second=0, microsecond=0),
+        worst=GOOD,
+        samples=0, rtt_ms=0, rtt_samples=0, loss=0.0, jitter_ms=0, bitrate=0, paused=0,
+        freezes=freezes,
+        frozen_ms=frozen_ms,
+    )  # fmt: skip
+    await uow.session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[row.call_id, row.user_id, row.begun_at],
+            set_={
+                "freezes": row.freezes + statement.excluded.freezes,
+                # Several pictures stand still at once; a minute has no more than sixty seconds.
+                "frozen_ms": func.least(row.frozen_ms + statement.excluded.frozen_ms, 60_000),
+            },
         )
     )
 
@@ -124,12 +157,19 @@ async def of_call(uow: UnitOfWork, call_id: UUID) -> list[QualityView]:
             user_id=row.user_id,
             at=row.begun_at,
             worst=row.worst,
-            warning=WARNINGS.get(row.worst),
+            warning=_warning(row),
             rtt_ms=round(row.rtt_ms / row.rtt_samples) if row.rtt_samples else None,
-            loss=round(row.loss / row.samples, 4),
-            jitter_ms=round(row.jitter_ms / row.samples),
-            bitrate=row.bitrate // row.samples,
+            loss=round(row.loss / max(row.samples, 1), 4),
+            jitter_ms=round(row.jitter_ms / max(row.samples, 1)),
+            bitrate=row.bitrate // max(row.samples, 1),
             paused_seconds=2 * row.paused,
+            freezes=row.freezes,
+            frozen_seconds=round(row.frozen_ms / 1000, 1),
         )
         for row in rows
     ]
+
+
+def _warning(row: CallQualityRow) -> str | None:
+    found = WARNINGS.get(row.worst)
+    return _FROZEN if found is None and row.frozen_ms >= 1000 * _MUCH_FROZEN else found

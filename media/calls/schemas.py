@@ -42,7 +42,8 @@ class CallView(BaseModel):
 
 class QualityView(BaseModel):
     """A participant's connection in one minute: the worst level (1 is bad, 4 good) and what to say
-    of it, means of round trip, loss (0..1), jitter and received bit/s, seconds of paused pictures.
+    of it, means of round trip, loss (0..1), jitter and received bit/s, seconds of paused pictures,
+    how often pictures stood still and for how many seconds altogether.
     """
 
     user_id: UUID
@@ -54,6 +55,8 @@ class QualityView(BaseModel):
     jitter_ms: int
     bitrate: int
     paused_seconds: int
+    freezes: int
+    frozen_seconds: float
 
 
 class CallAnswer(BaseModel):
@@ -123,13 +126,16 @@ class UpdateCall(Strict):
     """`join` asks for a fresh session; `restart` for a fresh path of the session that there is, and
     for a fresh session when there is none any more; `media` mutes and unmutes; `screen` begins
     (`on`) and ends the sharing of the screen; `view` says on how many lines each other participant
-    is shown (0: not at all), and on how many a shared screen.
+    is shown (0: not at all), and on how many a shared screen; `freezes` tells how often pictures
+    stood still lately, and for how long.
     """
 
     call: UUID
-    action: Literal["join", "restart", "media", "screen", "view"]
+    action: Literal["join", "restart", "media", "screen", "view", "freezes"]
     audio: bool | None = None
     video: bool | None = None
     on: bool = False
     screen: int | None = Field(None, ge=0, le=10_000)
     lines: dict[UUID, Annotated[int, Field(ge=0, le=10_000)]] = Field({}, max_length=100)
+    freezes: int = Field(0, ge=0, le=1000)
+    frozen_ms: int = Field(0, ge=0, le=60_000)

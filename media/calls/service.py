@@ -18,10 +18,10 @@ from core.identity.caller import Caller
 from core.identity.roles import Role
 from core.ids import new_id
 from core.uow import UnitOfWork
-from media.calls import access, call
+from media.calls import access, call, quality
 from media.calls.access import StoredCall
 from media.calls.call import Call, Participant
-from media.calls.errors import CallInProgress, RecordingRefused
+from media.calls.errors import CallInProgress, NotInCall, RecordingRefused
 from media.calls.events import CallAnswered, CallEnded, CallRecordingStopped, CallStarted
 from media.calls.models import CallParticipantRow, CallRow
 from media.calls.rules import (
@@ -186,6 +186,18 @@ async def seen(uow: UnitOfWork, caller: Caller, call_id: UUID) -> CallView:
     if found is None:
         raise NotFound
     return access.view(found)
+
+
+async def note_freezes(
+    uow: UnitOfWork, caller: Caller, call_id: UUID, freezes: int, frozen_ms: int
+) -> CallView:
+    """Keep how often pictures stood still for somebody in the call. Raises NotFound, NotInCall."""
+    shown = await seen(uow, caller, call_id)
+    places = {each.user_id: each.state for each in shown.participants}
+    if places.get(caller.user_id) is not Place.JOINED or shown.state is CallState.ENDED:
+        raise NotInCall
+    await quality.freeze(uow, call_id, caller.user_id, freezes, frozen_ms)
+    return shown
 
 
 async def change(uow: UnitOfWork, call_id: UUID, step: Change) -> CallView | None:

@@ -9,6 +9,7 @@ import {
   type CallSignalling,
   type CallStatus,
 } from "./call-types";
+import { FreezeWatch } from "./call-freezes";
 import { CallRecovery, type Remedy } from "./call-recovery";
 import { LocalDevices } from "./local-devices";
 import {
@@ -48,6 +49,10 @@ export class CallClient extends Emitter<CallClientEvents> {
   private readonly shared = new RemoteStreams((streams) => this.emit("screens", streams));
   private qualities = new Map<string, CallQuality>();
   private readonly recovery: CallRecovery;
+  private readonly freezes = new FreezeWatch({
+    stats: () => this.stats(),
+    looked: (freezes, frozenMs) => void this.tellFreezes(freezes, frozenMs),
+  });
   private early: CallOffer | null = null;
   private shown = "";
   private readonly media: MediaPort;
@@ -419,6 +424,7 @@ export class CallClient extends Emitter<CallClientEvents> {
     if (this.session?.id !== session || this.free) return;
     if (state === "connected") {
       this.recovery.connected();
+      this.freezes.start();
       if (this.current.call?.state === "active") this.set({ ...this.current, phase: "connected" });
     } else if (state === "disconnected" || state === "failed") {
       if (this.current.phase === "connected") this.set({ ...this.current, phase: "reconnecting" });
@@ -483,6 +489,17 @@ export class CallClient extends Emitter<CallClientEvents> {
 
   private streams(of: StreamOf): RemoteStreams {
     return of === "screen" ? this.shared : this.others;
+  }
+
+  private async tellFreezes(freezes: number, frozen_ms: number): Promise<void> {
+    const call = this.current.call?.id;
+    if (!call || !this.talking) return;
+    if (this.current.freezing !== freezes > 0) this.set({ ...this.current, freezing: freezes > 0 });
+    if (freezes === 0) return;
+    // A hint: what is lost with the socket is not missed.
+    await this.signalling
+      .request("call:update", { call, action: "freezes", freezes, frozen_ms })
+      .catch(() => undefined);
   }
 
   private async openDevices(media: CallMedia): Promise<void> {
@@ -570,12 +587,14 @@ export class CallClient extends Emitter<CallClientEvents> {
     if (!this.session) return;
     this.retired.add(this.session.id);
     this.session.close();
+    this.freezes.stop();
     this.session = null;
     this.others.clear();
     this.shared.clear();
     this.shown = "";
-    if (this.current.paused.length > 0 || this.current.screenPaused)
-      this.set({ ...this.current, paused: [], screenPaused: false });
+    const { paused, screenPaused, freezing } = this.current;
+    if (paused.length > 0 || screenPaused || freezing)
+      this.set({ ...this.current, paused: [], screenPaused: false, freezing: false });
   }
 
   private finish(reason: string, call: CallView | null = this.current.call): void {

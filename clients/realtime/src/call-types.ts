@@ -34,6 +34,8 @@ export interface CallStatus {
   problems: { microphone: MediaError | null; camera: MediaError | null };
   /** Users whose picture pauses because of our network. */
   paused: readonly string[];
+  /** Pictures of the others stood still in the last seconds. */
+  freezing: boolean;
   /** The shared screen pauses because of our network. */
   screenPaused: boolean;
   /** Who speaks, or spoke last; null before anybody did. */
@@ -99,6 +101,7 @@ export const IDLE: CallStatus = {
   facing: "user",
   problems: { microphone: null, camera: null },
   paused: [],
+  freezing: false,
   screenPaused: false,
   speaker: null,
 };

@@ -323,6 +323,50 @@ describe("negotiation", () => {
   });
 });
 
+describe("pictures that stand still", () => {
+  const looked = (freezes: number, seconds: number, id = "one") =>
+    lastConnection().statistics.set(id, {
+      id,
+      type: "inbound-rtp",
+      kind: "video",
+      freezeCount: freezes,
+      totalFreezesDuration: seconds,
+    });
+
+  it("are counted since the last look, shown, and told to the server", async () => {
+    const calls = await connected();
+    looked(2, 1.5);
+    await vi.advanceTimersByTimeAsync(10000);
+    expect(calls.status.freezing).toBe(true);
+    looked(3, 2.25);
+    looked(0, 0, "two");
+    await vi.advanceTimersByTimeAsync(10000);
+    await vi.advanceTimersByTimeAsync(10000);
+    expect(calls.status.freezing).toBe(false);
+    expect(signalling.of("call:update", "freezes")).toMatchObject([
+      { call: "c", freezes: 2, frozen_ms: 1500 },
+      { call: "c", freezes: 1, frozen_ms: 750 },
+    ]);
+  });
+
+  it("begin at zero with another session, and end with the call", async () => {
+    const calls = await connected();
+    looked(5, 4);
+    await vi.advanceTimersByTimeAsync(10000);
+    offer("s2", 1, FIRST_OFFER);
+    await settle();
+    expect(calls.status.freezing).toBe(false);
+    lastConnection().becomes("connected");
+    looked(1, 0.5);
+    await vi.advanceTimersByTimeAsync(10000);
+    await calls.hangUp({ end: true });
+    looked(9, 9);
+    await vi.advanceTimersByTimeAsync(20000);
+    const told = signalling.of("call:update", "freezes").map((one) => one["freezes"]);
+    expect(told).toEqual([5, 1]);
+  });
+});
+
 describe("recovery", () => {
   it("asks for a fresh path at once when media failed, then for a session until one connects", async () => {
     const calls = await connected();

@@ -93,6 +93,10 @@ async def test_every_device_rings_the_first_wins_and_both_sides_hear_and_see(
     monitor = (await client.get("/monitor/rooms", token=cast.supervisor.token)).expect(200)
     [watched] = [each for each in monitor["items"] if each["id"] == str(room)]
     assert 1 <= watched["call"]["quality"] <= 4
+    for frozen_ms in (2_400, 900):
+        await doctor.call(
+            "call:update", call=call["id"], action="freezes", freezes=1, frozen_ms=frozen_ms
+        )
     hide = {"lines": {str(cast.patient.user_id): 0}}
     await doctor.call("call:update", call=call["id"], action="view", **hide)
     await stands_still(doctor, "video")
@@ -118,9 +122,11 @@ async def test_every_device_rings_the_first_wins_and_both_sides_hear_and_see(
     assert ended["end_reason"] == "hung_up"
     assert await refused(phone, "call:update", call=call["id"], action="join") == "call_ended"
     await Relay(runtime).drain()
+    freezes = {"action": "freezes", "freezes": 1, "frozen_ms": 10}
+    assert await refused(phone, "call:update", call=call["id"], **freezes) == "not_in_call"
     kept: list[dict[str, Any]] = []
     async with asyncio.timeout(10):
-        while len(kept) < 2:
+        while len({each["user_id"] for each in kept if each["bitrate"]}) < 2:
             await asyncio.sleep(0.1)  # Written when the worker has let go of the sessions.
             path = f"/rooms/{room}/call/quality"
             kept = (await client.get(path, token=cast.supervisor.token)).expect(200)
@@ -129,6 +135,10 @@ async def test_every_device_rings_the_first_wins_and_both_sides_hear_and_see(
         str(cast.patient.user_id),
     }
     assert all(1 <= each["worst"] <= 4 and each["bitrate"] > 10_000 for each in kept)
+    stood = {(each["user_id"], each["freezes"], each["frozen_seconds"]) for each in kept}
+    assert stood == {(str(cast.doctor.user_id), 2, 3.3), (str(cast.patient.user_id), 0, 0.0)}
+    [warned] = [each["warning"] for each in kept if each["freezes"]]
+    assert warned
     events = [m["body"].get("event") for m in doctor.client.rooms[str(room)].log.messages]
     assert events[-2:] == ["call_started", "call_ended"]
     assert (await client.get(f"/rooms/{room}/call", token=cast.doctor.token)).expect(200) is None

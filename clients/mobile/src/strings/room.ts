@@ -184,6 +184,7 @@ export const room = {
     remote: (name: string) => `${name}的画面`,
     noVideo: '对方未打开摄像头',
     paused: '您的网络较差，已暂停对方画面，声音不受影响',
+    freezing: '网络不稳定，画面有卡顿，声音不受影响',
     muted: '对方已静音',
     quality: (level: number) =>
       ['未知', '网络很差', '网络较差', '网络一般', '网络良好'][level] ?? '未知',

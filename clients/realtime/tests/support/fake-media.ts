@@ -82,8 +82,9 @@ export class FakePeerConnection {
     this.localDescription = answer;
     return Promise.resolve();
   }
+  readonly statistics = new Map<string, unknown>();
   getStats(): Promise<Map<string, unknown>> {
-    return Promise.resolve(new Map());
+    return Promise.resolve(new Map(this.statistics));
   }
   close(): void {
     this.closed = true;
