@@ -1,3 +1,4 @@
+import { playing } from './playing'
 import { defineComponent, h, mergeProps, type PropType } from 'vue'
 
 /**
@@ -64,16 +65,22 @@ function streamElement(name: string, tag: 'audio' | 'video') {
       sink: { type: String, default: '' },
     },
     setup(props, { attrs }) {
+      let current: HTMLMediaElement | null = null
       const attach = (found: unknown): void => {
         const element = found as (HTMLMediaElement & Sink) | null
-        if (!element) return
+        if (!element) {
+          if (current) playing.forget(current)
+          current = null
+          return
+        }
+        current = element
         element.muted = props.muted
         if (element.setSinkId && (element.sinkId ?? '') !== props.sink) {
           void element.setSinkId(props.sink).catch(() => undefined)
         }
         if (element.srcObject !== props.stream) {
           element.srcObject = props.stream
-          if (props.stream) void element.play().catch(() => undefined)
+          if (props.stream) void playing.start(element)
         }
       }
       return () => h(tag, mergeProps(attrs, { playsinline: true, autoplay: true, ref: attach }))

@@ -34,6 +34,8 @@ export const useCall = defineStore('call', () => {
   const status = shallowRef<CallStatus | null>(null)
   const local = shallowRef<MediaStream | null>(null)
   const remotes = shallowRef<ReadonlyMap<string, MediaStream>>(new Map())
+  /** The screen that one of the others shares, by his user id. */
+  const screens = shallowRef<ReadonlyMap<string, MediaStream>>(new Map())
   const quality = shallowRef<ReadonlyMap<string, CallQuality>>(new Map())
   const devices = shallowRef<DeviceList>({ microphones: [], cameras: [], speakers: [] })
   const minimised = ref(false)
@@ -49,6 +51,8 @@ export const useCall = defineStore('call', () => {
   const others = computed(() =>
     (call.value?.participants ?? []).filter((one) => one.user_id !== session.user?.id),
   )
+  /** Those who are in the call now. */
+  const joined = computed(() => others.value.filter((one) => one.state === 'joined'))
   const other = computed(
     () =>
       // Of several the one who speaks, or spoke last.
@@ -84,6 +88,7 @@ export const useCall = defineStore('call', () => {
         made.on('status', (next) => (status.value = next))
         made.on('local', (stream) => (local.value = stream))
         made.on('remotes', (streams) => (remotes.value = new Map(streams)))
+        made.on('screens', (streams) => (screens.value = new Map(streams)))
         made.on('quality', (levels) => (quality.value = new Map(levels)))
         made.on('devices', (list) => (devices.value = list))
         made.on('problem', (problem) => toast(problem.message, true))
@@ -176,6 +181,24 @@ export const useCall = defineStore('call', () => {
   const setCamera = (on: boolean): Promise<void> => attempt(() => client.value?.setCamera(on))
   const switchCamera = (): Promise<void> => attempt(() => client.value?.switchCamera())
 
+  const moderate = (user: string, action: 'mute' | 'stop_screen' | 'remove'): Promise<void> =>
+    attempt(() => client.value?.moderate(user, action))
+
+  /** Takes a device again that the system took away. */
+  const retake = (device: 'microphone' | 'camera'): Promise<void> =>
+    attempt(async () => {
+      const now = client.value
+      if (!now) return
+      if (device === 'camera') {
+        await now.setCamera(false)
+        await now.setCamera(true)
+      } else if (status.value?.microphone) {
+        await now.choose({ microphone: now.choice.microphone })
+      } else {
+        await now.setMicrophone(true)
+      }
+    })
+
   async function loadDevices(): Promise<void> {
     await attempt(async () => {
       const found = await client.value?.devices()
@@ -198,6 +221,8 @@ export const useCall = defineStore('call', () => {
     devices,
     minimised,
     speaker,
+    screens,
+    joined,
     other,
     caller,
     client,
@@ -211,6 +236,8 @@ export const useCall = defineStore('call', () => {
     setMicrophone,
     setCamera,
     switchCamera,
+    moderate,
+    retake,
     loadDevices,
     choose,
   }

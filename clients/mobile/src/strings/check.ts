@@ -41,7 +41,7 @@ export const check = {
     copied: '已复制，打开浏览器，粘贴到地址栏',
     phone: '打电话给医院',
     opening: '正在打开',
-    comeAgain: '请回到小程序再打开一次',
     useText: '用文字沟通',
+    comeAgain: '请回到小程序再打开一次',
   },
 }
