@@ -39,7 +39,6 @@ export const check = {
     inCall: '正在通话，通话结束后再检测',
     copyLink: '复制链接',
     copied: '已复制，打开浏览器，粘贴到地址栏',
-    phone: '打电话给医院',
     opening: '正在打开',
     useText: '用文字沟通',
     comeAgain: '请回到小程序再打开一次',
