@@ -23,15 +23,12 @@ from aiortc.rtcdtlstransport import (
 from OpenSSL import SSL
 from pylibsrtp._binding import ffi, lib
 
+from media.sfu.wire import ROOM, octets, pointers
+
 _MAX_WAITING = 64
-_ROOM: Final = 2048
 _TRAILER: Final = 16 + 128
-_SRTCP_TRAILER: Final = 4 + _TRAILER
-_packet = ffi.new("char[]", _ROOM)
-_octets = ffi.buffer(_packet)
-#: The one place where packets are worked on: received into, opened, protected and sent from. What
-#: lies here is gone with the next packet.
-workplace = memoryview(_octets)
+_LONGEST: Final = ROOM - _TRAILER
+_LONGEST_REPORT: Final = _LONGEST - 4
 _length = ffi.new("int *")
 _rtp_in, _rtp_out = lib.srtp_unprotect, lib.srtp_protect
 _rtcp_in, _rtcp_out = lib.srtp_unprotect_rtcp, lib.srtp_protect_rtcp
@@ -124,7 +121,10 @@ class Dtls:
         self._on_state = on_state
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
-        self._receiving = self._sending = ffi.NULL
+        #: What libsrtp knows the sessions by; None without keys.
+        self.receiving: Any = None
+        self.sending: Any = None
+        self._sessions: tuple[Any, ...] = ()
         self._transport.on("statechange", self._changed)
 
     @property
@@ -141,6 +141,7 @@ class Dtls:
         """Say goodbye and release everything; the returned task ends when that is done."""
         self._stopped = True
         self.connected = False
+        self.receiving = self.sending = None
         return asyncio.get_running_loop().create_task(self._stop())
 
     async def _stop(self) -> None:
@@ -151,52 +152,61 @@ class Dtls:
 
     def _changed(self) -> None:
         state = self._transport.state
-        if state == "connected":
-            # The transport holds the sessions; these are what libsrtp knows them by.
-            self._receiving = self._transport._rx_srtp._srtp[0]
-            self._sending = self._transport._tx_srtp._srtp[0]
-        self.connected = state == "connected"
+        self.connected = state == "connected" and not self._stopped
+        self.receiving = self.sending = None
+        if self.connected:
+            # They live as long as their Python objects.
+            self._sessions = (self._transport._rx_srtp, self._transport._tx_srtp)
+            self.receiving, self.sending = (each._srtp[0] for each in self._sessions)
         if not self._stopped and state in ("connected", "failed", "closed"):
             self._on_state(state)
 
-    def unprotect(self, size: int) -> bytes | None:
-        """Plain RTP of the SRTP packet in the ``workplace``; None when it is not authentic or was
-        seen before.
+    def unprotect(self, place: int, size: int) -> bytes | None:
+        """Plain RTP of the SRTP packet in a place; None when it is not authentic or was seen
+        before.
         """
+        receiving = self.receiving
         _length[0] = size
-        if not self.connected or _rtp_in(self._receiving, _packet, _length):
+        if receiving is None or _rtp_in(receiving, pointers[place], _length):
             return None
-        plain: bytes = _octets[0 : _length[0]]
+        start = ROOM * place
+        plain: bytes = octets[start : start + _length[0]]
         return plain
 
-    def unprotect_rtcp(self, size: int) -> bytes | None:
-        """Plain RTCP of the SRTCP packet in the ``workplace``; None when it is not authentic."""
+    def unprotect_rtcp(self, place: int, size: int) -> bytes | None:
+        """Plain RTCP of the SRTCP packet in a place; None when it is not authentic."""
+        receiving = self.receiving
         _length[0] = size
-        if not self.connected or _rtcp_in(self._receiving, _packet, _length):
+        if receiving is None or _rtcp_in(receiving, pointers[place], _length):
             return None
-        plain: bytes = _octets[0 : _length[0]]
+        start = ROOM * place
+        plain: bytes = octets[start : start + _length[0]]
         return plain
 
-    def protect(self, data: bytes) -> int:
-        """Lay SRTP of a plain RTP packet into the ``workplace``; its size, 0 for too long a one."""
+    def protect(self, place: int, data: bytes) -> int:
+        """Lay SRTP of a plain RTP packet into a place; its size, 0 for too long a one."""
         size = len(data)
-        if size > _ROOM - _TRAILER or not self.connected:
+        sending = self.sending
+        if sending is None or size > _LONGEST:
             return 0
-        _octets[0:size] = data
+        start = ROOM * place
+        octets[start : start + size] = data
         _length[0] = size
-        if _rtp_out(self._sending, _packet, _length):
+        if _rtp_out(sending, pointers[place], _length):
             return 0
         done: int = _length[0]
         return done
 
-    def protect_rtcp(self, data: bytes) -> int:
+    def protect_rtcp(self, place: int, data: bytes) -> int:
         """The same for RTCP and SRTCP."""
         size = len(data)
-        if size > _ROOM - _SRTCP_TRAILER or not self.connected:
+        sending = self.sending
+        if sending is None or size > _LONGEST_REPORT:
             return 0
-        _octets[0:size] = data
+        start = ROOM * place
+        octets[start : start + size] = data
         _length[0] = size
-        if _rtcp_out(self._sending, _packet, _length):
+        if _rtcp_out(sending, pointers[place], _length):
             return 0
         done: int = _length[0]
         return done

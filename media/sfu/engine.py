@@ -14,12 +14,13 @@ from media.errors import CallUnknown, PeerUnknown, WorkerFull
 from media.sfu import ice
 from media.sfu.call import Call
 from media.sfu.counters import Counters
-from media.sfu.dtls import SharedCertificate, workplace
+from media.sfu.dtls import SharedCertificate
 from media.sfu.ice import Address, Verdict
 from media.sfu.peer import Peer, PeerSpec, Surroundings
 from media.sfu.port import Port, plain_address
 from media.sfu.recorder import Recorder
 from media.sfu.track import Track
+from media.sfu.wire import ROOM, octets, workplace
 
 log = structlog.get_logger(__name__)
 
@@ -76,7 +77,7 @@ class Engine:
             addresses=settings.announced,
             port=self.port.number,
             send=self.port.send,
-            send_worked=self.port.send_worked,
+            wire=self.port.wire,
             worry=self._worry,
             counters=self.counters,
             max_bitrate=settings.max_bitrate,
@@ -261,23 +262,24 @@ class Engine:
 
     def receive(self, data: bytes, source: Address, now: float) -> None:
         """Take one datagram. Nothing that arrives raises: it is used or counted."""
-        size = min(len(data), len(workplace))
+        size = min(len(data), ROOM)
         workplace[:size] = data[:size]
-        self._arrived(size, source, now)
+        self._arrived(0, size, source, now)
 
-    def _arrived(self, size: int, source: Address, now: float) -> None:
-        """The same for a datagram that lies in the ``workplace``."""
-        first = workplace[0] if size else 255
+    def _arrived(self, place: int, size: int, source: Address, now: float) -> None:
+        """The same for a datagram that lies in a place of the ``wire``."""
+        start = ROOM * place
+        first = workplace[start] if size else 255
         if 127 < first < 192:
             peer = self._by_address.get(source)
             if peer is None:
                 self.counters.rtp_unknown_address += 1
-            elif size >= 12 or (size >= 8 and 192 <= workplace[1] <= 223):
-                peer.receive(size, source, now)
+            elif size >= 12 or (size >= 8 and 192 <= workplace[start + 1] <= 223):
+                peer.receive(place, size, source, now)
             else:
                 self.counters.rtp_malformed += 1
             return
-        data = bytes(workplace[:size])
+        data = octets[start : start + size]
         if first < 4 and ice.is_stun(data):
             self._receive_stun(data, source, now)
         elif 19 < first < 64:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from aiortc.rtp import RtcpReceiverInfo
 
@@ -15,16 +15,10 @@ if TYPE_CHECKING:
     from media.sfu.track import Track
 
 
-class Packet(NamedTuple):
-    """A received packet as viewers may need it again: version and padding bits, marker and
-    payload type, timestamp, what follows the header.
-    """
-
-    number: int
-    first: int
-    second: int
-    timestamp: int
-    payload: bytes
+#: A received packet as viewers may need it again: extended sequence number, version and padding
+#: bits, marker and payload type, timestamp, what follows the header. A bare tuple: the garbage
+#: collector need not look at it twice.
+Packet = tuple[int, int, int, int, bytes]
 
 
 class PacketCache:
@@ -38,28 +32,35 @@ class PacketCache:
     def __init__(self, size: int) -> None:
         self._size = size
         self._kept = min(size, self.FEWEST)
-        self._newest = 0
-        self._slots: list[Packet | None] = [None] * size
+        self._newest = -1
+        self._slots: list[Packet | None] = [None] * self._kept
 
     def put(self, packet: Packet) -> None:
-        number, size = packet.number, self._size
-        self._slots[(number - self._kept) % size] = None
-        self._slots[number % size] = packet
-        self._newest = number
+        number, kept = packet[0], self._kept
+        if number > self._newest:
+            self._newest = number
+        elif number <= self._newest - kept:
+            return  # Its place is a newer one's.
+        self._slots[number % kept] = packet
 
     def follow(self, rate: float) -> None:
         """Keep what fits a stream of so many packets a second."""
         kept = min(self._size, max(self.FEWEST, int(rate * self.SPAN)))
-        for number in range(self._newest - self._kept, self._newest - kept + 1):
-            self._slots[number % self._size] = None
+        if kept == self._kept:
+            return
+        packets = sorted(slot for slot in self._slots if slot is not None)
         self._kept = kept
+        self.clear()
+        for packet in packets[-kept:]:
+            self.put(packet)
 
     def get(self, number: int) -> Packet | None:
-        slot = self._slots[number % self._size]
-        return slot if slot is not None and slot.number == number else None
+        slot = self._slots[number % self._kept]
+        return slot if slot is not None and slot[0] == number else None
 
     def clear(self) -> None:
-        self._slots = [None] * self._size
+        self._newest = -1
+        self._slots = [None] * self._kept
 
 
 class KeyFrameRequests:

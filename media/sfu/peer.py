@@ -12,13 +12,14 @@ from media.errors import BadAnswer
 from media.sfu import extensions, ice, quality, rtcp, rtp, sdp
 from media.sfu.counters import Counters
 from media.sfu.downlink import Downlink
-from media.sfu.dtls import SUPPORTED_HASHES, Dtls, SharedCertificate, workplace
+from media.sfu.dtls import SUPPORTED_HASHES, Dtls, SharedCertificate
 from media.sfu.ice import Address
 from media.sfu.layer import Layer
 from media.sfu.negotiation import SCREEN_MID, Negotiation
 from media.sfu.subscription import Subscription, random_ssrc
 from media.sfu.track import Track
 from media.sfu.transport import Arrivals, Feedback
+from media.sfu.wire import ROOM, Wire, workplace
 
 _SSRC = struct.Struct("!I")
 _DEFAULT_ROUND_TRIP: Final = 0.1
@@ -52,15 +53,13 @@ class PeerSpec:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What every peer of a worker shares. ``send`` puts a datagram on the wire, ``send_worked`` one
-    that lies in the ``workplace``.
-    """
+    """What every peer of a worker shares. ``send`` puts a datagram on the ``wire``."""
 
     certificate: SharedCertificate
     addresses: tuple[str, ...]
     port: int
     send: Callable[[bytes, Address], None]
-    send_worked: Callable[[int, Address], None]
+    wire: Wire
     worry: Callable[[Track], None]
     counters: Counters
     max_bitrate: int
@@ -90,7 +89,7 @@ class Peer:
         self.downlink = Downlink(self.sent)
         self.tracks: dict[str, Track] = {}
         self._around = around
-        self._send = around.send_worked
+        self._wire = around.wire
         self._counters = around.counters
         self._number = secrets.randbelow(1 << 62)
         self._local_ssrc = random_ssrc()
@@ -98,6 +97,8 @@ class Peer:
         self._screen_cap = quality.BitrateCap(around.max_bitrate)
         self._arrivals: Arrivals | None = None
         self._by_ssrc: dict[int, Layer] = {}
+        #: The same as a packet has it.
+        self._by_source: dict[bytes, Layer] = {}
         self._arranged = now
         self._fingerprints: tuple[tuple[str, str], ...] = ()
         self._octets_before = 0
@@ -199,6 +200,7 @@ class Peer:
             for ssrc in (layer.rtx_ssrc, layer.ssrc)
             if ssrc
         }
+        self._by_source = {_SSRC.pack(ssrc): layer for ssrc, layer in self._by_ssrc.items()}
 
     def _follow(self, subscription: Subscription, line: sdp.AnswerLine, now: float) -> None:
         if subscription.ssrc not in self.sent:
@@ -263,9 +265,10 @@ class Peer:
         dtls, address = self.dtls, self.path.selected
         if not dtls.connected or address is None:
             return
-        size = dtls.protect(plain)
+        wire = self._wire
+        size = dtls.protect(wire.free, plain)
         if size:
-            self._send(size, address)
+            wire.post(size, address)
         else:
             self._counters.send_not_protected += 1
 
@@ -274,27 +277,28 @@ class Peer:
         dtls, address = self.dtls, self.path.selected
         if not dtls.connected or address is None:
             return
-        size = dtls.protect_rtcp(plain)
+        wire = self._wire
+        size = dtls.protect_rtcp(wire.free, plain)
         if size:
-            self._send(size, address)
+            wire.post(size, address)
         else:
             self._counters.send_not_protected += 1
 
     # Receiving.
 
-    def receive(self, size: int, source: Address, now: float) -> None:
-        """Take the SRTP or SRTCP packet in the ``workplace``, from one of this peer's addresses; it
-        has 8 bytes at least.
+    def receive(self, place: int, size: int, source: Address, now: float) -> None:
+        """Take the SRTP or SRTCP packet in a place, from one of this peer's addresses; it has 8
+        bytes at least.
         """
         if not self.dtls.connected:
             self._counters.rtp_not_connected += 1
-        elif 192 <= workplace[1] <= 223:  # RFC 5761, section 4.
-            self._receive_rtcp(size, source, now)
+        elif 192 <= workplace[ROOM * place + 1] <= 223:  # RFC 5761, section 4.
+            self._receive_rtcp(place, size, source, now)
         else:
-            self._receive_rtp(size, source, now)
+            self._receive_rtp(place, size, source, now)
 
-    def _receive_rtp(self, size: int, source: Address, now: float) -> None:
-        plain = self.dtls.unprotect(size)
+    def _receive_rtp(self, place: int, size: int, source: Address, now: float) -> None:
+        plain = self.dtls.unprotect(place, size)
         if plain is None:
             self._counters.rtp_unauthentic += 1
             return
@@ -309,10 +313,9 @@ class Peer:
             at = extensions.find(plain, end, extensions.TRANSPORT_ID)
             if at > 0 and at + 1 < end:
                 self._arrivals.note(plain[at] << 8 | plain[at + 1], now)
-        ssrc: int = _SSRC.unpack_from(plain, 8)[0]
-        layer = self._by_ssrc.get(ssrc)
+        layer = self._by_source.get(plain[8:12])
         if layer is None:
-            layer = self._claim(ssrc, plain, end, now)
+            layer = self._claim(_SSRC.unpack_from(plain, 8)[0], plain, end, now)
             if layer is None:
                 self._counters.rtp_unknown_stream += 1
                 return
@@ -335,8 +338,8 @@ class Peer:
         codec = sdp.BY_PAYLOAD.get(plain[1] & 0x7F)
         return codec is not None and codec.kind == "audio"
 
-    def _receive_rtcp(self, size: int, source: Address, now: float) -> None:
-        plain = self.dtls.unprotect_rtcp(size)
+    def _receive_rtcp(self, place: int, size: int, source: Address, now: float) -> None:
+        plain = self.dtls.unprotect_rtcp(place, size)
         if plain is None:
             self._counters.rtcp_unauthentic += 1
             return

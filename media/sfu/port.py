@@ -10,16 +10,16 @@ from contextlib import suppress
 from typing import Final
 
 from media.sfu.counters import Counters
-from media.sfu.dtls import workplace
 from media.sfu.ice import Address
+from media.sfu.ticks import ticks_of
+from media.sfu.wire import SENT, TAKEN, wire_of
 
-_BATCH: Final = 64
-# While this many datagrams a second arrive, the port lets a few gather before it takes them, like a
-# network card under load: a wake-up costs more than a packet. What is added to their way is the
-# pause, and nothing is added once they come in such numbers that batches fill by themselves.
+# While this many datagrams a second arrive, the port is looked at by the clock, not whenever one
+# comes: to wake up costs more than a packet does. What is added to their way is a tick at most.
 _BUSY: Final = 2000
-_PAUSE: Final = 0.0002
-_WELL_FILLED: Final = 16
+_TICK: Final = 0.001
+#: Datagrams that one look takes before other work has its turn.
+_MOST: Final = 4 * TAKEN
 _WINDOW: Final = 0.1
 _BUFFER: Final = 4 * 1024 * 1024
 
@@ -27,15 +27,16 @@ _BUFFER: Final = 4 * 1024 * 1024
 class Port:
     """A bound, non-blocking UDP socket on the running loop.
 
-    Each datagram lies in the ``workplace`` while ``receive`` is called with its size, its source
-    and the time of its batch (monotonic seconds). Raises OSError when the address cannot be bound.
+    ``receive`` is called for each datagram with the place where it lies (``wire``), its size, its
+    source and the time of its batch (monotonic seconds). Raises OSError when the address cannot be
+    bound.
     """
 
     def __init__(
         self,
         host: str,
         port: int,
-        receive: Callable[[int, Address, float], None],
+        receive: Callable[[int, int, Address, float], None],
         counters: Counters,
     ) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -52,74 +53,90 @@ class Port:
         except OSError:
             self._socket.close()
             raise
-        self._sendto = self._socket.sendto
         self.number: int = self._socket.getsockname()[1]
+        self.wire = wire_of(self._socket, counters)
+        self.send = self.wire.send
         self._receive = receive
         self._counters = counters
-        self._busy = False
-        self._taken = 0
         self._counted = 0
         self._counted_since = time.monotonic()
+        self._ticks = ticks_of(_TICK)
+        #: Whether it is looked at by the clock.
+        self.ticking = False
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket.fileno(), self._drain)
 
     def _drain(self) -> None:
-        """Take up to a batch of datagrams; the loop comes back when more are waiting."""
-        if self._busy and self._taken < _WELL_FILLED:
-            time.sleep(_PAUSE)
+        """Take what waits, up to a limit; the loop comes back when more does."""
         now = time.monotonic()
-        receive = self._receive
-        take = self._socket.recvfrom_into
-        taken = octets = 0
+        wire = self.wire
+        total = 0
+        wire.gathering = True
         try:
-            while taken < _BATCH:
+            while total < _MOST:
                 try:
-                    size, source = take(workplace)
+                    count = wire.take()
                 except BlockingIOError:
                     break
                 except OSError:
                     # An ICMP error of an earlier send: it says nothing about what is waiting.
-                    taken += 1
+                    total += 1
                     continue
-                taken += 1
-                octets += size
-                receive(size, source, now)
+                total += count
+                self._hand_over(count, now)
+                if count < wire.MOST:
+                    break
         finally:
-            self._counters.datagrams_in += taken
+            wire.gathering = False
+            wire.flush()
+            self._count(total, now)
+
+    def _hand_over(self, count: int, now: float) -> None:
+        receive, taken = self._receive, self.wire.taken
+        octets = 0
+        try:
+            for place in range(SENT, SENT + count):
+                size, source = taken(place)
+                octets += size
+                receive(place, size, source, now)
+        finally:
+            self._counters.datagrams_in += count
             self._counters.bytes_in += octets
-            self._count(taken, now)
 
     def _count(self, taken: int, now: float) -> None:
         """Judge from time to time whether many come."""
-        self._taken = taken
         self._counted += taken
         passed = now - self._counted_since
         if passed >= _WINDOW:
-            self._busy = self._counted >= _BUSY * passed
+            busy = self._counted >= _BUSY * passed
             self._counted, self._counted_since = 0, now
+            if busy != self.ticking:
+                self._tick(busy)
 
-    def send(self, data: bytes, address: Address) -> None:
-        """Send a datagram now; one that the kernel refuses is counted and lost."""
-        counters = self._counters
-        try:
-            counters.bytes_out += self._sendto(data, address)
-        except OSError:
-            counters.send_refused += 1
+    def _tick(self, busy: bool) -> None:
+        """Look at the socket by the clock from now on, or whenever something comes."""
+        if self._ticks is None:
             return
-        counters.datagrams_out += 1
+        self.ticking = busy
+        if busy:
+            self._loop.remove_reader(self._socket.fileno())
+            self._ticks.start()
+            self._loop.add_reader(self._ticks.number, self._on_tick)
+        else:
+            self._loop.remove_reader(self._ticks.number)
+            self._ticks.stop()
+            self._loop.add_reader(self._socket.fileno(), self._drain)
 
-    def send_worked(self, size: int, address: Address) -> None:
-        """Send what lies in the ``workplace``; see ``send``."""
-        counters = self._counters
-        try:
-            counters.bytes_out += self._sendto(workplace[:size], address)
-        except OSError:
-            counters.send_refused += 1
-            return
-        counters.datagrams_out += 1
+    def _on_tick(self) -> None:
+        assert self._ticks is not None
+        self._ticks.heard()
+        self._drain()
 
     def close(self) -> None:
         self._loop.remove_reader(self._socket.fileno())
+        if self._ticks is not None:
+            self._loop.remove_reader(self._ticks.number)
+            self._ticks.close()
         self._socket.close()
 
 

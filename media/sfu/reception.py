@@ -41,6 +41,7 @@ class Reception:
         self.holes: dict[int, Hole] = {}
         self._base = 0
         self._transit: float | None = None
+        self._timestamp = -1
         self._expected_before = 0
         self._received_before = 0
         self._lsr = 0
@@ -53,17 +54,19 @@ class Reception:
         """
         if late:
             return self._fill_late(sequence)
+        number = self.highest + 1
+        if sequence == number & 0xFFFF and number:
+            self.highest = number
+            self.received += 1
+            if timestamp != self._timestamp:
+                self._note_jitter(timestamp, now)
+            return number
         if self.highest < 0:
             # One wrap ahead, so that a packet from before the first one is still positive.
             self.highest = self._base = sequence + 0x10000
             self.received = 1
             return self.highest
         delta = (sequence - self.highest) & 0xFFFF
-        if delta == 1:
-            self.highest += 1
-            self.received += 1
-            self._note_jitter(timestamp, now)
-            return self.highest
         if delta >= 0x8000:
             return self._fill(self.highest + delta - 0x10000)
         if delta == 0:
@@ -77,7 +80,8 @@ class Reception:
             self._open_holes(self.highest + 1, delta - 1, now)
         self.highest += delta
         self.received += 1
-        self._note_jitter(timestamp, now)
+        if timestamp != self._timestamp:
+            self._note_jitter(timestamp, now)
         return self.highest
 
     def _fill_late(self, sequence: int) -> int:
@@ -102,6 +106,8 @@ class Reception:
             del self.holes[next(iter(self.holes))]
 
     def _note_jitter(self, timestamp: int, now: float) -> None:
+        # Of a picture's packets the first one counts: the others leave later on purpose.
+        self._timestamp = timestamp
         rate = self.clock_rate
         transit = now * rate - timestamp
         before, self._transit = self._transit, transit

@@ -27,6 +27,9 @@ def payload_offset(data: bytes) -> int:
     first = data[0]
     if first == 0x80:
         return HEADER_LENGTH
+    if first == 0x90 and size >= HEADER_LENGTH + 4:
+        offset = HEADER_LENGTH + 4 + 4 * (data[14] << 8 | data[15])
+        return offset if offset <= size else -1
     if first >> 6 != 2:
         return -1
     offset = HEADER_LENGTH + 4 * (first & 0x0F)

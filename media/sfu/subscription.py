@@ -18,6 +18,8 @@ _MAX_RESENDS = 8
 _MAX_REMEMBERED = 1024
 _MAX_REPORTS = 8
 _PADDING: Final = 255
+_pack_head: Final = extensions.HEADER_AND_WORD.pack
+_BLOCK: Final = extensions.BLOCK
 #: Two clocks of one publisher that differ by more than this many seconds are not believed.
 _MAX_CLOCK_ERROR = 1.0
 #: No ceiling: the largest picture that there is.
@@ -172,10 +174,7 @@ class Subscription:
         self.octets += len(payload)
         stamp = (timestamp + self._time_offset) & 0xFFFFFFFF
         self._send_rtp(
-            extensions.HEADER_AND_WORD.pack(
-                first | 0x10, second, out & 0xFFFF, stamp, self.ssrc, extensions.BLOCK, word
-            )
-            + payload
+            _pack_head(first | 0x10, second, out & 0xFFFF, stamp, self.ssrc, _BLOCK, word) + payload
         )
 
     def _align(self, number: int, timestamp: int) -> None:
@@ -234,15 +233,14 @@ class Subscription:
             del self._resent[next(iter(self._resent))]
 
     def _resend_one(self, packet: Packet, sequence: int, now: float) -> int:
-        payload_type = packet.second & 0x7F
-        marker = packet.second & 0x80
+        _, first, second, timestamp, payload = packet
+        payload_type, marker = second & 0x7F, second & 0x80
         chosen = payload_type if self._payloads is None else self._payloads.get(payload_type)
         if chosen is None:
             return 0
-        payload = packet.payload
         if self._pictures is not None:
             payload = vp8.renumbered(payload, *self._pictures)
-        stamp = (packet.timestamp + self._time_offset) & 0xFFFFFFFF
+        stamp = (timestamp + self._time_offset) & 0xFFFFFFFF
         rtx = self._rtx_payloads.get(payload_type)
         ssrc = self.ssrc
         if rtx is not None:
@@ -255,7 +253,7 @@ class Subscription:
         else:
             word = extensions.send_time_word(now)
         head = extensions.HEADER_AND_WORD.pack(
-            packet.first | 0x10,
+            first | 0x10,
             marker | chosen,
             sequence,
             stamp,

@@ -7,13 +7,14 @@ from typing import Final
 
 from media.sfu import extensions, rtcp, rtp, vp8
 from media.sfu.counters import Counters
-from media.sfu.layer import Layer, Packet
+from media.sfu.layer import Layer
 from media.sfu.recorder import Tap
 from media.sfu.sdp import BY_PAYLOAD, BY_RTX, Codec, Kind
 from media.sfu.subscription import Subscription
 
 _read_header: Final = rtp.HEADER.unpack_from
-_tuple: Final = tuple.__new__
+#: ``extensions.send_time_word`` without its time.
+_SEND_TIME: Final = extensions.send_time_word(0.0)
 CLOCK_RATES: Final = {"audio": 48000, "video": 90000}
 
 
@@ -48,6 +49,8 @@ class Track:
         self.enabled = True
         self.now = 0.0
         self.layers = [Layer(self)]
+        #: Whether there are several.
+        self.layered = False
         self.subscriptions: list[Subscription] = []
         self.tap: Tap | None = None
         #: Loud packets of 20 ms since the last look, for the active speaker.
@@ -80,10 +83,6 @@ class Track:
         return round(jitter * 1000 / self.clock_rate)
 
     @property
-    def layered(self) -> bool:
-        return len(self.layers) > 1
-
-    @property
     def wants_key_frame(self) -> bool:
         return any(layer.key_frames.wanted for layer in self.layers)
 
@@ -100,6 +99,7 @@ class Track:
 
     def _turn_to_layers(self, rids: Sequence[str]) -> None:
         self.layers = [Layer(self, rank, rid) for rank, rid in enumerate(rids)]
+        self.layered = len(self.layers) > 1
         self._recorded = None
         for subscription in self.subscriptions:
             subscription.leave_layer()
@@ -139,7 +139,8 @@ class Track:
 
     def receive(self, layer: Layer, data: bytes, end: int, now: float) -> None:
         """Take one plain RTP packet of a layer, media or retransmission; ``end`` of its header."""
-        codec = BY_PAYLOAD.get(data[1] & 0x7F)
+        first, second, sequence, timestamp, _ = _read_header(data)
+        codec = BY_PAYLOAD.get(second & 0x7F)
         if codec is None:
             self._receive_rtx(layer, data, now)
         elif codec.kind != self.kind:
@@ -147,7 +148,9 @@ class Track:
         else:
             layer.heard = now
             layer.octets += len(data)
-            self._take(layer, codec, data, end, now, late=False)
+            number = layer.reception.accept(sequence, timestamp, now)
+            if number >= 0:
+                self._pass_on(layer, codec, data, end, now, first, second, number, timestamp)
 
     def _receive_rtx(self, layer: Layer, data: bytes, now: float) -> None:
         codec = BY_RTX.get(data[1] & 0x7F)
@@ -156,20 +159,29 @@ class Track:
             return
         original = rtp.unwrap_rtx(data, codec.payload_type, layer.ssrc)
         # Bandwidth probes are retransmissions of nothing, or of something that arrived already.
-        if original is not None:
-            self._take(layer, codec, original, rtp.payload_offset(original), now, late=True)
-
-    def _take(
-        self, layer: Layer, codec: Codec, data: bytes, end: int, now: float, *, late: bool
-    ) -> None:
-        first, second, sequence, timestamp, _ = _read_header(data)
-        reception = layer.reception
-        holes = len(reception.holes)
-        number = reception.accept(sequence, timestamp, now, late=late)
-        if number < 0:
+        if original is None:
             return
+        first, second, sequence, timestamp, _ = _read_header(original)
+        number = layer.reception.accept(sequence, timestamp, now, late=True)
+        if number >= 0:
+            end = rtp.payload_offset(original)
+            self._pass_on(layer, codec, original, end, now, first, second, number, timestamp)
+
+    def _pass_on(
+        self,
+        layer: Layer,
+        codec: Codec,
+        data: bytes,
+        end: int,
+        now: float,
+        first: int,
+        second: int,
+        number: int,
+        timestamp: int,
+    ) -> None:
+        """Give a packet that is new to the cache, the recording and the viewers."""
         video = self.kind == "video"
-        if video and len(reception.holes) > holes:
+        if video and layer.reception.holes:
             self._worry(self)
         if not self.enabled:
             self._counters.rtp_muted += 1
@@ -180,9 +192,9 @@ class Track:
         payload = data[end:]
         first &= 0xE0
         if video:
-            # As Packet(...) makes one, without the call in between.
-            layer.cache.put(_tuple(Packet, (number, first, second, timestamp, payload)))
-            self._look_at_picture(layer, codec, data, end, payload)
+            layer.cache.put((number, first, second, timestamp, payload))
+            if layer.key_frames.wanted or layer.waiting or self.layered:
+                self._look_at_picture(layer, codec, data, end, payload)
         elif data[0] & 0x10:
             level = extensions.level(data, end)
             if level is not None and level < self.LOUD:
@@ -191,7 +203,7 @@ class Track:
             plain = data if end == rtp.HEADER_LENGTH else _plain(first, data, payload)
             self.tap.packet(codec, layer.ssrc, plain, now)
         if layer.viewers:
-            word = extensions.send_time_word(now)
+            word = _SEND_TIME | int(now * 262144) & 0xFFFFFF
             for subscription in layer.viewers:
                 if subscription.live:
                     subscription.forward(first, second, number, timestamp, payload, word)

@@ -13,10 +13,11 @@ import pytest
 from aiortc.rtp import RtcpPsfbPacket, RtcpReceiverInfo
 
 from media.sfu import rtcp, rtp
-from media.sfu.dtls import Link, workplace
+from media.sfu.dtls import Link
 from media.sfu.engine import Engine, EngineSettings
 from media.sfu.peer import Peer
 from media.sfu.sdp import CODECS
+from media.sfu.wire import ROOM, octets
 from tests.media.sfu.test_engine import HOME, check_from, spec
 from tests.media.sfu.test_ice import request
 
@@ -56,17 +57,30 @@ class Open:
     def __init__(self, link: Link) -> None:
         self.link = link
 
-    def unprotect(self, size: int) -> bytes:
-        return bytes(workplace[:size])
+    def unprotect(self, place: int, size: int) -> bytes:
+        return bytes(octets[ROOM * place : ROOM * place + size])
 
-    def protect(self, data: bytes) -> int:
-        workplace[: len(data)] = data
+    def protect(self, place: int, data: bytes) -> int:
+        octets[ROOM * place : ROOM * place + len(data)] = data
         return len(data)
 
     unprotect_rtcp, protect_rtcp = unprotect, protect
 
     def stop(self) -> asyncio.Task[None]:
         return asyncio.create_task(asyncio.sleep(0))
+
+
+class Sent:
+    """Stands for the wire of one peer: keeps what is posted."""
+
+    free = 0
+
+    def __init__(self, sent: list[bytes]) -> None:
+        self._sent = sent
+
+    def post(self, size: int, address: tuple[str, int]) -> None:
+        assert address == AWAY
+        self._sent.append(octets[:size])
 
 
 class Stage:
@@ -89,16 +103,13 @@ class Stage:
     def watch(self) -> None:
         """Bert takes all that Anna publishes."""
 
-        def note(size: int, address: tuple[str, int]) -> None:
-            if address == AWAY:
-                self.sent.append(bytes(workplace[:size]))
-
         for subscription in self.bert.sent.values():
             codecs = [codec for codec in CODECS if codec.kind == subscription.track.kind]
             chosen = {codec.name: codec.payload_type for codec in codecs}
             subscription.accept(chosen, {96: 97, 102: 103}, codecs)
             subscription.live = True
-        self.bert._send = note
+        wire: Any = Sent(self.sent)
+        self.bert._wire = wire
 
     @property
     def counted(self) -> dict[str, int]:
@@ -158,7 +169,7 @@ async def test_mutated_media_is_forwarded_or_counted_and_good_media_goes_on(stag
             for track in stage.anna.tracks.values():
                 stage.anna.tend(track, 10.0 + turn / 100)
             stage.anna.tick(10.0 + turn / 100)
-            stage.anna.report(0.0, None, 10.0 + turn / 100)
+            stage.anna.report(lambda _: (0.0, None), 10.0 + turn / 100)
     counted = stage.counted
     assert counted["rtp_malformed"] > 100
     assert counted["rtp_unknown_stream"] > 100

@@ -238,7 +238,7 @@ def test_a_repair_of_a_layer_is_known_by_the_name_that_it_carries() -> None:
 
 def test_the_cache_keeps_what_a_viewer_may_still_ask_for_and_no_more() -> None:
     def packet(number: int) -> Packet:
-        return Packet(number, 0x80, 96, 0, b"")
+        return (number, 0x80, 96, 0, b"")
 
     cache = PacketCache(512)
     for number in range(1000, 1400):
@@ -252,3 +252,7 @@ def test_the_cache_keeps_what_a_viewer_may_still_ask_for_and_no_more() -> None:
     assert [n for n in range(1000, 1800) if cache.get(n)] == list(range(1620, 1800))
     cache.follow(rate=150)
     assert [n for n in range(1000, 1800) if cache.get(n)] == list(range(1710, 1800))
+    # What comes too late takes nobody's place.
+    cache.put(packet(1700))
+    assert cache.get(1700) is None
+    assert cache.get(1790) is not None

@@ -1,0 +1,304 @@
+"""The memory in which packets are worked on, and the calls that take and send many at once.
+
+Linux has ``recvmmsg`` and ``sendmmsg``: one call for a batch of datagrams. Elsewhere there is a
+call for each (``Singles``).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import socket
+import struct
+from ctypes import c_int, c_size_t, c_uint, c_void_p
+from typing import Any, Final
+
+from pylibsrtp._binding import ffi
+
+from media.sfu.counters import Counters
+from media.sfu.ice import Address
+
+#: Octets of a place: more than any datagram that is forwarded, with what encryption adds.
+ROOM: Final = 2048
+#: Places for what is sent together, and after them those for what was taken together.
+SENT: Final = 64
+TAKEN: Final = 64
+_memory = ffi.new("char[]", ROOM * (TAKEN + SENT))
+#: All places: place n begins at ``ROOM * n``. A slice is a copy as bytes. What lies here is gone
+#: with the next batch.
+octets: Final = ffi.buffer(_memory)
+#: The same memory as integers.
+workplace: Final = memoryview(octets)
+#: Where each place begins, for libsrtp.
+pointers: Final[tuple[Any, ...]] = tuple(_memory + ROOM * place for place in range(TAKEN + SENT))
+_BEGIN: Final = int(ffi.cast("uintptr_t", _memory))
+
+
+class Wire:
+    """Takes datagrams from a bound, non-blocking UDP socket, and sends some.
+
+    What is to be sent is laid into the place ``free`` and posted; it goes out with others while
+    ``gathering``, else at once.
+    """
+
+    #: How many are taken at once.
+    MOST = 1
+
+    def __init__(self, bound: socket.socket, counters: Counters) -> None:
+        self.gathering = False
+        self.free = 0
+        self._socket = bound
+        self._counters = counters
+
+    def take(self) -> int:
+        """Take what waits, into the places from ``SENT`` on; returns how many. Raises OSError:
+        nothing waits (BlockingIOError), or an earlier datagram was refused somewhere.
+        """
+        raise NotImplementedError
+
+    def taken(self, place: int) -> tuple[int, Address]:
+        """Size and source of the datagram in a place."""
+        raise NotImplementedError
+
+    def post(self, size: int, address: Address) -> None:
+        """Send what lies in the place ``free``; what the kernel refuses is counted and lost."""
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """Send what was posted."""
+
+    def send(self, data: bytes, address: Address) -> None:
+        """Send a datagram."""
+        if len(data) > ROOM:
+            self._counters.send_refused += 1
+            return
+        start = ROOM * self.free
+        octets[start : start + len(data)] = data
+        self.post(len(data), address)
+
+
+class Singles(Wire):
+    """A call for each datagram."""
+
+    def __init__(self, bound: socket.socket, counters: Counters) -> None:
+        super().__init__(bound, counters)
+        self._taken: tuple[int, Address] = (0, ("", 0))
+        self._place = workplace[ROOM * SENT : ROOM * (SENT + 1)]
+
+    def take(self) -> int:
+        self._taken = self._socket.recvfrom_into(self._place, ROOM)
+        return 1
+
+    def taken(self, place: int) -> tuple[int, Address]:
+        return self._taken
+
+    def post(self, size: int, address: Address) -> None:
+        start = ROOM * self.free
+        counters = self._counters
+        try:
+            counters.bytes_out += self._socket.sendto(workplace[start : start + size], address)
+        except OSError:
+            counters.send_refused += 1
+            return
+        counters.datagrams_out += 1
+
+
+class _Vector(ctypes.Structure):
+    """struct iovec."""
+
+    _fields_ = (("base", c_void_p), ("length", c_size_t))
+
+
+class _Message(ctypes.Structure):
+    """struct mmsghdr."""
+
+    _fields_ = (
+        ("name", c_void_p),
+        ("name_length", c_uint),
+        ("vectors", c_void_p),
+        ("vector_count", c_size_t),
+        ("control", c_void_p),
+        ("control_length", c_size_t),
+        ("flags", c_int),
+        ("padding", c_int),
+        ("length", c_uint),
+    )
+
+
+_STEP: Final = ctypes.sizeof(_Message)
+_NAME_ROOM: Final = 28
+
+
+class _Messages:
+    """Headers for a batch of datagrams, each with its vector and room for a name."""
+
+    def __init__(self, first_place: int, count: int, name_length: int) -> None:
+        self._headers = bytearray(_STEP * count)
+        self._vectors = bytearray(ctypes.sizeof(_Vector) * count)
+        self._room = ffi.new("char[]", _NAME_ROOM * count)
+        vectors = (_Vector * count).from_buffer(self._vectors)
+        headers = (_Message * count).from_buffer(self._headers)
+        names = int(ffi.cast("uintptr_t", self._room))
+        for number in range(count):
+            vectors[number].base = _BEGIN + ROOM * (first_place + number)
+            vectors[number].length = ROOM
+            headers[number].name = names + _NAME_ROOM * number
+            headers[number].name_length = name_length
+            headers[number].vectors = ctypes.addressof(vectors[number])
+            headers[number].vector_count = 1
+        self.address = ctypes.addressof(headers)
+        #: Slices are names as bytes.
+        self.names = ffi.buffer(self._room)
+        #: Header n names its address at ``_STEP // 8 * n``, its size at ``_SIZE + _STEP // 4 * n``.
+        self.targets = memoryview(self._headers).cast("Q")
+        self.sizes = memoryview(self._headers).cast("I")
+        #: The length of vector n is at ``2 * n + 1``.
+        self.lengths = memoryview(self._vectors).cast("Q")
+
+
+_SIZE: Final = _Message.length.offset // 4
+_SIZE_STEP: Final = _STEP // 4
+_TARGET_STEP: Final = _STEP // 8
+
+
+class Names:
+    """Addresses as the kernel writes them, and as the engine knows them, both ways."""
+
+    MOST: Final = 8192
+
+    def __init__(self, family: int) -> None:
+        self.six = family == socket.AF_INET6
+        #: The length of a name, and how many octets tell one from another.
+        self.length, self.telling = (28, 28) if self.six else (16, 8)
+        self.known: dict[bytes, Address] = {}
+        self.written: dict[Address, int] = {}
+        self._kept: list[Any] = []
+        self._kept_before: list[Any] = []
+
+    def read(self, name: bytes) -> Address:
+        """The address of a name, which is ``known`` from now on."""
+        (port,) = struct.unpack_from("!H", name, 2)
+        found: Any
+        if self.six:
+            flow, host = struct.unpack_from("!I16s", name, 4)
+            (scope,) = struct.unpack_from("=I", name, 24)
+            found = (socket.inet_ntop(socket.AF_INET6, host), port, flow, scope)
+        else:
+            found = (socket.inet_ntop(socket.AF_INET, name[4:8]), port)
+        if len(self.known) >= self.MOST:
+            # Somebody plays with source addresses; who is real is known again at once.
+            self.known.clear()
+        self.known[name] = found
+        return found  # type: ignore[no-any-return]
+
+    def write(self, address: Address) -> int:
+        """Where the name of an address lies, which is ``written`` from now on. Raises OSError when
+        it is none of this family.
+        """
+        if self.six:
+            flow, scope = (*address[2:], 0, 0)[:2]
+            host = socket.inet_pton(socket.AF_INET6, address[0])
+            head = struct.pack("=H", socket.AF_INET6)
+            name = head + struct.pack("!HI16s", address[1], flow, host) + struct.pack("=I", scope)
+        else:
+            host = socket.inet_pton(socket.AF_INET, address[0])
+            name = struct.pack("=H", socket.AF_INET) + struct.pack("!H4s8x", address[1], host)
+        if len(self.written) >= self.MOST:
+            self.written.clear()
+            # What waits to be sent still names its address there.
+            self._kept_before, self._kept = self._kept, []
+        kept = ctypes.create_string_buffer(name, len(name))
+        self._kept.append(kept)
+        found = self.written[address] = ctypes.addressof(kept)
+        return found
+
+
+def _library() -> ctypes.CDLL | None:
+    found = ctypes.CDLL(None, use_errno=True)
+    if ctypes.sizeof(c_void_p) != 8:
+        return None
+    try:
+        take, send = found.recvmmsg, found.sendmmsg
+    except AttributeError:
+        return None
+    take.argtypes = [c_int, c_void_p, c_uint, c_int, c_void_p]
+    send.argtypes = [c_int, c_void_p, c_uint, c_int]
+    return found
+
+
+_LIBC: Final = _library()
+
+
+class Batches(Wire):
+    """One call for many datagrams."""
+
+    MOST = TAKEN
+
+    def __init__(self, bound: socket.socket, counters: Counters) -> None:
+        super().__init__(bound, counters)
+        assert _LIBC is not None
+        self._names = Names(bound.family)
+        self._in = _Messages(SENT, TAKEN, self._names.length)
+        self._out = _Messages(0, SENT, self._names.length)
+        self._recvmmsg, self._sendmmsg = _LIBC.recvmmsg, _LIBC.sendmmsg
+        self._number = bound.fileno()
+        # What a packet touches, without the way through other objects.
+        self._sizes, self._sources = self._in.sizes, self._in.names
+        self._targets, self._lengths = self._out.targets, self._out.lengths
+        self._known, self._written = self._names.known, self._names.written
+        self._telling = self._names.telling
+
+    def take(self) -> int:
+        count: int = self._recvmmsg(
+            self._number, self._in.address, TAKEN, socket.MSG_DONTWAIT, None
+        )
+        if count < 0:
+            number = ctypes.get_errno()
+            raise OSError(number, errno.errorcode.get(number, ""))
+        return count
+
+    def taken(self, place: int) -> tuple[int, Address]:
+        number = place - SENT
+        at = _NAME_ROOM * number
+        name = self._sources[at : at + self._telling]
+        source = self._known.get(name) or self._names.read(name)
+        return self._sizes[_SIZE + _SIZE_STEP * number], source
+
+    def post(self, size: int, address: Address) -> None:
+        target = self._written.get(address)
+        if target is None:
+            try:
+                target = self._names.write(address)
+            except OSError:
+                self._counters.send_refused += 1
+                return
+        place = self.free
+        self._targets[_TARGET_STEP * place] = target
+        self._lengths[2 * place + 1] = size
+        self.free = place = place + 1
+        if place == SENT or not self.gathering:
+            self.flush()
+
+    def flush(self) -> None:
+        count, self.free = self.free, 0
+        refused = lost = at = 0
+        while at < count:
+            done = self._sendmmsg(
+                self._number, self._out.address + _STEP * at, count - at, socket.MSG_DONTWAIT
+            )
+            if done > 0:
+                at += done
+            elif ctypes.get_errno() != errno.EINTR:
+                # The first of them is refused; the others may go elsewhere.
+                lost += self._lengths[2 * at + 1]
+                refused += 1
+                at += 1
+        counters = self._counters
+        counters.datagrams_out += count - refused
+        counters.bytes_out += sum(self._lengths[1 : 2 * count : 2]) - lost
+        counters.send_refused += refused
+
+
+def wire_of(bound: socket.socket, counters: Counters) -> Wire:
+    """The best that the system has. Addresses of a socket are of its own family."""
+    return Singles(bound, counters) if _LIBC is None else Batches(bound, counters)
