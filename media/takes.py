@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 from collections import deque
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
@@ -41,6 +42,7 @@ class Takes:
         self._again = asyncio.Event()
         self._open: dict[str, JournalWriter] = {}
         self._live: set[str] = set()
+        self._refused: dict[str, str] = {}
         self._uploads: dict[str, set[asyncio.Task[None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: list[asyncio.Task[None]] = []
@@ -89,8 +91,14 @@ class Takes:
         """Packets that open journals could not take because the disk refused."""
         return sum(writer.dropped for writer in self._open.values())
 
+    @property
+    def refused(self) -> int:
+        """Open journals that the disk takes nothing of at present."""
+        return len(self._refused)
+
     def seal(self, call: str, reason: str) -> None:
         """End a call's take; sealing and storing it goes on in the background."""
+        self._refused.pop(call, None)
         writer = self._open.pop(call, None)
         if writer is not None:
             self._spawn(self._seal(writer, reason), self._tasks)
@@ -114,9 +122,27 @@ class Takes:
             now = wall_us()
             for writer in self._open.values():
                 rolled = writer.roll_if_due(now)
+                self._watch(writer)
                 if rolled is not None:
                     uploads = self._uploads.setdefault(writer.take, set())
                     self._spawn(self._upload(writer, rolled), uploads)
+
+    def _watch(self, writer: JournalWriter) -> None:
+        """Tell when the disk begins to refuse a journal, and when it takes it again. The call goes
+        on, and so does the recording with what comes after.
+        """
+        problem = _problem(writer.failed) if writer.failed is not None else None
+        if self._refused.get(writer.call) == problem:
+            return
+        event = {"call": writer.call, "take": writer.take, "dropped": writer.dropped}
+        if problem is None:
+            del self._refused[writer.call]
+            log.warning("the disk takes the journal again", **event)
+            self._emit({"event": "recording.relieved"} | event)
+            return
+        self._refused[writer.call] = problem
+        log.error("the disk refuses the journal", problem=problem, **event)
+        self._emit({"event": "recording.refused", "problem": problem} | event)
 
     async def _upload(self, writer: JournalWriter, path: Path) -> None:
         try:
@@ -175,6 +201,10 @@ class Takes:
         task = asyncio.get_running_loop().create_task(work)
         group.add(task)
         task.add_done_callback(group.discard)
+
+
+def _problem(error: OSError) -> str:
+    return "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "disk_failed"
 
 
 def _iso(moment: datetime) -> str:

@@ -209,6 +209,7 @@ class Worker:
             "load": status["load"],
             "controllers": len(self._controllers),
             "recording_dropped": self.takes.dropped,
+            "recording_refused": self.takes.refused,
         }
 
     async def _measure(self) -> None:
@@ -253,7 +254,7 @@ class Worker:
         return web.json_response({"ok": True})
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        gauges = {"calls", "peers", "load", "controllers", "recording_dropped"}
+        gauges = {"calls", "peers", "load", "controllers", "recording_dropped", "recording_refused"}
         rows = []
         for name, value in self.stats().items():
             full = f"zhenjian_media_{name}" + ("" if name in gauges else "_total")

@@ -27,7 +27,7 @@ from media.recording.frames import MANIFEST_NAME, SUFFIX
 from media.recording.models import RecordingFileRow, RecordingOutlineRow, RecordingRow
 from media.recording.orders import NothingToProduce, Order, Product, Result
 from media.recording.process import ProductionFailed, run_production
-from media.recording.rules import FileKind, Next, Note, TakeStatus, next_step
+from media.recording.rules import FileKind, Next, Note, TakeStatus, next_step, note_of
 from media.recording.settings import LAYOUT, WAIT_MINUTES
 
 log = structlog.get_logger(__name__)
@@ -193,7 +193,7 @@ class Composer:
                 unused = await service.arranged(uow, row.id, files[0], order.layout)
             else:
                 missing = not all(take.sealed for take in takes)
-                note = Note.TAKE_MISSING if missing else Note.DAMAGED if result.damaged else None
+                note = Note.TAKE_MISSING if missing else note_of(result.damaged, result.dropped)
                 outline = service.Outlined(
                     origin_at=datetime.fromtimestamp(0, UTC)
                     + timedelta(microseconds=result.started_us),

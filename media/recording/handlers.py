@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from core.alarms import raise_alarm
 from core.documents import DocumentFinished
 from core.events import WithCommitTable
 from core.runtime import Runtime
@@ -12,6 +13,18 @@ from media.calls.events import CallAnswered, CallEnded, CallRecordingStopped
 from media.recording import service
 from media.recording.documents import RECORDING
 from media.recording.events import RecordingReady
+
+#: Title and text of the alarm, by what the media worker says of its disk.
+DISK_TROUBLE = {
+    "disk_full": (
+        "录制磁盘已满",
+        "媒体服务器的磁盘已满，正在进行的通话可能有一段录不下来。请尽快清理磁盘，通话不受影响",
+    ),
+    "disk_failed": (
+        "录制磁盘写入失败",
+        "媒体服务器的磁盘写入失败，正在进行的通话可能有一段录不下来。请检查磁盘，通话不受影响",
+    ),
+}
 
 
 async def begin_the_recording(uow: UnitOfWork, event: CallAnswered) -> None:
@@ -57,6 +70,18 @@ async def note_take_sealed(runtime: Runtime, event: dict[str, Any]) -> None:
         await service.take_sealed(uow, UUID(event["call"]), str(event["take"]))
 
 
+async def alarm_of_a_disk_that_refuses(runtime: Runtime, event: dict[str, Any]) -> None:
+    """The officers of the hospital hear of it while the call runs: there is time to make room."""
+    async with runtime.unit_of_work() as uow:
+        hospital_id = await service.hospital_of(uow, UUID(event["call"]))
+        if hospital_id is not None:
+            title, text = DISK_TROUBLE[str(event["problem"])]
+            await raise_alarm(
+                uow, hospital_id, "recording_disk", title, text, ("call", event["call"])
+            )
+
+
+on_worker_event("recording.refused", alarm_of_a_disk_that_refuses)
 on_worker_event("recording.started", note_take_started)
 on_worker_event("recording.sealed", note_take_sealed)
 

@@ -101,12 +101,15 @@ class JournalWriter:
         folder.mkdir(parents=True, exist_ok=True)
         # Several workers share a folder of journals: a locked take is being written.
         self._lock = lock_folder(folder)
-        self._open_segment()
+        self._begin_segment(_create(self.path))
 
     @property
     def path(self) -> Path:
         """The segment that is being written."""
-        return self.folder / f"{len(self._segments) + 1:05d}{SUFFIX}"
+        return self._path_of(len(self._segments) + 1)
+
+    def _path_of(self, number: int) -> Path:
+        return self.folder / f"{number:05d}{SUFFIX}"
 
     def add_track(
         self,
@@ -202,8 +205,14 @@ class JournalWriter:
             return None
         if self._size < ROLL_BYTES and now_us - self._opened_us < ROLL_US:
             return None
+        try:
+            following = _create(self._path_of(len(self._segments) + 2))
+        except OSError as error:
+            # The segment that there is goes on.
+            self.failed = error
+            return None
         path = self._close_segment()
-        self._open_segment()
+        self._begin_segment(following)
         self._opened_us = now_us
         return path
 
@@ -263,7 +272,7 @@ class JournalWriter:
         if self._file >= 0:
             self._buffer += frame(kind, body)
 
-    def _open_segment(self) -> None:
+    def _begin_segment(self, file: int) -> None:
         header = {
             "call": self.call,
             "take": self.take,
@@ -271,7 +280,7 @@ class JournalWriter:
             "started_at": self.started_at.isoformat(),
             "tracks": [vars(track) for track in self.tracks],
         }
-        self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        self._file = file
         self._digest = hashlib.sha256()
         self._size = 0
         self._buffer += MAGIC + frame(HEADER, json.dumps(header).encode())
@@ -286,3 +295,8 @@ class JournalWriter:
         digest = self._digest.hexdigest()
         self._segments.append(Segment(name=path.name, size=self._size, sha256=digest))
         return path
+
+
+def _create(path: Path) -> int:
+    """A new file of this name, open for writing. Raises OSError."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)

@@ -44,14 +44,16 @@ class Product:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What was made. ``damaged`` counts stretches of the journals that could not be read;
-    ``outline`` and ``sides`` are empty when finished sides were composed again.
+    """What was made. ``damaged`` counts stretches of the journals that could not be read,
+    ``dropped`` packets for which the disk had no room; ``outline`` and ``sides`` are empty when
+    finished sides were composed again.
     """
 
     started_us: int
     duration_ms: int
     products: list[Product]
     damaged: int
+    dropped: int = 0
     outline: dict[str, Any] = field(default_factory=dict)
     sides: list[dict[str, Any]] = field(default_factory=list)
 

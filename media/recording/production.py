@@ -107,6 +107,7 @@ def produce(order: Order, progress: Progress | None = None) -> Result:
         duration_ms=timeline.duration_us // 1000,
         products=products,
         damaged=unreadable + sum(len(take.damage) + len(take.missing) for take in takes),
+        dropped=sum(take.manifest.dropped for take in takes if take.manifest is not None),
         outline=asdict(outline_of(timeline, whole.levels)),
         sides=[asdict(SideFacts.of(side)) for side in sides],
     )

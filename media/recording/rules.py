@@ -22,8 +22,14 @@ class Note(StrEnum):
 
     TAKE_MISSING = "take_missing"
     DAMAGED = "damaged"
+    NO_ROOM = "no_room"
     NOTHING_RECORDED = "nothing_recorded"
     COMPOSITION_FAILED = "composition_failed"
+
+
+def note_of(damaged: int, dropped: int) -> Note | None:
+    """What to say of takes that all came: stretches that cannot be read, packets without room."""
+    return Note.DAMAGED if damaged else Note.NO_ROOM if dropped else None
 
 
 class FileKind(StrEnum):

@@ -64,6 +64,13 @@ async def finish(uow: UnitOfWork, call_id: UUID) -> None:
         await uow.session.flush()
 
 
+async def hospital_of(uow: UnitOfWork, call_id: UUID) -> UUID | None:
+    """The hospital of a recorded call; None for a call without a recording."""
+    return await uow.session.scalar(
+        select(RecordingRow.hospital_id).where(RecordingRow.call_id == call_id)
+    )
+
+
 async def take_started(uow: UnitOfWork, call_id: UUID, take: str) -> None:
     """A worker began a take; it will be waited for."""
     await _note_take(uow, call_id, take, None)

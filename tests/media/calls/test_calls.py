@@ -16,7 +16,7 @@ from core.clock import FakeClock
 from core.outbox import Relay
 from core.runtime import Runtime
 from media.calls import access
-from media.calls.controller import Controller
+from media.calls.controller import GRACE_SECONDS, Controller
 from media.calls.jobs import watch_calls
 from media.recording.composer import Composer
 from realtime import service
@@ -481,6 +481,8 @@ class TestTwoWorkers:
         room: UUID,
         runtime: Runtime,
         clock: FakeClock,
+        client: Client,
+        relay: Relay,
         workers: list[WorkerProcess],
     ) -> None:
         doctor = await attend(cast.doctor, "pc", 60)
@@ -501,3 +503,20 @@ class TestTwoWorkers:
         assert moved is not None
         assert (moved.row.worker != carrier.url, moved.row.generation) == (True, 2)
         assert moved.row.state == "active"
+        # What the dead worker had flushed comes with the next life of its disk, the gap between.
+        await carrier.start()
+        await doctor.call("call:end", call=call["id"])
+        await relay.drain()
+        await composed(runtime, clock, client, room, cast.doctor.token)
+        path = f"/rooms/{room}/recordings"
+        async with asyncio.timeout(30):
+            while True:
+                [recording] = (await client.get(path, token=cast.doctor.token)).json
+                if (recording["state"], recording["note"]) == ("ready", None):
+                    break
+                await composed(runtime, clock, client, room, cast.doctor.token)
+        folder = Path(runtime.config.data_dir) / "storage"
+        takes = {path.parent.name for path in folder.rglob("*.zjr.sealed")}
+        assert len(takes) == 2
+        # Both parts have their second of sound at least; the move took its time between them.
+        assert recording["duration_ms"] > 2000 + 1000 * GRACE_SECONDS

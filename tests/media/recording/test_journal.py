@@ -1,5 +1,6 @@
 """The journal loses nothing that was flushed, and knows when bytes are not what was written."""
 
+import errno
 import hashlib
 import os
 import signal
@@ -240,6 +241,29 @@ def test_a_killed_writer_loses_at_most_one_second(tmp_path: Path) -> None:
     assert lost_us <= 1_000_000
     assert len(packets) >= 10
     assert all(item.rtp[:8] == item.arrival_us.to_bytes(8, "big") for item in packets)
+
+
+def test_a_disk_without_room_for_another_segment_keeps_the_one_that_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = write_take(tmp_path / "t1")
+
+    def refuse(path: Path) -> int:
+        raise OSError(errno.ENOSPC, "no space left", str(path))
+
+    late = START_US + 60_000_000
+    with monkeypatch.context() as patched:
+        patched.setattr(journal_module, "_create", refuse)
+        assert writer.roll_if_due(late) is None
+        assert writer.failed is not None
+        writer.packet(1, late, b"\x80\x6f\x00\x28late")
+    rolled = writer.roll_if_due(late + 1)
+    assert rolled == tmp_path / "t1" / "00001.zjr"
+    assert writer.failed is None
+    writer.packet(1, late + 2, b"\x80\x6f\x00\x29later")
+    manifest = writer.seal("call_closed")
+    assert (manifest.packets, manifest.dropped, len(manifest.segments)) == (42, 0, 2)
+    assert packets_of(tmp_path / "t1")[-1].rtp.endswith(b"later")
 
 
 def test_writing_a_packet_never_waits_for_fsync(

@@ -21,7 +21,7 @@ from core.runtime import Runtime
 from core.storage import ObjectInfo, Storage, StorageError
 from media.calls import access as calls
 from media.calls.models import CallParticipantRow, CallRow
-from media.recording import access, composer, service
+from media.recording import access, composer, handlers, service
 from media.recording.composer import Composer
 from media.recording.disk import replace_file
 from media.recording.frames import MANIFEST_NAME
@@ -383,6 +383,18 @@ async def test_a_damaged_journal_is_said_to_be_damaged_and_the_rest_plays(
     await compose_once(runtime, clock)
     recording = await listed(client, story, cast.doctor)
     assert (recording["state"], recording["note"]) == ("ready", "damaged")
+
+
+async def test_the_officers_hear_of_a_disk_that_refuses_recordings(
+    story: Story, client: Client, cast: Cast, runtime: Runtime
+) -> None:
+    event = {"call": str(story.call), "take": "t1", "problem": "disk_full", "dropped": 0}
+    for _ in range(2):  # Every process hears the worker.
+        await handlers.alarm_of_a_disk_that_refuses(runtime, event)
+    page = (await client.get("/alarms", token=cast.administrator.token)).expect(200)
+    [alarm] = [each for each in page["items"] if each["kind"] == "recording_disk"]
+    assert alarm["title"] == "录制磁盘已满"
+    await handlers.alarm_of_a_disk_that_refuses(runtime, event | {"call": str(new_id())})
 
 
 async def test_a_failing_composition_is_tried_three_times(

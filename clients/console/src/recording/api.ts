@@ -32,6 +32,7 @@ export const LAYOUTS: Record<RecordingLayout, string> = {
 export const NOTES: Record<string, string> = {
   take_missing: "有一段录制没有找到，画面可能不完整。找到后会自动补上",
   damaged: "录制文件有损坏，损坏处没有画面和声音",
+  no_room: "录制时磁盘空间不足，有一段没有画面和声音",
   nothing_recorded: "没有录到画面和声音",
   composition_failed: "合成失败，请联系管理员",
 };

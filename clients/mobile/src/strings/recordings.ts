@@ -12,6 +12,7 @@ export const recordings = {
     notes: {
       take_missing: '有一段没有找到，画面可能不完整',
       damaged: '有一段损坏，没有画面和声音',
+      no_room: '有一段因空间不足没有录下来',
       nothing_recorded: '没有录到画面和声音',
       composition_failed: '合成失败，请联系医院',
     } as Record<string, string>,
