@@ -39,12 +39,14 @@ QUEUE_SECONDS = 60.0
 class Pace:
     """How long somebody waits, in seconds, and who hears how far it is (0 to 1).
 
-    The default is for a request that stays open meanwhile.
+    The default is for a request that stays open meanwhile. What takes `long` has a lane of its own,
+    so that no picture in a chat waits for a film.
     """
 
     queue: float = QUEUE_SECONDS
     media: float = MEDIA_SECONDS
     hear: Callable[[float], None] = lambda progress: None
+    long: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +62,8 @@ class Converted:
     height: int | None = None
     duration_ms: int | None = None
     waveform: list[int] | None = None
+    #: What came: `video` and `audio` (codecs), `copied`. Empty for anything but sound and video.
+    source: dict[str, Any] = field(default_factory=dict)
 
 
 class Converter:
@@ -67,6 +71,7 @@ class Converter:
 
     def __init__(self) -> None:
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._long = asyncio.Semaphore(1)
 
     @classmethod
     def of(cls, runtime: "Runtime") -> Self:
@@ -86,8 +91,10 @@ class Converter:
         max_seconds: int,
         pace: Pace,
         ink: bool = False,
+        everywhere: bool = False,
     ) -> Converted:
-        """Decode and rewrite a picture, sound or video into `folder`.
+        """Decode and rewrite a picture, sound or video into `folder`; `everywhere`: so that the
+        oldest phone plays it.
 
         Raises FileContentMismatch, FileTooLarge, FileTypeNotAllowed, or ServiceUnavailable when
         too many uploads wait.
@@ -100,17 +107,19 @@ class Converter:
             "demuxer": recognised.demuxer,
             "square": square,
             "ink": ink,
+            "everywhere": everywhere,
             "max_seconds": max_seconds,
         }
+        slots = self._long if pace.long else self._slots
         try:
             async with asyncio.timeout(pace.queue):
-                await self._slots.acquire()
+                await slots.acquire()
         except TimeoutError as error:
             raise ServiceUnavailable("正在处理的文件较多，请稍后再试", retry_after=30) from error
         try:
             answer = await _run(request, IMAGE_SECONDS if image else pace.media, pace.hear)
         finally:
-            self._slots.release()
+            slots.release()
         return _read_answer(answer)
 
 
@@ -195,4 +204,5 @@ def _read_answer(answer: dict[str, Any]) -> Converted:
         height=answer.get("height"),
         duration_ms=answer.get("duration_ms"),
         waveform=answer.get("waveform"),
+        source=answer.get("source") or {},
     )

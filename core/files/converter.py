@@ -5,16 +5,18 @@ the house, holds no keys and no connections, and runs with bounded memory and ti
 request on standard input, JSON lines on standard output, of which the last is the answer:
 
 `{"kind": "image"|"media", "source": path, "folder": path, "demuxer": name, "square": bool,
-"ink": bool, "max_seconds": n}` → any number of `{"progress": 0..1}`, then `{"ok": true, "kind",
-"content_type", "file", "thumbnails"?, "thumbnail_type"?, "width"?, "height"?, "duration_ms"?,
-"waveform"?}` or `{"ok": false, "reason": "damaged"|"too_large"|"unsupported"|"blank"}`.
-`thumbnails` maps the longest side in pixels to a file.
+"ink": bool, "everywhere": bool, "max_seconds": n}` → any number of `{"progress": 0..1}`, then
+`{"ok": true, "kind", "content_type", "file", "thumbnails"?, "thumbnail_type"?, "width"?,
+"height"?, "duration_ms"?, "waveform"?, "source"?}` or
+`{"ok": false, "reason": "damaged"|"too_large"|"unsupported"|"blank"}`.
+`thumbnails` maps the longest side in pixels to a file; `source` holds the codecs that came.
 
 Pictures come out as JPEG (PNG where they have transparency), upright, in sRGB, without metadata;
 handwriting (`ink`) as black strokes on nothing, cut to the strokes.
 Voice comes out as MP3, mono: the one format that every browser and mini-program plays, also those
 without licensed codecs. Video with H.264 is copied into MP4 and VP8, VP9 or AV1 into WebM, without
 metadata; anything else (HEVC, ten bits a colour, ...) is encoded to H.264 and AAC, upright.
+With `everywhere` nothing becomes WebM, which not every phone plays.
 """
 
 import io
@@ -28,7 +30,7 @@ from array import array
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 BARS = 64
 LONGEST_SIDE = 4096
@@ -44,12 +46,16 @@ VIDEO_SIDE = 1280
 MEMORY_BYTES = 3 * 1024**3
 SILENCE = 200
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "HEIF", "AVIF")
+#: Containers whose packets say when each picture is shown; others are decoded to know.
+COPIED_FROM = ("mov", "matroska")
 MP4_VIDEO, MP4_AUDIO = ("h264",), ("aac", "mp3")
 WEBM_VIDEO, WEBM_AUDIO = ("vp8", "vp9", "av1"), ("opus", "vorbis")
 #: What the decoders in browsers and phones take; H.264 with ten bits they do not.
 PLAIN_PIXELS = ("yuv420p", "yuvj420p")
 #: Seconds of video between two lines of progress.
 PROGRESS_SECONDS = 0.5
+#: The same of sound, in samples at 8 kHz: it is decoded much faster.
+VOICE_STEP = 60 * 8000
 
 
 class Refused(Exception):
@@ -67,7 +73,13 @@ def convert(request: dict[str, Any]) -> dict[str, Any]:
         return convert_image(
             source, folder, square=bool(request.get("square")), ink=bool(request.get("ink"))
         )
-    return convert_media(source, folder, request["demuxer"], int(request["max_seconds"]))
+    return convert_media(
+        source,
+        folder,
+        request["demuxer"],
+        int(request["max_seconds"]),
+        everywhere=bool(request.get("everywhere")),
+    )
 
 
 def convert_image(
@@ -185,7 +197,9 @@ def _save_thumbnails(picture: Any, folder: Path) -> dict[int, str]:
     return kept
 
 
-def convert_media(source: Path, folder: Path, demuxer: str, max_seconds: int) -> dict[str, Any]:
+def convert_media(
+    source: Path, folder: Path, demuxer: str, max_seconds: int, *, everywhere: bool = False
+) -> dict[str, Any]:
     """Tell voice from video by the streams, and write it anew."""
     import av
 
@@ -196,7 +210,8 @@ def convert_media(source: Path, folder: Path, demuxer: str, max_seconds: int) ->
                 raise Refused("too_large")
             video = [s for s in container.streams.video if not _is_cover(s)]
             if video:
-                return _convert_video(source, container, video[0], folder, demuxer, max_seconds)
+                film = Film(source, demuxer, max_seconds, everywhere)
+                return _convert_video(film, container, video[0], folder)
             if not container.streams.audio:
                 raise Refused("unsupported")
             return _convert_voice(container, folder, max_seconds)
@@ -213,6 +228,7 @@ def _convert_voice(container: Any, folder: Path, max_seconds: int) -> dict[str, 
 
     file = folder / "original"
     samples = array("h")
+    whole, told = (container.duration or 0) / av.time_base, 0
     to_mp3 = av.AudioResampler("s16p", "mono", 32000)
     to_bars = av.AudioResampler("s16", "mono", 8000)
     with av.open(str(file), "w", format="mp3", options={"write_xing": "1"}) as output:
@@ -225,6 +241,9 @@ def _convert_voice(container: Any, folder: Path, max_seconds: int) -> dict[str, 
                 output.mux(stream.encode(part))
             for part in to_bars.resample(frame):
                 samples.frombytes(bytes(part.planes[0])[: part.samples * 2])
+            if whole and len(samples) - told > VOICE_STEP:
+                told = len(samples)
+                _tell(min(0.99, told / 8000 / whole))
             if len(samples) > (max_seconds + 1) * 8000:
                 raise Refused("too_large")
         if not samples:
@@ -239,6 +258,14 @@ def _convert_voice(container: Any, folder: Path, max_seconds: int) -> dict[str, 
         "file": str(file),
         "duration_ms": len(samples) * 1000 // 8000,
         "waveform": waveform(samples),
+        "source": _codecs(None, container.streams.audio[0]) | {"copied": False},
+    }
+
+
+def _codecs(video: Any, audio: Any) -> dict[str, Any]:
+    return {
+        "video": video.codec_context.name if video else None,
+        "audio": audio.codec_context.name if audio else None,
     }
 
 
@@ -276,35 +303,46 @@ def waveform(samples: "array[int]", bars: int = BARS) -> list[int]:
     return [round(100 * each / loudest) for each in loudness]
 
 
-def _convert_video(
-    source: Path, container: Any, video: Any, folder: Path, demuxer: str, max_seconds: int
-) -> dict[str, Any]:
+class Film(NamedTuple):
+    """A video that came, and what is asked of it."""
+
+    path: Path
+    demuxer: str
+    max_seconds: int
+    everywhere: bool
+
+    def form(self, video: Any, audio: Any) -> str:
+        """The container into which its streams can be copied; empty when they must be encoded."""
+        codec, sound = video.codec_context.name, audio.codec_context.name if audio else None
+        plain = video.codec_context.pix_fmt in PLAIN_PIXELS
+        if self.demuxer in COPIED_FROM and plain and codec in MP4_VIDEO:
+            return "mp4" if sound in (None, *MP4_AUDIO) else ""
+        if not self.everywhere and codec in WEBM_VIDEO and sound in (None, *WEBM_AUDIO):
+            return "webm"
+        return ""
+
+
+def _convert_video(film: Film, container: Any, video: Any, folder: Path) -> dict[str, Any]:
     if not 0 < video.codec_context.width * video.codec_context.height <= MOST_VIDEO_PIXELS:
         raise Refused("too_large")
     thumbnails, width, height = _poster(container, video, folder)
     container.seek(0)
     audio = next(iter(container.streams.audio), None)
-    codec, sound = video.codec_context.name, audio.codec_context.name if audio else None
     file = folder / "original"
-    plain = video.codec_context.pix_fmt in PLAIN_PIXELS
-    if codec in MP4_VIDEO and plain and sound in (None, *MP4_AUDIO):
-        form, content_type = "mp4", "video/mp4"
-    elif codec in WEBM_VIDEO and sound in (None, *WEBM_AUDIO):
-        form, content_type = "webm", "video/webm"
-    else:
-        form, content_type = "", "video/mp4"
+    form = film.form(video, audio)
     if form:
-        duration = _copy_streams(source, demuxer, file, form, max_seconds)
+        duration = _copy_streams(film.path, film.demuxer, file, form, film.max_seconds)
     else:
-        duration, (width, height) = _encode_streams(source, demuxer, file, max_seconds)
+        duration, (width, height) = _encode_streams(film.path, film.demuxer, file, film.max_seconds)
     return {
         "ok": True,
         "kind": "video",
-        "content_type": content_type,
+        "content_type": "video/webm" if form == "webm" else "video/mp4",
         "file": str(file),
         "width": width,
         "height": height,
         "duration_ms": duration,
+        "source": _codecs(video, audio) | {"copied": bool(form)},
         "thumbnails": thumbnails,
         "thumbnail_type": "image/jpeg",
     }
@@ -341,9 +379,7 @@ def _copy_streams(source: Path, demuxer: str, file: Path, form: str, max_seconds
         copies = {s.index: output.add_stream_from_template(s) for s in chosen}
         for copy in copies.values():
             copy.metadata.clear()
-        for packet in container.demux(chosen):
-            if packet.dts is None:
-                continue
+        for packet in _in_decoding_order(container.demux(chosen)):
             packet_end = ((packet.pts or packet.dts) + (packet.duration or 0)) * packet.time_base
             end = max(end, packet_end)
             if end > max_seconds + 1:
@@ -351,6 +387,30 @@ def _copy_streams(source: Path, demuxer: str, file: Path, form: str, max_seconds
             packet.stream = copies[packet.stream.index]
             output.mux(packet)
     return int(end * 1000)
+
+
+def _in_decoding_order(packets: Any) -> Any:
+    """Packets that all say when they are decoded. Matroska does not say it of the first pictures
+    of a film with pictures that refer to later ones: they come a step apart before the next.
+    """
+    waiting: dict[int, list[Any]] = {}
+    for packet in packets:
+        if packet.pts is None and packet.dts is None:
+            continue
+        early = waiting.setdefault(packet.stream.index, [])
+        if packet.dts is None:
+            early.append(packet)
+            continue
+        step = packet.duration or 1
+        for place, each in enumerate(early):
+            each.dts = packet.dts - (len(early) - place) * step
+            yield each
+        early.clear()
+        yield packet
+    for early in waiting.values():
+        for each in early:
+            each.dts = each.pts
+            yield each
 
 
 def _encode_streams(
@@ -378,12 +438,15 @@ def _encode_streams(
         resampler = av.AudioResampler("fltp", "stereo", 48000)
         early: list[Any] = []
         whole = (container.duration or 0) / av.time_base
+        start = Fraction(max(container.start_time or 0, 0), av.time_base)
         for packet in container.demux([s for s in (video, audio) if s is not None]):
             for frame in packet.decode():
                 if not isinstance(frame, av.VideoFrame | av.AudioFrame):
                     continue
                 if frame.pts is None or frame.time_base is None:
                     continue
+                # A transport stream begins anywhere; a film begins at nought.
+                frame.pts -= round(start / frame.time_base)
                 end = max(end, Fraction((frame.pts + (frame.duration or 0)) * frame.time_base))
                 if end > max_seconds + 1:
                     raise Refused("too_large")

@@ -29,6 +29,26 @@ FILE_MEGABYTES = declare(
 MEDIA_MINUTES = declare(
     "files.media_minutes", int, 15, "语音和视频时长上限", "", "分钟", minimum=1, maximum=120
 )
+RECORDING_MEGABYTES = declare(
+    "files.recording_megabytes",
+    int,
+    4000,
+    "上传录像大小上限",
+    "行为记录仪文件和课程录像",
+    "MB",
+    minimum=10,
+    maximum=100_000,
+)
+RECORDING_MINUTES = declare(
+    "files.recording_minutes",
+    int,
+    240,
+    "上传录像时长上限",
+    "行为记录仪文件和课程录像",
+    "分钟",
+    minimum=1,
+    maximum=1440,
+)
 UNUSED_FILES = declare(
     "files.unused_per_person",
     int,
@@ -69,6 +89,7 @@ _KINDS: dict[Purpose, tuple[FileKind, ...]] = {
     Purpose.CERTIFICATE: (FileKind.IMAGE, FileKind.FILE),
     Purpose.SIGNATURE: (FileKind.IMAGE,),
     Purpose.ANNOUNCEMENT: (FileKind.IMAGE, FileKind.FILE),
+    Purpose.RECORDING: (FileKind.VOICE, FileKind.VIDEO),
 }
 #: A purpose may be stricter than the kind.
 _CAPS: dict[Purpose, int] = {
@@ -82,23 +103,33 @@ _CAPS: dict[Purpose, int] = {
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Byte limits by kind, the longest sound or video, how many unused uploads are kept, and how
-    many resumable ones may be open and how large together."""
+    many resumable ones may be open and how large together. Recordings have limits of their own and
+    come by resumable upload alone."""
 
     by_kind: dict[FileKind, int]
     media_seconds: int
     unused_files: int
     open_uploads: int
     open_bytes: int
+    recording_bytes: int
+    recording_seconds: int
 
     def allowed(self, purpose: Purpose, kind: FileKind) -> int | None:
         """The limit in bytes, or None when the purpose does not take the kind."""
         if kind not in _KINDS[purpose]:
             return None
+        if purpose is Purpose.RECORDING:
+            return self.recording_bytes
         return min(self.by_kind[kind], _CAPS.get(purpose, self.by_kind[kind]))
 
+    def seconds(self, purpose: Purpose) -> int:
+        """The longest sound or video."""
+        return self.recording_seconds if purpose is Purpose.RECORDING else self.media_seconds
+
     def largest(self, purpose: Purpose | None) -> int:
-        """The most bytes worth receiving before the kind is known."""
-        purposes = list(Purpose) if purpose is None else [purpose]
+        """The most bytes worth receiving before the kind is known; None: of a whole form."""
+        at_once = [each for each in Purpose if each is not Purpose.RECORDING]
+        purposes = at_once if purpose is None else [purpose]
         return max(self.allowed(each, kind) or 0 for each in purposes for kind in _KINDS[each])
 
 
@@ -116,4 +147,6 @@ async def limits_for(uow: "UnitOfWork", caller: "Caller") -> Limits:
         await settings.get(uow, UNUSED_FILES, **here),
         await settings.get(uow, OPEN_UPLOADS, **here),
         MIB * await settings.get(uow, OPEN_MEGABYTES, **here),
+        MIB * await settings.get(uow, RECORDING_MEGABYTES, **here),
+        60 * await settings.get(uow, RECORDING_MINUTES, **here),
     )

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Enum, ForeignKey, Index, SmallInteger, String, Text, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.crypto.columns import EncryptedText
@@ -29,6 +30,7 @@ class Purpose(StrEnum):
     CERTIFICATE = "certificate"
     SIGNATURE = "signature"
     ANNOUNCEMENT = "announcement"
+    RECORDING = "recording"
 
 
 def _values(kind: type[StrEnum]) -> list[str]:
@@ -39,7 +41,9 @@ class File(Base):
     """One attachment. `scope` and `scope_id` say what it hangs on; NULL until it is attached.
 
     `sha256` and `size` speak of the stored bytes (after re-encoding). `name` is what the uploader
-    called it and may quote personal data, hence encrypted. `thumbnail_sides` are the longest sides
+    called it and may quote personal data, hence encrypted. `source` says what came, before it was
+    converted: `sha256`, `size`, and of sound and video the codecs and whether they were copied;
+    NULL for files of before it was noted. `thumbnail_sides` are the longest sides
     in pixels of the small pictures; NULL where there is one, of 480, under `thumbnail_key` itself.
     """
 
@@ -86,6 +90,7 @@ class File(Base):
     thumbnail_key: Mapped[str | None] = mapped_column(Text, info=INTERNAL)
     thumbnail_type: Mapped[str | None] = mapped_column(String(100), info=INTERNAL)
     thumbnail_sides: Mapped[list[int] | None] = mapped_column(ARRAY(SmallInteger), info=INTERNAL)
+    source: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True), info=INTERNAL)
     created_at: Mapped[datetime]
 
     def thumbnails(self) -> dict[int, str]:

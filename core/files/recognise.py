@@ -8,7 +8,9 @@ from pathlib import Path, PurePath
 from core.files.errors import FileContentMismatch, FileTypeNotAllowed
 from core.files.schemas import FileKind
 
-HEAD_BYTES = 64
+HEAD_BYTES = 192
+#: Bytes of a packet of a transport stream, which begins with the first of them.
+TS_PACKET, TS_SYNC = 188, 0x47
 TAIL_BYTES = 2048
 #: Office files are small zips; more than this unpacked is an attack on whoever opens it.
 LARGEST_UNPACKED = 200 * 1024 * 1024
@@ -63,7 +65,7 @@ _OFFICE = {
 _FAMILIES: dict[str, str] = {
     **dict.fromkeys(("jpg", "jpeg", "png", "webp", "gif", "bmp"), "image"),
     **dict.fromkeys(("heic", "heif", "hif", "avif"), "image"),
-    **dict.fromkeys(("webm", "mkv", "mp4", "mov", "m4v", "3gp"), "media"),
+    **dict.fromkeys(("webm", "mkv", "mp4", "mov", "m4v", "3gp", "avi", "ts", "mts"), "media"),
     **dict.fromkeys(("mp3", "m4a", "aac", "ogg", "oga", "opus", "wav", "amr"), "media"),
     "pdf": "pdf",
     **dict.fromkeys(("docx", "xlsx", "pptx"), "office"),
@@ -135,6 +137,10 @@ def _demuxer(head: bytes) -> str | None:
         return "ogg"
     if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
         return "wav"
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return "avi"
+    if len(head) > TS_PACKET and head[0] == head[TS_PACKET] == TS_SYNC:
+        return "mpegts"
     if head.startswith(b"#!AMR"):
         return "amr"
     if head.startswith(b"ID3") or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2):

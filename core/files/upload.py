@@ -51,6 +51,8 @@ class Received:
     name: str
     purpose: Purpose
     size: int
+    #: SHA-256 of what came, where it is known already.
+    digest: str | None = None
 
 
 async def take_in(runtime: "Runtime", caller: "Caller", request: Request) -> File:
@@ -206,7 +208,8 @@ async def _convert(
         target,
         square=received.purpose is Purpose.AVATAR,
         ink=received.purpose is Purpose.SIGNATURE,
-        max_seconds=limits.media_seconds,
+        max_seconds=limits.seconds(received.purpose),
+        everywhere=received.purpose is Purpose.RECORDING,
         pace=pace or Pace(),
     )
     # Only now is it known whether the container held a video.
@@ -244,6 +247,9 @@ async def _store(
     file_id, now = new_id(), runtime.clock.now()
     base = f"files/{now:%Y/%m}/{file_id}"
     digest, size = await to_thread.run_sync(_digest, converted.file)
+    came = received.digest
+    if came is None:
+        came, _ = await to_thread.run_sync(_digest, received.path)
     hospital_id = caller.hospital_id
     await runtime.storage.put(f"{base}/original", converted.file, hospital_id)
     for side, path in converted.thumbnails.items():
@@ -266,6 +272,7 @@ async def _store(
         thumbnail_key=f"{base}/thumbnail" if converted.thumbnails else None,
         thumbnail_type=converted.thumbnail_type,
         thumbnail_sides=sorted(converted.thumbnails) or None,
+        source={"sha256": came, "size": received.size, **converted.source},
         created_at=now,
     )
     stored = False

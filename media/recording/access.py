@@ -10,18 +10,28 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from core import settings
-from core.access import READ, Action, Field, Mask, Scope, allow, declare, find_grant, grant
+from core.access import (
+    READ,
+    Action,
+    Field,
+    Mask,
+    NotPermitted,
+    Scope,
+    allow,
+    declare,
+    find_grant,
+    grant,
+)
 from core.errors import NotFound
-from core.holds import held_of
 from core.identity.caller import Caller
 from core.identity.roles import Role
-from core.personal_data import RecordClass, keep_until
 from core.storage.owners import tell_owners, uuid_in
 from core.uow import UnitOfWork
 from media.calls import access as calls
+from media.recording import footage_access, retention
 from media.recording.errors import RecordingNotShared
 from media.recording.layouts import Layout
 from media.recording.models import (
@@ -29,9 +39,12 @@ from media.recording.models import (
     RecordingOutlineRow,
     RecordingRow,
     RecordingTakeRow,
+    RecordingUploadRow,
 )
-from media.recording.rules import FileKind, Note, RecordingState
+from media.recording.rules import FileKind, Note, Origin, RecordingState
 from media.recording.schemas import (
+    CameView,
+    ChapterView,
     GapView,
     KeepingView,
     LoudnessView,
@@ -50,7 +63,7 @@ from realtime.veil import shown
 #: Messages in one answer.
 MESSAGES = 200
 
-OVERSEERS: frozenset[Role] = frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR})
+OVERSEERS = footage_access.OVERSEERS
 WATCHERS: frozenset[Role] = OVERSEERS | {
     Role.DOCTOR,
     Role.NURSE,
@@ -92,10 +105,23 @@ async def require_room(uow: UnitOfWork, caller: Caller, room_id: UUID) -> None:
     )
     if found is None:
         raise NotFound
+    await _require_shared(uow, caller)
+
+
+async def _require_shared(uow: UnitOfWork, caller: Caller) -> None:
     if caller.role is Role.PATIENT and not await settings.get(
         uow, PATIENT_MAY_WATCH, hospital_id=caller.hospital_id
     ):
         raise RecordingNotShared
+
+
+async def _require(uow: UnitOfWork, caller: Caller, row: RecordingRow) -> None:
+    """Raises like `require_room`, for recordings of calls and for those that were uploaded."""
+    if row.call_id is None or row.room_id is None:
+        await footage_access.upload_for(uow, caller, row.id)
+        await _require_shared(uow, caller)
+    else:
+        await require_room(uow, caller, row.room_id)
 
 
 async def recordings_of(uow: UnitOfWork, caller: Caller, room_id: UUID) -> list[RecordingView]:
@@ -107,7 +133,7 @@ async def recordings_of(uow: UnitOfWork, caller: Caller, room_id: UUID) -> list[
         .order_by(RecordingRow.started_at)
     )
     allowed = await grant(uow, caller, RECORDING)
-    return [allowed.shown(_view(row, await files_of(uow, row.id))) for row in rows]
+    return [allowed.shown(await _view(uow, row)) for row in rows]
 
 
 async def file_for(
@@ -125,7 +151,9 @@ async def file_for(
     if found is None:
         raise NotFound
     recording, file = found
-    await require_room(uow, caller, recording.room_id)
+    await _require(uow, caller, recording)
+    if recording.state == RecordingState.REMOVED or file.superseded_at is not None:
+        raise NotFound
     return recording, file
 
 
@@ -138,8 +166,30 @@ async def recording_for(uow: UnitOfWork, caller: Caller, recording_id: UUID) -> 
     )
     if row is None:
         raise NotFound
-    await require_room(uow, caller, row.room_id)
+    await _require(uow, caller, row)
     return row
+
+
+async def watchable(uow: UnitOfWork, caller: Caller) -> ColumnElement[bool]:
+    """A condition on `RecordingRow`: what the caller may watch. Raises NotPermitted where the
+    policies give nothing, RecordingNotShared.
+    """
+    allowed = await grant(uow, caller, RECORDING)
+    uploads = await find_grant(uow, caller, footage_access.FOOTAGE)
+    await _require_shared(uow, caller)
+    in_rooms = RecordingRow.room_id.in_(select(RoomRow.id).where(allowed.condition))
+    uploaded = RecordingRow.id.in_(select(RecordingUploadRow.recording_id).where(uploads.condition))
+    return (
+        (RecordingRow.hospital_id == caller.hospital_id)
+        & (RecordingRow.state != RecordingState.REMOVED)
+        & ((RecordingRow.call_id.is_not(None) & in_rooms) | uploaded)
+    )
+
+
+async def title_of(uow: UnitOfWork, row: RecordingRow) -> str | None:
+    """What an upload is called; None for the recording of a call."""
+    upload = await uow.session.get(RecordingUploadRow, row.id)
+    return upload.title if upload is not None else None
 
 
 async def recording_to_arrange(uow: UnitOfWork, caller: Caller, recording_id: UUID) -> RecordingRow:
@@ -157,41 +207,75 @@ async def recording_to_arrange(uow: UnitOfWork, caller: Caller, recording_id: UU
 async def page_of(uow: UnitOfWork, caller: Caller, recording_id: UUID) -> RecordingPage:
     """All that a player shows of a recording. Raises like `require_room`."""
     row = await recording_for(uow, caller, recording_id)
-    room = await uow.session.get_one(RoomRow, row.room_id)
+    room = await uow.session.get(RoomRow, row.room_id) if row.room_id else None
+    upload = await uow.session.get(RecordingUploadRow, row.id)
     outline = await uow.session.get(RecordingOutlineRow, row.id)
     found = outline.content["outline"] if outline is not None else {}
-    arranging = await find_grant(uow, caller, RECORDING, ARRANGE)
-    allowed = await grant(uow, caller, RECORDING)
-    people = await calls.people_of(uow, row.call_id)
-    held = await held_of(uow, row.hospital_id, {row.room_id, room.ref_id, *people})
     page = RecordingPage(
-        recording=allowed.shown(_view(row, await files_of(uow, row.id))),
+        recording=(await find_grant(uow, caller, RECORDING)).shown(await _view(uow, row)),
         room_id=row.room_id,
-        consultation_id=room.ref_id if room.ref_type == "consultation" else None,
+        consultation_id=room.ref_id if room and room.ref_type == "consultation" else None,
+        came=_came(upload),
         origin_at=outline.origin_at if outline is not None else None,
-        layout=Layout(outline.layout) if outline is not None else None,
+        layout=Layout(outline.layout) if outline is not None and outline.layout else None,
         arranging=row.arranging,
-        may_arrange=bool(arranging) and outline is not None,
-        people=[
-            PersonView(user_id=user_id, role=each.role, name=each.name)
-            for user_id, each in people.items()
-        ],
+        may_arrange=await _may_arrange(uow, caller, outline),
+        people=await _people(uow, row, upload),
         moments=[MomentView(**each) for each in found.get("moments", [])],
         gaps=[GapView(**each) for each in found.get("gaps", [])],
         loudness=[
             LoudnessView(user=UUID(user), bars=bars)
             for user, bars in found.get("loudness", {}).items()
         ],
+        chapters=[ChapterView(**each) for each in (upload.chapters if upload else [])],
+        may_edit_chapters=await _may_edit(uow, caller, upload),
         keeping=KeepingView(
-            until=keep_until(RecordClass.COMMUNICATION, (row.ended_at or row.started_at).date()),
-            held=bool(held),
+            until=await retention.kept_until(uow, row), held=await retention.is_held(uow, row)
         ),
     )
     return shown(await rooms.veil_for(uow, caller), page)
 
 
+def _came(upload: RecordingUploadRow | None) -> CameView | None:
+    if upload is None:
+        return None
+    return CameView(uploaded_at=upload.created_at, **upload.source)
+
+
+async def _may_arrange(
+    uow: UnitOfWork, caller: Caller, outline: RecordingOutlineRow | None
+) -> bool:
+    if outline is None or not outline.layout:
+        return False
+    return bool(await find_grant(uow, caller, RECORDING, ARRANGE))
+
+
+async def _may_edit(uow: UnitOfWork, caller: Caller, upload: RecordingUploadRow | None) -> bool:
+    if upload is None:
+        return False
+    try:
+        await footage_access.upload_for(uow, caller, upload.recording_id, footage_access.UPLOAD)
+    except (NotFound, NotPermitted):
+        return False
+    return True
+
+
+async def _people(
+    uow: UnitOfWork, row: RecordingRow, upload: RecordingUploadRow | None
+) -> list[PersonView]:
+    """Who was in the call; nobody is known to be in an upload."""
+    if row.call_id is None or upload is not None:
+        return []
+    return [
+        PersonView(user_id=user_id, role=each.role, name=each.name)
+        for user_id, each in (await calls.people_of(uow, row.call_id)).items()
+    ]
+
+
 async def names_shown(uow: UnitOfWork, caller: Caller, row: RecordingRow) -> dict[UUID, str]:
     """The names of who was in the call, as the caller may read them."""
+    if row.call_id is None:
+        return {}
     veil = await rooms.veil_for(uow, caller)
     return {
         user_id: veil.name(each.name) if veil and each.role is Role.PATIENT else each.name
@@ -206,6 +290,8 @@ async def messages_during(
     NotFound for whoever may watch but not read the room; a supervisor's look is in the audit.
     """
     row = await recording_for(uow, caller, recording_id)
+    if row.room_id is None:
+        return MessagePage(messages=[], has_more=False)
     room = await rooms.room_for(uow, caller, row.room_id)
     outline = await uow.session.get(RecordingOutlineRow, row.id)
     since = outline.origin_at if outline is not None else row.started_at
@@ -216,24 +302,34 @@ async def messages_during(
 
 
 async def files_of(uow: UnitOfWork, recording_id: UUID) -> list[RecordingFileRow]:
+    """The files that play now, in their order."""
     found = await uow.session.scalars(
         select(RecordingFileRow)
-        .where(RecordingFileRow.recording_id == recording_id)
+        .where(
+            RecordingFileRow.recording_id == recording_id,
+            RecordingFileRow.superseded_at.is_(None),
+        )
         .order_by(RecordingFileRow.position)
     )
     return list(found)
 
 
-def _view(row: RecordingRow, files: list[RecordingFileRow]) -> RecordingView:
+async def _view(uow: UnitOfWork, row: RecordingRow) -> RecordingView:
+    upload = await uow.session.get(RecordingUploadRow, row.id)
+    removed = row.state == RecordingState.REMOVED
     return RecordingView(
         id=row.id,
         call_id=row.call_id,
+        origin=Origin(upload.kind) if upload else Origin.CALL,
+        title=upload.title if upload else None,
         state=RecordingState(row.state),
         note=Note(row.note) if row.note else None,
         progress=row.progress,
         started_at=row.started_at,
         ended_at=row.ended_at,
         duration_ms=row.duration_ms,
+        removed_at=row.removed_at,
+        removed_rule=row.removed_rule,
         files=[
             RecordingFileView(
                 id=each.id,
@@ -245,7 +341,7 @@ def _view(row: RecordingRow, files: list[RecordingFileRow]) -> RecordingView:
                 duration_ms=each.duration_ms,
                 sha256=each.sha256,
             )
-            for each in files
+            for each in ([] if removed else await files_of(uow, row.id))
         ],
     )
 
@@ -268,6 +364,8 @@ async def stored(
         chosen = chosen.where(RecordingRow.hospital_id == hospital_id)
     if until is not None:
         chosen = chosen.where(RecordingRow.started_at < until)
+    # What was removed lies nowhere any more.
+    chosen = chosen.where(RecordingRow.state != RecordingState.REMOVED)
     count, length = (
         await uow.session.execute(
             select(func.count(), func.coalesce(func.sum(RecordingRow.duration_ms), 0)).where(

@@ -12,14 +12,19 @@ from core.http.routes import PREFIX
 from core.identity import sessions
 from core.storage import StorageError
 from core.tickets import issue_ticket, read_ticket
-from media.recording import access, service
+from media.recording import access, endings, footage, footage_access, service
 from media.recording.models import RecordingFileRow
+from media.recording.rules import Origin
 from media.recording.schemas import (
     Arrangement,
+    Chapters,
+    EndingPage,
     FileCheck,
     RecordingLink,
     RecordingPage,
     RecordingView,
+    UploadedPage,
+    UploadInput,
 )
 from realtime.schemas import MessagePage
 
@@ -36,6 +41,60 @@ routes = Routes(tag="recordings", title="录像")
 )
 async def list_recordings(ctx: Context, room_id: UUID) -> list[RecordingView]:
     return await access.recordings_of(ctx.uow, ctx.caller, room_id)
+
+
+@routes.get(
+    "/recordings/uploads",
+    roles=sorted(footage_access.STAFF),
+    summary="Recordings that were uploaded, the latest first",
+)
+async def list_uploads(ctx: Context, cursor: str | None = None) -> UploadedPage:
+    return await footage_access.uploads_for(ctx.uow, ctx.caller, cursor)
+
+
+@routes.post(
+    "/recordings/uploads",
+    roles=sorted(footage_access.UPLOADERS),
+    status=201,
+    idempotent=True,
+    summary="Make a recording of a finished upload",
+)
+async def take_in(ctx: Context, body: UploadInput) -> RecordingPage:
+    await footage_access.require_upload(ctx.uow, ctx.caller, body.room_id)
+    row = await footage.take_in(
+        ctx.uow,
+        ctx.caller,
+        footage.Footage(
+            file_id=body.file_id,
+            origin=Origin(body.origin),
+            title=body.title,
+            room_id=body.room_id,
+            recorded_at=body.recorded_at,
+        ),
+    )
+    return await access.page_of(ctx.uow, ctx.caller, row.id)
+
+
+@routes.put(
+    "/recordings/{recording_id}/chapters",
+    roles=sorted(footage_access.UPLOADERS),
+    summary="Say where what begins in a recording that the caller has uploaded",
+)
+async def write_chapters(ctx: Context, recording_id: UUID, body: Chapters) -> RecordingPage:
+    row = await footage_access.upload_for(ctx.uow, ctx.caller, recording_id, footage_access.UPLOAD)
+    await footage.write_chapters(
+        ctx.uow, ctx.caller, row, [(each.at_ms, each.title) for each in body.chapters]
+    )
+    return await access.page_of(ctx.uow, ctx.caller, recording_id)
+
+
+@routes.get(
+    "/recordings/endings",
+    roles=sorted(access.OVERSEERS),
+    summary="Recordings whose time is over soon: nothing is removed by looking",
+)
+async def list_endings(ctx: Context, days: int = 30, cursor: str | None = None) -> EndingPage:
+    return await endings.endings_for(ctx.uow, ctx.caller, min(max(days, 0), 3650), cursor)
 
 
 @routes.get(

@@ -27,12 +27,11 @@ from media.recording.frames import MANIFEST_NAME, SUFFIX
 from media.recording.models import RecordingFileRow, RecordingOutlineRow, RecordingRow
 from media.recording.orders import NothingToProduce, Order, Product, Result
 from media.recording.process import ProductionFailed, run_production
-from media.recording.rules import FileKind, Next, Note, TakeStatus, next_step, note_of
+from media.recording.rules import PREFIX, FileKind, Next, Note, TakeStatus, next_step, note_of
 from media.recording.settings import LAYOUT, WAIT_MINUTES
 
 log = structlog.get_logger(__name__)
 
-PREFIX = "recordings"
 FOLDER = "composing"
 TELL_SECONDS = 2.0
 
@@ -117,6 +116,7 @@ class Composer:
         order = await self._plain_order(row, work)
         if row.arranging:
             return replace(order, **await self._fetch_sides(row, work / "sides")), []
+        assert row.call_id is not None
         found = await self._look(row.call_id)
         step, takes = await self._decide(row, found)
         if step is Next.WAIT:
@@ -128,6 +128,7 @@ class Composer:
 
     async def _plain_order(self, row: RecordingRow, work: Path) -> Order:
         async with self._runtime.unit_of_work() as uow:
+            assert row.call_id is not None
             names = await calls.names_of(uow, row.call_id)
             usual = await settings.get(uow, LAYOUT, hospital_id=row.hospital_id)
             hospital = await uow.session.get_one(Hospital, row.hospital_id)

@@ -8,10 +8,10 @@ from core.events import Event, event
 
 @dataclass(frozen=True, kw_only=True)
 class RecordingEvent(Event):
-    """Which call in which room was recorded."""
+    """What was recorded: a call in a room, or (without a call) something that was uploaded."""
 
-    room_id: UUID
-    call_id: UUID
+    room_id: UUID | None
+    call_id: UUID | None
 
 
 @event("recording.ready")
@@ -30,3 +30,9 @@ class RecordingFailed(RecordingEvent):
     """Sent when nothing playable could be made; `reason` names why."""
 
     reason: str
+
+
+@event("recording.removed")
+@dataclass(frozen=True, kw_only=True)
+class RecordingRemoved(RecordingEvent):
+    """Sent in the transaction in which a recording is removed because its time is over."""

@@ -1,4 +1,4 @@
-"""Composing what waits, and dropping journals that are needed no longer."""
+"""Composing what waits, and dropping what is needed no longer."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -6,8 +6,9 @@ from uuid import UUID
 from core import settings
 from core.jobs import Job
 from core.runtime import Runtime
-from media.recording import service
-from media.recording.composer import PREFIX, Composer
+from media.recording import retention, service
+from media.recording.composer import Composer
+from media.recording.rules import PREFIX
 from media.recording.settings import KEEP_JOURNAL_DAYS
 
 
@@ -54,4 +55,6 @@ async def _give_up_journals(runtime: Runtime) -> None:
 JOBS = [
     Job("recording.compose", timedelta(seconds=2), compose_next),
     Job("recording.drop_journals", timedelta(hours=6), drop_journals),
+    Job("recording.drop_superseded", timedelta(hours=6), retention.drop_superseded),
+    Job("recording.remove_what_is_over", timedelta(hours=6), retention.remove_what_is_over),
 ]

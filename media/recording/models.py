@@ -5,20 +5,24 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core.crypto.columns import EncryptedJSON
+from core.crypto.columns import EncryptedJSON, EncryptedText
 from core.data_classes import INTERNAL, PERSONAL, SENSITIVE
 from core.db import Base, hospital_column, id_column
 from core.integrity import Protected
 
 
 class RecordingRow(Protected, Base):
-    """The recording of one call, from the answer on.
+    """The recording of one call, from the answer on, or one that was uploaded (no `call_id`, a row
+    in `recording_uploads`, and a room only where it belongs to one).
 
     `claimed_until` is the lease of the process that composes it; `not_before` rests a recording
     that waits for a take or failed. `layout` is what somebody chose for this one, else the
     hospital's setting holds; `arranging`: its finished sides are only to be composed again.
+    `ended_at` of an upload is when it came. `removed_rule` says by which rule it was removed when
+    its time was over; `emptied_at`: its bytes are out of the store as well.
     """
 
     __tablename__ = "recordings"
@@ -36,8 +40,8 @@ class RecordingRow(Protected, Base):
 
     id: Mapped[UUID] = id_column()
     hospital_id: Mapped[UUID] = hospital_column()
-    room_id: Mapped[UUID] = mapped_column(ForeignKey("rooms.id"))
-    call_id: Mapped[UUID] = mapped_column(ForeignKey("calls.id"), unique=True)
+    room_id: Mapped[UUID | None] = mapped_column(ForeignKey("rooms.id"))
+    call_id: Mapped[UUID | None] = mapped_column(ForeignKey("calls.id"), unique=True)
     state: Mapped[str] = mapped_column(String(16), info=INTERNAL)
     note: Mapped[str | None] = mapped_column(String(32), info=INTERNAL)
     started_at: Mapped[datetime]
@@ -52,6 +56,9 @@ class RecordingRow(Protected, Base):
     claimed_until: Mapped[datetime | None]
     ready_at: Mapped[datetime | None]
     journals_dropped_at: Mapped[datetime | None]
+    removed_at: Mapped[datetime | None]
+    removed_rule: Mapped[str | None] = mapped_column(String(64), info=INTERNAL)
+    emptied_at: Mapped[datetime | None]
 
     __table_args__ = (
         Index("ix_recordings_room", "room_id"),
@@ -73,8 +80,36 @@ class RecordingTakeRow(Base):
     sealed_at: Mapped[datetime | None]
 
 
+class RecordingUploadRow(Base):
+    """What is known of a recording that did not come from a call.
+
+    `patient_id` is the patient of its room, where it has one. `file_id` is the attachment it came
+    as, which owns the stored bytes; `chapters` are those that somebody wrote: `at_ms` and `title`.
+    """
+
+    __tablename__ = "recording_uploads"
+
+    recording_id: Mapped[UUID] = mapped_column(
+        ForeignKey("recordings.id", ondelete="CASCADE"), primary_key=True
+    )
+    hospital_id: Mapped[UUID] = hospital_column()
+    kind: Mapped[str] = mapped_column(String(16), info=INTERNAL)
+    title: Mapped[str] = mapped_column(EncryptedText(), info=SENSITIVE)
+    patient_id: Mapped[UUID | None]
+    uploader_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    file_id: Mapped[UUID]
+    source: Mapped[dict[str, Any]] = mapped_column(JSONB, info=INTERNAL)
+    chapters: Mapped[list[Any]] = mapped_column(EncryptedJSON(), info=SENSITIVE)
+    created_at: Mapped[datetime]
+
+    __table_args__ = (Index("ix_recording_uploads_hospital", "hospital_id", "created_at"),)
+
+
 class RecordingFileRow(Protected, Base):
-    """A finished file. `sha256` (hex) speaks of the stored bytes; `user_id` is set for a side."""
+    """A finished file. `sha256` (hex) speaks of the stored bytes; `user_id` is set for a side.
+
+    `superseded_at`: a newer one has taken its place, and a legal hold keeps this one.
+    """
 
     __tablename__ = "recording_files"
     __protected__ = (
@@ -103,6 +138,7 @@ class RecordingFileRow(Protected, Base):
     storage_key: Mapped[str] = mapped_column(Text, info=INTERNAL)
     position: Mapped[int] = mapped_column(info=INTERNAL)
     created_at: Mapped[datetime]
+    superseded_at: Mapped[datetime | None]
 
 
 class RecordingOutlineRow(Base):

@@ -1,4 +1,4 @@
-"""What recordings hold about a person: the recorded calls of the account."""
+"""What recordings hold about a person: recorded calls, and what was uploaded about a patient."""
 
 from sqlalchemy import ColumnElement, func, select
 
@@ -13,16 +13,24 @@ from core.personal_data import (
 )
 from core.uow import UnitOfWork
 from media.calls.models import CallParticipantRow
-from media.recording.models import RecordingRow
+from media.recording.models import RecordingRow, RecordingUploadRow
+from media.recording.rules import RecordingState
 
 
 def _mine(subject: Subject) -> ColumnElement[bool]:
     calls = select(CallParticipantRow.call_id).where(CallParticipantRow.user_id == subject.user_id)
-    return (RecordingRow.hospital_id == subject.hospital_id) & RecordingRow.call_id.in_(calls)
+    uploads = select(RecordingUploadRow.recording_id).where(
+        RecordingUploadRow.patient_id.in_(subject.patient_ids)
+    )
+    return (
+        (RecordingRow.hospital_id == subject.hospital_id)
+        & (RecordingRow.state != RecordingState.REMOVED)
+        & (RecordingRow.call_id.in_(calls) | RecordingRow.id.in_(uploads))
+    )
 
 
 class RecordingData:
-    """Recorded calls in which the account took part."""
+    """Recorded calls in which the account took part, and what was uploaded about its patients."""
 
     name = "recording"
 

@@ -1,12 +1,16 @@
 """When a recording is composed, given up or waited for. No I/O."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 #: Workers say what they seal; whoever was not heard has this long to show in the store.
 SETTLE = timedelta(seconds=2)
 MAX_ATTEMPTS = 3
+#: Where the bytes of recorded calls lie in the store.
+PREFIX = "recordings"
+#: What the attachments of uploaded recordings hang on.
+SCOPE = "recording"
 FIRST_PAUSE = timedelta(seconds=30)
 
 
@@ -15,6 +19,19 @@ class RecordingState(StrEnum):
     PROCESSING = "processing"
     READY = "ready"
     FAILED = "failed"
+    REMOVED = "removed"
+
+
+class Origin(StrEnum):
+    """Where a recording comes from."""
+
+    CALL = "call"
+    BODY_RECORDER = "body_recorder"
+    LECTURE = "lecture"
+
+
+#: What somebody may upload.
+UPLOADED = (Origin.BODY_RECORDER, Origin.LECTURE)
 
 
 class Note(StrEnum):
@@ -36,6 +53,7 @@ class FileKind(StrEnum):
     COMPOSED = "composed"
     SIDE = "side"
     SCREEN = "screen"
+    UPLOADED = "uploaded"
 
 
 class Next(StrEnum):
@@ -72,3 +90,18 @@ def pause_after(attempts: int) -> timedelta:
     """How long a failed composition rests before the next attempt."""
     factor: int = 4 ** max(attempts - 1, 0)
     return FIRST_PAUSE * factor
+
+
+def last_day(ended: date, years: int) -> date:
+    """The last day on which a recording must still be there.
+
+    Source: Rules on Supervision (2022): sound and pictures are kept for at least three years.
+    """
+    day = 28 if (ended.month, ended.day) == (2, 29) else ended.day
+    return date(ended.year + years, ended.month, day)
+
+
+def ended_before(today: date, years: int) -> date:
+    """Recordings that ended on a day before this one are over `today`."""
+    day = 28 if (today.month, today.day) == (2, 29) else today.day
+    return date(today.year - years, today.month, day)

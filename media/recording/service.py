@@ -14,6 +14,7 @@ from core import audit, integrity
 from core.identity.caller import Caller
 from core.ids import new_id
 from core.uow import UnitOfWork
+from media.recording import retention
 from media.recording.errors import RecordingNotReady
 from media.recording.events import RecordingFailed, RecordingReady
 from media.recording.layouts import Layout
@@ -32,7 +33,6 @@ from media.recording.rules import (
     pause_after,
 )
 from realtime.models import RoomRow
-from realtime.retention import held_rooms
 
 log = structlog.get_logger(__name__)
 
@@ -218,7 +218,7 @@ async def made(
     Announces `RecordingReady`; returns the storage keys that are no longer used.
     """
     row = await uow.session.get_one(RecordingRow, recording_id, with_for_update=True)
-    unused = await _replace(uow, files, RecordingFileRow.recording_id == recording_id)
+    unused = await _replace(uow, row, files)
     known = await uow.session.get(RecordingOutlineRow, recording_id)
     if known is None:
         known = RecordingOutlineRow(recording_id=recording_id, hospital_id=row.hospital_id)
@@ -226,7 +226,7 @@ async def made(
     known.origin_at, known.layout = outline.origin_at, outline.layout
     known.content = outline.content
     row.duration_ms, row.note = duration_ms, note.value if note else None
-    await _finish_work(uow, row)
+    await finish_work(uow, row)
     return unused
 
 
@@ -235,31 +235,47 @@ async def arranged(
 ) -> list[str]:
     """The composed file was made anew in another layout; the sides stay as they are."""
     row = await uow.session.get_one(RecordingRow, recording_id, with_for_update=True)
-    composed = RecordingFileRow.kind == FileKind.COMPOSED
-    unused = await _replace(uow, [file], RecordingFileRow.recording_id == recording_id, composed)
+    unused = await _replace(uow, row, [file], RecordingFileRow.kind == FileKind.COMPOSED)
     outline = await uow.session.get_one(RecordingOutlineRow, recording_id)
     outline.layout = layout
     row.arranging = False
-    await _finish_work(uow, row)
+    await finish_work(uow, row)
     return unused
 
 
 async def _replace(
-    uow: UnitOfWork, files: Sequence[RecordingFileRow], *which: ColumnElement[bool]
+    uow: UnitOfWork,
+    row: RecordingRow,
+    files: Sequence[RecordingFileRow],
+    *which: ColumnElement[bool],
 ) -> list[str]:
-    old = await uow.session.scalars(select(RecordingFileRow.storage_key).where(*which))
-    unused = list(old)
-    await integrity.remove(uow.session, RecordingFileRow, *which)
+    """Put the files in the place of the older ones; returns the keys of those that may go: none
+    while a legal hold lies on the recording.
+    """
+    now_playing = RecordingFileRow.superseded_at.is_(None)
+    condition = (RecordingFileRow.recording_id == row.id, now_playing, *which)
+    unused: list[str] = []
+    if await retention.is_held(uow, row):
+        await uow.session.execute(
+            update(RecordingFileRow).where(*condition).values(superseded_at=uow.now)
+        )
+    else:
+        old = await uow.session.scalars(select(RecordingFileRow.storage_key).where(*condition))
+        unused = list(old)
+        await integrity.remove(uow.session, RecordingFileRow, *condition)
     uow.session.add_all(files)
     await uow.session.flush()
     return unused
 
 
-async def _finish_work(uow: UnitOfWork, row: RecordingRow) -> None:
+async def finish_work(uow: UnitOfWork, row: RecordingRow) -> None:
+    """Its files can be played. Announces `RecordingReady`."""
     row.state, row.progress = RecordingState.READY.value, 1.0
     row.ready_at, row.claimed_until, row.last_error = uow.now, None, None
     sizes = await uow.session.scalars(
-        select(RecordingFileRow.size).where(RecordingFileRow.recording_id == row.id)
+        select(RecordingFileRow.size).where(
+            RecordingFileRow.recording_id == row.id, RecordingFileRow.superseded_at.is_(None)
+        )
     )
     uow.record(
         RecordingReady(
@@ -330,7 +346,7 @@ async def note_look(
         "room": recording.room_id,
         "call": recording.call_id,
     }
-    room = await uow.session.get(RoomRow, recording.room_id)
+    room = await uow.session.get(RoomRow, recording.room_id) if recording.room_id else None
     patient_id = await audit.patient_of(uow, room.ref_type, room.ref_id) if room else None
     await audit.record(uow, caller, "recording.look", "recording", recording.id, patient_id, detail)
 
@@ -359,9 +375,8 @@ async def journals_to_drop(
 
 
 async def give_up_journals(uow: UnitOfWork, recording: RecordingRow) -> None:
-    """Let go of the journals of a recording, unless a legal hold lies on its room."""
-    room = await uow.session.get_one(RoomRow, recording.room_id)
-    if await held_rooms(uow, recording.hospital_id, [room]):
+    """Let go of the journals of a recording, unless a legal hold lies on it."""
+    if await retention.is_held(uow, recording):
         log.info("journals_held", recording=str(recording.id))
         return
     await uow.session.execute(

@@ -1,7 +1,11 @@
 """What a hospital may set about recordings."""
 
+from core.personal_data import RETENTION, RecordClass
 from core.settings import declare
 from media.recording.layouts import Layout
+
+_KEEPING = RETENTION[RecordClass.COMMUNICATION]
+assert _KEEPING is not None
 
 PATIENT_MAY_WATCH = declare(
     "recording.patient_may_watch",
@@ -29,6 +33,16 @@ KEEP_JOURNAL_DAYS = declare(
     unit="天",
     minimum=0,
     maximum=365,
+)
+KEEP_YEARS = declare(
+    "recording.keep_years",
+    int,
+    _KEEPING.years,
+    title="录像保存年限",
+    description="超过此年限的录像连同字幕和转写文字自动清除，只留清除记录；受法律保全的不清除",
+    unit="年",
+    minimum=_KEEPING.years,
+    maximum=100,
 )
 LAYOUT = declare(
     "recording.layout",

@@ -3,5 +3,5 @@
 Purpose: a port for recognisers (an engine on this machine's processor, or a cloud service), jobs
 that use it, and the texts, encrypted, beside messages and recordings.
 Announces: nothing.
-Hears: `RecordingReady` of media.recording.
+Hears: `RecordingReady`, `RecordingRemoved` of media.recording.
 """

@@ -70,7 +70,7 @@ async def text_of(
                 user=UUID(each.user) if each.user else None,
                 text=each.text,
             )
-            for each in _segments(row)
+            for each in segments_in(row)
         ],
     )
 
@@ -80,15 +80,14 @@ async def segments_of(
 ) -> Sequence[Segment] | None:
     """The text, or None while there is none."""
     row = await _row(uow, kind, subject_id)
-    return None if row is None or row.content is None else _segments(row)
+    return None if row is None or row.content is None else segments_in(row)
 
 
 async def is_older_than_its_sound(uow: UnitOfWork, recording_id: UUID) -> bool:
     """Whether a text is there that was asked for before the recording got its present sides."""
     row = await _row(uow, SpeechKind.RECORDING, recording_id)
-    sides = [
-        each for each in await recordings.files_of(uow, recording_id) if each.kind == FileKind.SIDE
-    ]
+    files = await recordings.files_of(uow, recording_id)
+    sides = [each for each in files if each.kind == FileKind.SIDE]
     return row is not None and any(each.created_at > row.asked_at for each in sides)
 
 
@@ -100,7 +99,8 @@ async def _row(uow: UnitOfWork, kind: SpeechKind, subject_id: UUID) -> SpeechTex
     )
 
 
-def _segments(row: SpeechTextRow) -> list[Segment]:
+def segments_in(row: SpeechTextRow) -> list[Segment]:
+    """What was said, in its order; opens what is sealed."""
     return [Segment(**each) for each in (row.content or {}).get("segments", [])]
 
 
@@ -113,7 +113,7 @@ async def _spoken(uow: UnitOfWork, message_ids: Sequence[UUID]) -> dict[UUID, st
             SpeechTextRow.state == SpeechState.READY,
         )
     )
-    return {row.subject_id: " ".join(each.text for each in _segments(row)) for row in rows}
+    return {row.subject_id: " ".join(each.text for each in segments_in(row)) for row in rows}
 
 
 tells_spoken(_spoken)

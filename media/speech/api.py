@@ -10,7 +10,8 @@ from media.recording.access import WATCHERS
 from media.speech import access, service
 from media.speech.errors import SpeechNotConfigured, SpeechNotReady
 from media.speech.rules import SpeechKind, subtitles
-from media.speech.schemas import SpeechTextView
+from media.speech.schemas import SpeechTextView, SpokenPage
+from media.speech.search import spoken
 from realtime.access import IN_ROOMS
 
 routes = Routes(tag="speech", title="语音转文字")
@@ -35,6 +36,17 @@ async def ask_for_voice(ctx: Context, room_id: UUID, seq: int) -> SpeechTextView
     row = await access.voice_message(ctx.uow, ctx.caller, room_id, seq)
     await _ask(ctx, room_id, SpeechKind.VOICE, row.id)
     return await _view(ctx, SpeechKind.VOICE, row.id)
+
+
+@routes.get(
+    "/spoken-words",
+    roles=sorted(WATCHERS),
+    summary="Where something was said in recordings that the caller may watch, the latest first",
+)
+async def find_spoken(
+    ctx: Context, q: str, room: UUID | None = None, cursor: str | None = None
+) -> SpokenPage:
+    return await spoken(ctx.uow, ctx.caller, q, room, cursor)
 
 
 @routes.get(
@@ -76,7 +88,7 @@ async def vtt(ctx: Context, recording_id: UUID) -> Response:
     )
 
 
-async def _ask(ctx: Context, room_id: UUID, kind: SpeechKind, subject_id: UUID) -> None:
+async def _ask(ctx: Context, room_id: UUID | None, kind: SpeechKind, subject_id: UUID) -> None:
     if not access.available(ctx.runtime):
         raise SpeechNotConfigured
     await service.ask(

@@ -1,9 +1,10 @@
-"""What a finished recording leads to."""
+"""What the life of a recording leads to for its words."""
 
 from core import settings
-from core.events import AfterCommitTable
+from core.events import AfterCommitTable, WithCommitTable
 from core.runtime import Runtime
-from media.recording.events import RecordingReady
+from core.uow import UnitOfWork
+from media.recording.events import RecordingReady, RecordingRemoved
 from media.speech import access, service
 from media.speech.rules import SpeechKind
 from media.speech.settings import TRANSCRIBE_RECORDINGS
@@ -28,4 +29,10 @@ async def have_it_recognised(runtime: Runtime, event: RecordingReady) -> None:
         )
 
 
+async def forget_its_words(uow: UnitOfWork, event: RecordingRemoved) -> None:
+    """With a recording that is over go its words and its subtitles."""
+    await service.forget(uow, SpeechKind.RECORDING, event.aggregate_id)
+
+
+WITH_COMMIT: WithCommitTable = {RecordingRemoved: [forget_its_words]}
 AFTER_COMMIT: AfterCommitTable = {RecordingReady: [have_it_recognised]}

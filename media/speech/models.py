@@ -23,7 +23,7 @@ class SpeechTextRow(Base):
 
     id: Mapped[UUID] = id_column()
     hospital_id: Mapped[UUID] = hospital_column()
-    room_id: Mapped[UUID] = mapped_column(ForeignKey("rooms.id"))
+    room_id: Mapped[UUID | None] = mapped_column(ForeignKey("rooms.id"))
     kind: Mapped[str] = mapped_column(String(16), info=INTERNAL)
     subject_id: Mapped[UUID]
     state: Mapped[str] = mapped_column(String(16), info=INTERNAL)

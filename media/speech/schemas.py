@@ -1,9 +1,12 @@
 """Shapes of recognised speech on the wire."""
 
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel
+
+from realtime.schemas import Fragment
 
 
 class SegmentView(BaseModel):
@@ -24,3 +27,22 @@ class SpeechTextView(BaseModel):
     available: bool
     progress: float
     segments: list[SegmentView]
+
+
+class SpokenHit(BaseModel):
+    """A place in a recording where something was said; `at_ms` from its beginning."""
+
+    recording_id: UUID
+    room_id: UUID | None
+    title: str
+    started_at: datetime
+    at_ms: int
+    speaker: str | None
+    fragments: list[Fragment]
+
+
+class SpokenPage(BaseModel):
+    """`next` goes on with older recordings, also where nothing was found in these."""
+
+    items: list[SpokenHit]
+    next: str | None

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from core.ids import new_id
@@ -20,7 +20,7 @@ async def ask(
     uow: UnitOfWork,
     *,
     hospital_id: UUID,
-    room_id: UUID,
+    room_id: UUID | None,
     kind: SpeechKind,
     subject_id: UUID,
     anew: bool = False,
@@ -92,6 +92,15 @@ async def made(uow: UnitOfWork, text_id: UUID, engine: str, segments: Sequence[S
     row.state, row.engine, row.progress = SpeechState.READY.value, engine, 1.0
     row.content = {"segments": [asdict(each) for each in segments]}
     row.ready_at, row.claimed_until, row.last_error = uow.now, None, None
+
+
+async def forget(uow: UnitOfWork, kind: SpeechKind, subject_id: UUID) -> None:
+    """The sound is no longer there: neither are its words."""
+    await uow.session.execute(
+        delete(SpeechTextRow).where(
+            SpeechTextRow.kind == kind, SpeechTextRow.subject_id == subject_id
+        )
+    )
 
 
 async def failed(uow: UnitOfWork, text_id: UUID, error: str, *, final: bool = False) -> None:

@@ -113,9 +113,9 @@ class Transcriber:
             if row.kind == SpeechKind.RECORDING:
                 files = await recordings.files_of(uow, row.subject_id)
                 found: list[tuple[str, str | None]] = [
-                    (each.storage_key, str(each.user_id))
+                    (each.storage_key, str(each.user_id) if each.user_id else None)
                     for each in files
-                    if each.kind == FileKind.SIDE
+                    if each.kind in (FileKind.SIDE, FileKind.UPLOADED)
                 ]
             else:
                 found = await self._voice(uow.session, row.subject_id)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import tempfile
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -23,7 +24,7 @@ from core.files.errors import (
     FileTypeNotAllowed,
 )
 from core.files.limits import limits_for
-from core.files.models import File
+from core.files.models import File, Purpose
 from core.files.resumable.access import FOLDER, own_upload
 from core.files.resumable.errors import ContentDigestMismatch, UploadIncomplete
 from core.files.resumable.models import Upload, UploadPiece, UploadState
@@ -48,6 +49,8 @@ MOST_ATTEMPTS = 3
 WAIT_SECONDS = 1.0
 #: Longer than a request may wait: the sender sees how far it is meanwhile.
 PACE = Pace(queue=1800.0, media=1800.0)
+#: Hours of film, one after the other, within the life of an upload.
+LONG_PACE = Pace(queue=6 * 3600.0, media=6 * 3600.0, long=True)
 
 _REFUSALS: dict[str, type[ProblemError]] = {
     error.code: error
@@ -186,8 +189,9 @@ class Finisher:
             digest = await self._assemble(keys, path)
             if upload.sha256 is not None and digest != upload.sha256:
                 raise ContentDigestMismatch()
-            received = Received(path, upload.name, upload.purpose, upload.length)
-            pace = Pace(queue=PACE.queue, media=PACE.media, hear=progress.hear)
+            received = Received(path, upload.name, upload.purpose, upload.length, digest)
+            usual = LONG_PACE if upload.purpose is Purpose.RECORDING else PACE
+            pace = replace(usual, hear=progress.hear)
             await keep(
                 runtime, caller, received, limits, Path(folder), pace=pace, kept_with=keep_upload
             )

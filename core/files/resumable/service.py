@@ -112,7 +112,11 @@ async def _refuse_beyond_limits(
             )
         )
     ).one()
-    if count >= limits.open_uploads or size + length > limits.open_bytes:
+    # A recording is larger than anything else; one of them may always be under way.
+    most = limits.open_bytes
+    if purpose is Purpose.RECORDING:
+        most = max(most, limits.recording_bytes)
+    if count >= limits.open_uploads or size + length > most:
         raise RateLimited("未完成的上传过多，请等待或取消其中一些", retry_after=60)
 
 

@@ -4,9 +4,11 @@ import shutil
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from clinical.sandbox import keys
 from clinical.sandbox.server import SandboxServer
@@ -22,6 +24,7 @@ from media.speech.gateway import (
     TencentRecogniser,
     tc3_signature,
 )
+from media.speech.models import SpeechTextRow
 from media.speech.rules import Segment, SpeechKind, subtitles
 from media.speech.transcriber import Transcriber
 from realtime.models import MessageRow
@@ -286,3 +289,34 @@ def test_subtitles_carry_voices_and_no_markup_of_what_was_said() -> None:
     )
     assert "01:01:01.042 --> 01:01:02.000\n<v 周 &lt;医生&gt;>a &lt;b&gt; &amp; --&gt;\n" in made
     assert "00:00:00.000 --> 00:00:00.500\n" + long[:42] + "\n" + long[42:] in made
+
+
+async def test_words_of_a_recorded_consultation_are_found_at_their_second(
+    client: Client, cast: Cast, story: Story, runtime: Runtime
+) -> None:
+    recording_id = await ready_recording(story, cast, runtime)
+    patient = str(cast.patient.user_id)
+    said = [
+        Segment(from_ms=0, to_ms=900, text="您好", user=str(cast.doctor.user_id)),
+        Segment(from_ms=62_000, to_ms=64_000, text="这几天头晕，早上起来最明显", user=patient),
+    ]
+    async with runtime.unit_of_work() as uow:
+        row = await uow.session.scalar(select(SpeechTextRow))
+        assert row is not None
+        await service.made(uow, row.id, "test", said)
+
+    async def search(person: Person, q: str, **more: str) -> Any:
+        query = {"q": q} | more
+        return await client.get("/spoken-words", token=person.token, query=query)
+
+    for person in (cast.doctor, cast.patient, cast.supervisor):
+        [hit] = (await search(person, "头晕 早上", room=str(story.room))).expect(200)["items"]
+        assert (hit["recording_id"], hit["at_ms"]) == (str(recording_id), 62_000)
+        assert [each["text"] for each in hit["fragments"] if each["hit"]] == ["头晕", "早上"]
+    assert hit["speaker"] == cast.patient.name
+    assert (await search(cast.doctor, "发烧")).expect(200)["items"] == []
+    assert (await search(cast.doctor, "头晕", room=str(new_id()))).expect(200)["items"] == []
+    for stranger in (cast.other_doctor, cast.other_patient, cast.foreign_supervisor):
+        assert (await search(stranger, "头晕")).expect(200)["items"] == []
+    assert (await search(cast.doctor, " ")).code == "invalid"
+    assert (await search(cast.customer_service, "头晕")).code == "forbidden"
