@@ -12,7 +12,6 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select
 
-from core import settings
 from core.access import (
     READ,
     Action,
@@ -32,7 +31,6 @@ from core.storage.owners import tell_owners, uuid_in
 from core.uow import UnitOfWork
 from media.calls import access as calls
 from media.recording import footage_access, retention
-from media.recording.errors import RecordingNotShared
 from media.recording.layouts import Layout
 from media.recording.models import (
     RecordingFileRow,
@@ -54,7 +52,6 @@ from media.recording.schemas import (
     RecordingPage,
     RecordingView,
 )
-from media.recording.settings import PATIENT_MAY_WATCH
 from realtime import access as rooms
 from realtime.models import RoomRow
 from realtime.schemas import MessagePage
@@ -105,21 +102,14 @@ async def require_room(uow: UnitOfWork, caller: Caller, room_id: UUID) -> None:
     )
     if found is None:
         raise NotFound
-    await _require_shared(uow, caller)
-
-
-async def _require_shared(uow: UnitOfWork, caller: Caller) -> None:
-    if caller.role is Role.PATIENT and not await settings.get(
-        uow, PATIENT_MAY_WATCH, hospital_id=caller.hospital_id
-    ):
-        raise RecordingNotShared
+    await footage_access.require_shared(uow, caller)
 
 
 async def _require(uow: UnitOfWork, caller: Caller, row: RecordingRow) -> None:
     """Raises like `require_room`, for recordings of calls and for those that were uploaded."""
     if row.call_id is None or row.room_id is None:
         await footage_access.upload_for(uow, caller, row.id)
-        await _require_shared(uow, caller)
+        await footage_access.require_shared(uow, caller)
     else:
         await require_room(uow, caller, row.room_id)
 
@@ -176,7 +166,7 @@ async def watchable(uow: UnitOfWork, caller: Caller) -> ColumnElement[bool]:
     """
     allowed = await grant(uow, caller, RECORDING)
     uploads = await find_grant(uow, caller, footage_access.FOOTAGE)
-    await _require_shared(uow, caller)
+    await footage_access.require_shared(uow, caller)
     in_rooms = RecordingRow.room_id.in_(select(RoomRow.id).where(allowed.condition))
     uploaded = RecordingRow.id.in_(select(RecordingUploadRow.recording_id).where(uploads.condition))
     return (

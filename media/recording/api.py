@@ -45,7 +45,7 @@ async def list_recordings(ctx: Context, room_id: UUID) -> list[RecordingView]:
 
 @routes.get(
     "/recordings/uploads",
-    roles=sorted(footage_access.STAFF),
+    roles=sorted(footage_access.VIEWERS),
     summary="Recordings that were uploaded, the latest first",
 )
 async def list_uploads(ctx: Context, cursor: str | None = None) -> UploadedPage:

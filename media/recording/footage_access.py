@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, select
 
+from core import settings
 from core.access import READ, Action, Scope, allow, declare, find_grant, grant
 from core.errors import NotFound
 from core.files.access import register_viewer
@@ -19,9 +20,11 @@ from core.identity.caller import Caller
 from core.identity.models import User
 from core.identity.roles import Role
 from core.uow import UnitOfWork
+from media.recording.errors import RecordingNotShared
 from media.recording.models import RecordingRow, RecordingUploadRow
 from media.recording.rules import SCOPE, Origin, RecordingState
 from media.recording.schemas import UploadedPage, UploadedView
+from media.recording.settings import PATIENT_MAY_WATCH
 from realtime import access as rooms
 from realtime.models import RoomRow
 
@@ -86,6 +89,14 @@ async def upload_for(
     return row
 
 
+async def require_shared(uow: UnitOfWork, caller: Caller) -> None:
+    """Raises RecordingNotShared for a patient where the hospital does not share recordings."""
+    if caller.role is Role.PATIENT and not await settings.get(
+        uow, PATIENT_MAY_WATCH, hospital_id=caller.hospital_id
+    ):
+        raise RecordingNotShared
+
+
 async def require_upload(uow: UnitOfWork, caller: Caller, room_id: UUID | None) -> None:
     """Raises NotPermitted for whoever may not upload, NotFound for a room that is not his."""
     await grant(uow, caller, FOOTAGE, UPLOAD)
@@ -94,8 +105,11 @@ async def require_upload(uow: UnitOfWork, caller: Caller, room_id: UUID | None) 
 
 
 async def uploads_for(uow: UnitOfWork, caller: Caller, cursor: str | None) -> UploadedPage:
-    """What the caller may see of what was uploaded, the latest first. Raises NotPermitted."""
+    """What the caller may see of what was uploaded, the latest first. Raises NotPermitted,
+    RecordingNotShared.
+    """
     allowed = await grant(uow, caller, FOOTAGE)
+    await require_shared(uow, caller)
     query = (
         select(RecordingUploadRow, RecordingRow, User.name)
         .join(RecordingRow, RecordingRow.id == RecordingUploadRow.recording_id)

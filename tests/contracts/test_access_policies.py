@@ -90,6 +90,12 @@ NEEDED: dict[str, tuple[str, str, Any]] = {
     "rating.received": ("GET", "/ratings/received", None),
     "recording.arrange": ("PUT", "/recordings/{id}/layout", {"layout": "speaker"}),
     "recording.read": ("GET", "/rooms/{id}/recordings", None),
+    "recording_upload.read": ("GET", "/recordings/uploads", None),
+    "recording_upload.upload": (
+        "POST",
+        "/recordings/uploads",
+        {"file_id": COLLEAGUE["user_id"], "origin": "lecture", "title": "课程"},
+    ),
     "rights_request.read": ("GET", "/rights/requests/{id}", None),
     "rights_request.handle": ("POST", "/rights/requests/{id}/take", None),
     "room.read": ("GET", "/rooms/{id}", None),

@@ -32,6 +32,7 @@ const VIEWS: Record<string, () => Promise<unknown>> = {
   "announcement-desk": () => import("@/notifications/announcements/DeskPage.vue"),
   "device-check": () => import("@/devices/CheckPage.vue"),
   profile: () => import("@/personal/ProfilePage.vue"),
+  recordings: () => import("@/recording/RecordingsPage.vue"),
   alarms: () => import("@/access/AlarmsPage.vue"),
   access: () => import("@/access/MatrixPage.vue"),
   "access-roles": () => import("@/access/RolesPage.vue"),

@@ -46,6 +46,7 @@ export {
   RESUMABLE_FROM,
   ResumableUpload,
   UploadCancelled,
+  UploadPaused,
   UploadRefused,
   type UploadAnswer,
   type UploadPort,

@@ -4,16 +4,21 @@ import type { Message, Role } from "./types";
 export interface RecordingPage {
   recording: {
     id: string;
-    call_id: string;
-    state: "recording" | "processing" | "ready" | "failed";
+    call_id: string | null;
+    /** `call`, or what was uploaded: it has a title instead of people. */
+    origin: "call" | "body_recorder" | "lecture";
+    title: string | null;
+    state: "recording" | "processing" | "ready" | "failed" | "removed";
     note: "take_missing" | "damaged" | "nothing_recorded" | "composition_failed" | null;
     progress: number;
     started_at: string;
     ended_at: string | null;
     duration_ms: number | null;
+    removed_at: string | null;
+    removed_rule: string | null;
     files: PlayableFile[];
   };
-  room_id: string;
+  room_id: string | null;
   consultation_id: string | null;
   origin_at: string | null;
   layout: RecordingLayout | null;
@@ -24,6 +29,18 @@ export interface RecordingPage {
   moments: RecordingMoment[];
   gaps: RecordingGap[];
   loudness: { user: string; bars: number[] }[];
+  /** Written by whoever uploaded it. */
+  chapters: { at_ms: number; title: string }[];
+  may_edit_chapters: boolean;
+  /** What an upload was before it was made playable; null for a call. */
+  came: {
+    uploaded_at: string;
+    size: number | null;
+    sha256: string | null;
+    video: string | null;
+    audio: string | null;
+    copied: boolean | null;
+  } | null;
   keeping: { until: string | null; held: boolean };
 }
 
@@ -31,7 +48,7 @@ export type RecordingLayout = "side_by_side" | "speaker" | "screen";
 
 export interface PlayableFile {
   id: string;
-  kind: "composed" | "side" | "screen";
+  kind: "composed" | "side" | "screen" | "uploaded";
   user_id: string | null;
   name: string;
   content_type: string;
@@ -65,7 +82,7 @@ export interface RecordingGap {
 export interface Chapter {
   at_ms: number;
   text: string;
-  kind: "start" | "person" | "screen" | "card" | "recalled" | "gap" | "notice";
+  kind: "start" | "person" | "screen" | "card" | "recalled" | "gap" | "notice" | "written";
 }
 
 /** Speeds that a player offers. */
@@ -107,6 +124,11 @@ export function chaptersOf(page: RecordingPage, messages: readonly Message[]): C
   for (const gap of page.gaps) {
     chapters.push({ at_ms: gap.from_ms, text: gapText(gap, nameOf), kind: "gap" });
   }
+  for (const { at_ms, title } of page.chapters) {
+    // One that begins with the film takes the place of its start.
+    if (at_ms === 0 && chapters[0]?.kind === "start") chapters.shift();
+    chapters.push({ at_ms, text: title, kind: "written" });
+  }
   for (const message of messages) {
     const at_ms = offsetOf(page, message.at);
     const body = message.body as { type?: string; event?: string; text?: string; title?: string };
@@ -134,4 +156,17 @@ export function lastBefore(things: readonly { at_ms: number }[], now: number): n
   let found = -1;
   for (let index = 0; index < things.length && things[index]!.at_ms <= now; index++) found = index;
   return found;
+}
+
+/** Something that was said, from the words of a recording. */
+export interface SpokenLine {
+  from_ms: number;
+  to_ms: number;
+  user: string | null;
+  text: string;
+}
+
+/** What is to be read over the picture at a moment: everything that is being said then. */
+export function subtitleAt(lines: readonly SpokenLine[], now: number): SpokenLine[] {
+  return lines.filter((one) => one.from_ms <= now && now < Math.max(one.to_ms, one.from_ms + 500));
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { chaptersOf, lastBefore, offsetOf, type RecordingPage } from "../src/playback";
+import { chaptersOf, lastBefore, offsetOf, subtitleAt, type RecordingPage } from "../src/playback";
 import type { Message } from "../src/types";
 
 const page = {
@@ -15,6 +15,7 @@ const page = {
     { at_ms: 5_000, kind: "camera_off", user: "p" },
   ],
   gaps: [{ from_ms: 30_000, to_ms: 34_000, user: null }],
+  chapters: [],
 } as unknown as RecordingPage;
 
 const message = (at: string, more: object): Message =>
@@ -38,8 +39,32 @@ describe("a recording's chapters", () => {
     expect([0, 19_999, 20_000].map((now) => lastBefore(found, now))).toEqual([0, 2, 3]);
   });
 
+  it("of an upload are those that somebody wrote; one at the beginning takes its place", () => {
+    const written = [
+      { at_ms: 0, title: "准备" },
+      { at_ms: 9_000, title: "袖带" },
+    ];
+    const film = { ...page, moments: [], gaps: [], people: [], chapters: written };
+    expect(chaptersOf(film, []).map((one) => [one.at_ms, one.text])).toEqual([
+      [0, "准备"],
+      [9_000, "袖带"],
+    ]);
+  });
+
   it("counts from the first picture, not from the answer", () => {
     expect(offsetOf(page, "2026-11-20T01:00:03.500Z")).toBe(1500);
     expect(offsetOf(page, "2026-11-20T01:00:00Z")).toBe(0);
+  });
+});
+
+describe("subtitles", () => {
+  it("show what is being said at a moment, also of two at once, and nothing in a pause", () => {
+    const lines = [
+      { from_ms: 1000, to_ms: 3000, user: "d", text: "哪里不舒服" },
+      { from_ms: 2500, to_ms: 2600, user: "p", text: "嗯" },
+    ];
+    const texts = (now: number) => subtitleAt(lines, now).map((one) => one.text);
+    // A short word stays for half a second.
+    expect([0, 2700, 3200].map(texts)).toEqual([[], ["哪里不舒服", "嗯"], []]);
   });
 });

@@ -2,10 +2,12 @@ import { beforeEach, describe, expect, it } from "vitest";
 import {
   ResumableUpload,
   UploadCancelled,
+  UploadPaused,
   UploadRefused,
   type UploadAnswer,
   type UploadPort,
   type UploadRequest,
+  type UploadSource,
   type UploadStage,
 } from "../src/uploads/resumable";
 import { base64, utf8 } from "../src/uploads/encoding";
@@ -102,17 +104,17 @@ let server: Server;
 let content: Uint8Array;
 let heard: [number, UploadStage][];
 
-function upload(size = 9 * MIB + 5) {
+function sourceOf(size = 9 * MIB + 5): UploadSource {
   content = Uint8Array.from({ length: size }, (_, i) => i % 251);
-  return new ResumableUpload(
-    server.port,
-    {
-      name: "CT 报告.pdf",
-      size,
-      read: (start, end) => Promise.resolve(content.slice(start, end).buffer),
-    },
-    "message",
-  );
+  return {
+    name: "CT 报告.pdf",
+    size,
+    read: (start, end) => Promise.resolve(content.slice(start, end).buffer as ArrayBuffer),
+  };
+}
+
+function upload(size?: number) {
+  return new ResumableUpload(server.port, sourceOf(size), "message");
 }
 
 const same = (a: Uint8Array, b: Uint8Array) =>
@@ -154,6 +156,26 @@ describe("a resumable upload", () => {
     expect(server.uploads).toBe(1);
     expect(heard.some(([, stage]) => stage === "waiting")).toBe(true);
     expect(Math.max(...server.pauses)).toBeLessThanOrEqual(15_000);
+  });
+
+  it("rests when it is told to, and another page goes on with what had arrived", async () => {
+    let known = "";
+    const source = sourceOf();
+    const first = new ResumableUpload(server.port, source, "recording", {
+      id: null,
+      begun: (id) => (known = id),
+    });
+    server.after = ({ method }) => {
+      if (method === "PATCH" && server.patches === 1) first.pause();
+    };
+    await expect(run(first)).rejects.toBeInstanceOf(UploadPaused);
+    expect([server.deleted, server.patches]).toEqual([false, 1]);
+    server.after = () => undefined;
+    expect(await run(new ResumableUpload(server.port, source, "recording", { id: known }))).toEqual(
+      FILE,
+    );
+    expect(same(server.data, content)).toBe(true);
+    expect([server.uploads, server.patches]).toEqual([1, 3]);
   });
 
   it("begins one upload although the first answer was lost", async () => {

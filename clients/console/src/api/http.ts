@@ -205,6 +205,11 @@ export const http = {
   patch: <T>(path: string, body?: unknown) => json<T>("PATCH", path, { body }),
   delete: <T>(path: string, query?: Query) => json<T>("DELETE", path, { query: query ?? {} }),
 
+  /** Fetches something that is not JSON. */
+  async text(path: string): Promise<string> {
+    return (await call("GET", path, {})).text();
+  },
+
   /** Fetches a file with the token and hands it to the browser's download. */
   async download(path: string, query: Query, name: string): Promise<void> {
     const response = await call("GET", path, { query });

@@ -184,17 +184,20 @@ export interface FileLink {
 
 export interface Recording {
   id: string;
-  call_id: string;
-  state: "recording" | "processing" | "ready" | "failed";
+  call_id: string | null;
+  origin: "call" | "body_recorder" | "lecture";
+  title: string | null;
+  state: "recording" | "processing" | "ready" | "failed" | "removed";
   started_at: string;
   ended_at: string | null;
   duration_ms: number | null;
+  removed_at: string | null;
   files: RecordingFile[];
 }
 
 export interface RecordingFile {
   id: string;
-  kind: "composed" | "side";
+  kind: "composed" | "side" | "screen" | "uploaded";
   user_id: string | null;
   name: string;
   content_type: string;

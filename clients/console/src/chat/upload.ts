@@ -31,7 +31,7 @@ function pause(ms: number): Promise<void> {
   });
 }
 
-const port: UploadPort = {
+export const uploadPort: UploadPort = {
   request: async ({ sent, ...request }) => {
     try {
       return await http.raw({ ...request, sent: (loaded) => sent?.(loaded) });
@@ -53,19 +53,23 @@ export function uploadOf(blob: Blob, name: string): Upload {
 
 function inPieces(blob: Blob, name: string): Upload {
   const read = (start: number, end: number) => blob.slice(start, end).arrayBuffer();
-  const upload = new ResumableUpload(port, { name, size: blob.size, read }, "message");
+  const upload = new ResumableUpload(uploadPort, { name, size: blob.size, read }, "message");
   return {
     cancel: () => upload.cancel(),
     run: async (progress) => {
       try {
         return await upload.run(progress);
       } catch (error) {
-        if (!(error instanceof UploadRefused)) throw error;
-        const text = JSON.stringify(error.body);
-        throw await problemOf(new Response(text, { status: error.status }));
+        throw await refusal(error);
       }
     },
   };
+}
+
+/** What the server refused, as a problem; anything else as it is. */
+export async function refusal(error: unknown): Promise<unknown> {
+  if (!(error instanceof UploadRefused)) return error;
+  return problemOf(new Response(JSON.stringify(error.body), { status: error.status }));
 }
 
 const SMALL_PAUSE_MS = 4000;

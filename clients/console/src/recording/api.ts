@@ -9,6 +9,17 @@ export const recordings = {
     http.put<RecordingPage>(`/recordings/${id}/layout`, { layout }),
   /** Reads the stored files and compares them with their digests. */
   check: (id: string) => http.post<{ id: string; whole: boolean }[]>(`/recordings/${id}/check`),
+  uploads: (cursor: string | null) =>
+    http.get<{ items: Uploaded[]; next: string | null; may_upload: boolean }>(
+      "/recordings/uploads",
+      { cursor },
+    ),
+  takeIn: (file_id: string, said: Said) =>
+    http.post<RecordingPage>("/recordings/uploads", { file_id, ...said }),
+  chapters: (id: string, chapters: { at_ms: number; title: string }[]) =>
+    http.put<RecordingPage>(`/recordings/${id}/chapters`, { chapters }),
+  endings: (days: number, cursor: string | null) =>
+    http.get<Endings>("/recordings/endings", { days, cursor }),
   link: (id: string, file: string) =>
     http.post<{ url: string; expires_at: string }>(`/recordings/${id}/files/${file}/link`),
 };
@@ -21,6 +32,61 @@ export async function saidDuring(id: string): Promise<Message[]> {
     found.push(...page.messages);
     if (!page.has_more || page.messages.length === 0) return found;
   }
+}
+
+/** What somebody says of an upload. */
+export interface Said {
+  origin: "body_recorder" | "lecture";
+  title: string;
+  room_id: string | null;
+  recorded_at: string | null;
+}
+
+export interface Uploaded {
+  id: string;
+  origin: "body_recorder" | "lecture";
+  title: string;
+  room_id: string | null;
+  uploader: string;
+  recorded_at: string;
+  uploaded_at: string;
+  duration_ms: number;
+}
+
+export interface Ending {
+  id: string;
+  origin: keyof typeof ORIGINS;
+  title: string;
+  started_at: string;
+  duration_ms: number;
+  bytes: number;
+  until: string;
+  held: boolean;
+}
+
+/** What goes until `by`; nothing is removed by looking. */
+export interface Endings {
+  years: number;
+  by: string;
+  items: Ending[];
+  next: string | null;
+}
+
+export const ORIGINS = {
+  call: "通话录像",
+  body_recorder: "行为记录仪",
+  lecture: "课程录像",
+} as const;
+
+/** A place in a recording where something was said. */
+export interface SpokenHit {
+  recording_id: string;
+  room_id: string | null;
+  title: string;
+  started_at: string;
+  at_ms: number;
+  speaker: string | null;
+  fragments: { text: string; hit: boolean }[];
 }
 
 export const LAYOUTS: Record<RecordingLayout, string> = {
@@ -50,6 +116,10 @@ export const speech = {
   voice: (room: string, seq: number) => http.get<SpeechText>(`/rooms/${room}/messages/${seq}/text`),
   askVoice: (room: string, seq: number) =>
     http.post<SpeechText>(`/rooms/${room}/messages/${seq}/text`),
+  /** Words spoken in the recordings that one may watch, the latest first. */
+  find: (q: string, room: string | null, cursor: string | null) =>
+    http.get<{ items: SpokenHit[]; next: string | null }>("/spoken-words", { q, room, cursor }),
+  subtitles: (id: string) => http.text(`/recordings/${id}/subtitles.vtt`),
   recording: (id: string) => http.get<SpeechText>(`/recordings/${id}/text`),
   askRecording: (id: string) => http.post<SpeechText>(`/recordings/${id}/text`),
   download: (id: string) => http.download(`/recordings/${id}/subtitles.vtt`, {}, "字幕.vtt"),

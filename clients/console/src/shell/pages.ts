@@ -33,6 +33,7 @@ import {
   Unlock,
   User,
   UserFilled,
+  VideoCamera,
   View,
 } from "@element-plus/icons-vue";
 import type { Role } from "@zhenjian/realtime";
@@ -135,6 +136,16 @@ export const PAGES: PageEntry[] = [
     group: "医生工作站",
     needs: "emergency.open",
     keywords: "破窗 抢救 jinji diaoyue",
+  },
+  {
+    name: "recordings",
+    path: "/recordings",
+    title: "录像资料",
+    icon: VideoCamera,
+    roles: ["doctor", "nurse", "pharmacist", "supervisor", "administrator"],
+    group: "监管",
+    needs: "recording_upload.read",
+    keywords: "行为记录仪 课程 上传 保存期限 luxiang",
   },
   {
     name: "alarms",

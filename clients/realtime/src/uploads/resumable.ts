@@ -71,13 +71,16 @@ const TRANSIENT = [408, 409, 425, 429, 460, 500, 502, 503, 504];
 /** So often in a row the server itself may fail; the network may fail for as long as it likes. */
 const MOST_FAILURES = 12;
 
+/** The person wants it to rest; {@link ResumableUpload.run} goes on where it stood. */
+export class UploadPaused extends Error {}
+
 /**
  * One upload by the tus protocol, which goes on where it was broken off. {@link run} may be called again after a
- * failure and sends only what is missing.
+ * failure or a pause and sends only what is missing; another page goes on with the same `id`.
  */
 export class ResumableUpload {
   private readonly key = newClientId();
-  private id: string | null = null;
+  private id: string | null;
   private offset = 0;
   private cancelled = false;
   private abort: () => void = () => undefined;
@@ -89,12 +92,17 @@ export class ResumableUpload {
     private readonly port: UploadPort,
     private readonly source: UploadSource,
     private readonly purpose: string,
-  ) {}
+    known: { id: string | null; begun?: (id: string) => void } = { id: null },
+  ) {
+    this.id = known.id;
+    this.begun = known.begun ?? (() => undefined);
+  }
 
-  /** @throws UploadRefused, UploadCancelled */
+  /** @throws UploadRefused, UploadCancelled, UploadPaused */
   async run(progress: UploadProgress): Promise<FileRef> {
     this.progress = progress;
     this.failures = 0;
+    this.paused = false;
     for (;;) {
       try {
         await this.begin();
@@ -113,6 +121,12 @@ export class ResumableUpload {
     }
   }
 
+  /** Lets it rest: what the server has stays for a day. */
+  pause(): void {
+    this.paused = true;
+    this.abort();
+  }
+
   /** Ends it; what the server has is given up. */
   cancel(): void {
     this.cancelled = true;
@@ -128,6 +142,8 @@ export class ResumableUpload {
   }
 
   private restarted = false;
+  private paused = false;
+  private readonly begun: (id: string) => void;
 
   private async begin(): Promise<void> {
     if (this.id !== null) {
@@ -150,6 +166,7 @@ export class ResumableUpload {
     });
     this.id = view.id;
     this.offset = view.offset;
+    this.begun(view.id);
   }
 
   private async sendPiece(): Promise<void> {
@@ -258,11 +275,16 @@ export class ResumableUpload {
 
   private checkCancelled(): void {
     if (this.cancelled) throw new UploadCancelled();
+    if (this.paused) throw new UploadPaused();
   }
 }
 
 function isFinal(error: unknown): boolean {
-  return error instanceof UploadRefused || error instanceof UploadCancelled;
+  return (
+    error instanceof UploadRefused ||
+    error instanceof UploadCancelled ||
+    error instanceof UploadPaused
+  );
 }
 
 /** Null where the page is not secure or the platform has no digests; TLS guards the bytes alone then. */
