@@ -234,6 +234,7 @@ export const rooms = {
 export const recordings = {
   ofRoom: (room: string) => http.call<T.Recording[]>('GET', `/rooms/${room}/recordings`),
   show: (id: string) => http.call<RecordingPage>('GET', `/recordings/${id}`),
+  text: (id: string) => http.call<T.SpeechText>('GET', `/recordings/${id}/text`),
   messages: (id: string, after: number) =>
     http.call<{ messages: Message[]; has_more: boolean }>('GET', `/recordings/${id}/messages`, {
       query: { after },

@@ -1,6 +1,6 @@
 export const recordings = {
   recordings: {
-    title: '通话录像',
+    title: '录像',
     none: '没有录像',
     noneText: '这次问诊没有音视频通话',
     states: {
@@ -8,6 +8,7 @@ export const recordings = {
       processing: '正在合成，请稍后再来',
       ready: '',
       failed: '没有可以播放的画面',
+      removed: '保存期限已满，已清除',
     },
     notes: {
       take_missing: '有一段没有找到，画面可能不完整',
@@ -18,6 +19,12 @@ export const recordings = {
     } as Record<string, string>,
     play: (time: string) => `播放 ${time} 的录像`,
     speed: '速度',
+    subtitles: '字幕',
+    origins: {
+      call: '通话',
+      body_recorder: '上门记录',
+      lecture: '课程',
+    } as Record<string, string>,
     chapters: '经过',
     chat: '通话中的聊天',
     jump: (time: string) => `从 ${time} 开始播放`,
