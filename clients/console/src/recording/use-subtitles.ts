@@ -30,9 +30,11 @@ export function useSubtitles(id: () => string, element: Ref<HTMLVideoElement | n
     const asked = id();
     let text: string;
     try {
+      // Where nobody has had it recognised, the panel beside says so, and offers it.
+      if ((await speech.recording(asked)).state !== "ready") return;
       text = await speech.subtitles(asked);
     } catch {
-      // Nobody has had it recognised: the panel beside says so, and offers it.
+      // The picture plays without them; the panel tells what went wrong.
       return;
     }
     if (asked !== id()) return;

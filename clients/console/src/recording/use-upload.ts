@@ -6,6 +6,7 @@ import {
   type FileRef,
   type UploadStage,
 } from "@zhenjian/realtime";
+import { http } from "@/api/http";
 import { asProblem } from "@/api/problem";
 import { refusal, uploadPort } from "@/chat/upload";
 import { recordings, type Said } from "@/recording/api";
@@ -41,6 +42,22 @@ export function useRecordingUpload(done: (id: string) => void) {
   const problem = ref("");
   const file = shallowRef<File | null>(null);
   let upload: ResumableUpload | null = null;
+
+  /** How far it was when the page was left, or that it is gone: the server keeps it for a day. */
+  async function look(): Promise<void> {
+    const id = kept.value?.id;
+    if (!id) return;
+    try {
+      const view = await http.get<{ offset: number; length: number }>(`/uploads/${id}`);
+      if (state.value !== "paused" || !kept.value) return;
+      share.value = view.offset / view.length;
+      keep({ ...kept.value, sent: view.offset === view.length });
+    } catch (error) {
+      // Without the network the bar begins where it is shown next; what has expired begins anew.
+      if (asProblem(error).status === 404 && kept.value)
+        keep({ ...kept.value, id: null, sent: false });
+    }
+  }
 
   function keep(now: Kept | null): void {
     kept.value = now;
@@ -130,5 +147,6 @@ export function useRecordingUpload(done: (id: string) => void) {
     problem.value = "";
   }
 
+  void look();
   return { kept, state, stage, share, problem, file, start, resume, pause, cancel };
 }

@@ -409,7 +409,8 @@ export function pagesOf(role: Role | null): PageEntry[] {
 
 /** A doctor finds own records under the work station. */
 export function groupOf(page: PageEntry, role: Role | null): string {
-  if (page.name === "consultations" && role === "doctor") return "医生工作站";
+  if (["consultations", "recordings"].includes(page.name) && role === "doctor") return "医生工作站";
+  if (page.name === "recordings" && (role === "nurse" || role === "pharmacist")) return "我";
   if (page.name === "emergency" && role !== "doctor") return "我";
   return page.group;
 }
