@@ -126,6 +126,11 @@ class Config(BaseSettings):
     media_secret: SecretStr | None = Field(
         None, description="Secret between web and media workers."
     )
+    media_codecs: str = Field(
+        "opus,vp8,h264",
+        description="Codecs that calls offer, the best first; vp9 and av1 may be added where all "
+        "devices know them.",
+    )
     media_turn_urls: str = Field(
         "",
         description="TURN addresses told to the people of a call, comma separated: "
@@ -249,6 +254,18 @@ class Config(BaseSettings):
                 raise ValueError(f"Nobody reaches {address} while ZHENJIAN_MEDIA_HOST is IPv6.")
         return self
 
+    @field_validator("media_codecs")
+    @classmethod
+    def _known_codecs(cls, value: str) -> str:
+        named = _split(value)
+        if unknown := set(named) - {"opus", "vp8", "h264", "vp9", "av1"}:
+            raise ValueError(f"{', '.join(sorted(unknown))} is not forwarded.")
+        if "opus" not in named or not {"vp8", "h264"} & set(named):
+            raise ValueError("Every browser needs opus, and vp8 or h264.")
+        if len(set(named)) < len(named):
+            raise ValueError("A codec is named twice.")
+        return value
+
     @field_validator("media_turn_urls")
     @classmethod
     def _turn_addresses(cls, value: str) -> str:
@@ -295,6 +312,10 @@ class Config(BaseSettings):
     @cached_property
     def announced(self) -> tuple[str, ...]:
         return _split(self.media_announced_addresses)
+
+    @cached_property
+    def codecs(self) -> tuple[str, ...]:
+        return _split(self.media_codecs)
 
     @cached_property
     def turn_urls(self) -> tuple[str, ...]:

@@ -69,7 +69,10 @@ def worker_config(config: Config) -> WorkerConfig:
         data_dir=config.data_dir,
         storage_url=config.storage,
         engine=EngineSettings(
-            host=config.media_host, port=config.media_port, announced=config.announced
+            host=config.media_host,
+            port=config.media_port,
+            announced=config.announced,
+            codecs=config.codecs,
         ),
         control_host=config.media_control_host,
         control_port=config.media_control_port,

@@ -1,4 +1,5 @@
-"""From RTP packets to frames: reordering, duplicates, losses; VP8, H.264 and Opus payloads.
+"""From RTP packets to frames: reordering, duplicates, losses; VP8, H.264 and Opus payloads
+(VP9 and AV1: `open_codecs`).
 
 Input comes from a journal in order of arrival and is never trusted: what does not parse is
 skipped, and counted as lost where that matters.
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from media.recording.frames import Packet
+from media.recording.open_codecs import Av1Payload, Vp9Payload
 from media.sfu.rtp import padding_length, payload_offset
 
 WAIT_US = 2_000_000
@@ -33,7 +35,8 @@ class RtpPacket:
 class Frame:
     """A complete video frame. ``timestamp`` is the extended RTP timestamp.
 
-    VP8 data is the frame itself; H.264 data is its NAL units with 4-byte lengths in front.
+    VP8 and VP9 data is the frame itself; H.264 data is its NAL units with 4-byte lengths in front;
+    AV1 data is its OBUs with their sizes.
     """
 
     timestamp: int
@@ -322,6 +325,10 @@ def opus_samples(payload: bytes) -> int:
 def payload_of(codec: str) -> Payload | None:
     """The payload format of a codec name as the journal writes it; None when unknown."""
     name = codec.lower().rpartition("/")[2]
-    if name == "vp8":
-        return Vp8Payload()
-    return H264Payload() if name == "h264" else None
+    made: dict[str, type[Payload]] = {
+        "vp8": Vp8Payload,
+        "h264": H264Payload,
+        "vp9": Vp9Payload,
+        "av1": Av1Payload,
+    }
+    return made[name]() if name in made else None

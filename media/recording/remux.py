@@ -1,7 +1,7 @@
 """One user's side of a call as a file: the packets as they were sent, nothing encoded anew.
 
-VP8 with Opus goes to WebM, H.264 with Opus to MP4; both begin at the origin of the call's time
-line, so that the files of all sides lie over one another.
+VP8, VP9 or AV1 with Opus goes to WebM, H.264 with Opus to MP4; all begin at the origin of the
+call's time line, so that the files of all sides lie over one another.
 """
 
 import heapq
@@ -17,6 +17,7 @@ from av.error import FFmpegError
 from av.stream import Stream as AvStream
 
 from media.recording.depacketise import vp8_size
+from media.recording.open_codecs import av1_template, decoded_size
 from media.recording.take import Take
 from media.recording.timeline import (
     RATE,
@@ -163,11 +164,14 @@ class _Writer:
         width, height = _size(first) or (0, 0)
         if first.codec == "h264":
             return self._add(_h264_template(first.data, width, height))
-        return self._container.add_mux_stream("vp8", width=width, height=height)
+        if first.codec == "av1":
+            # Its decoder and its encoder have different names, so the library must not look for one.
+            return self._add(av1_template(first.data), opaque=True)
+        return self._container.add_mux_stream(first.codec, width=width, height=height)
 
-    def _add(self, template: InputContainer) -> AvStream:
+    def _add(self, template: InputContainer, *, opaque: bool | None = None) -> AvStream:
         self._templates.append(template)
-        return self._container.add_stream_from_template(template.streams[0])
+        return self._container.add_stream_from_template(template.streams[0], opaque)
 
 
 def _opus_template() -> InputContainer:
@@ -204,6 +208,8 @@ def _size(key_frame: VideoFrame) -> tuple[int, int] | None:
     """Width and height of a key frame; None when it is none that a decoder would take."""
     if key_frame.codec == "vp8":
         width, height = vp8_size(key_frame.data)
+    elif key_frame.codec in ("vp9", "av1"):
+        return decoded_size(key_frame.codec, key_frame.data)
     else:
         try:
             with av.open(io.BytesIO(_annex_b(key_frame.data)), "r", format="h264") as container:

@@ -19,6 +19,7 @@ from media.sfu.ice import Address, Verdict
 from media.sfu.peer import Peer, PeerSpec, Surroundings
 from media.sfu.port import Port, plain_address
 from media.sfu.recorder import Recorder
+from media.sfu.sdp import USUAL
 from media.sfu.track import Track
 from media.sfu.wire import ROOM, octets, workplace
 
@@ -38,7 +39,8 @@ class EngineSettings:
 
     ``consent`` seconds without an authenticated packet end a session (RFC 7675, section 5.1);
     ``setup`` seconds may pass until the keys are agreed (people take their time to allow the
-    camera). ``max_bitrate`` is the most video that a publisher is asked for, in bit/s.
+    camera). ``max_bitrate`` is the most video that a publisher is asked for, in bit/s;
+    ``codecs`` are offered in this order.
     """
 
     host: str = "127.0.0.1"
@@ -49,6 +51,7 @@ class EngineSettings:
     max_bitrate: int = 2_500_000
     max_peers: int = 400
     max_peers_per_call: int = 250
+    codecs: tuple[str, ...] = USUAL
 
 
 class Engine:
@@ -81,6 +84,7 @@ class Engine:
             worry=self._worry,
             counters=self.counters,
             max_bitrate=settings.max_bitrate,
+            codecs=settings.codecs,
         )
         self._ticker = self._loop.call_later(_TICK, self._tick)
         self._tender: asyncio.TimerHandle | None = None

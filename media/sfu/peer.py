@@ -63,6 +63,7 @@ class Surroundings:
     worry: Callable[[Track], None]
     counters: Counters
     max_bitrate: int
+    codecs: tuple[str, ...]
 
 
 class Peer:
@@ -154,6 +155,7 @@ class Peer:
                 addresses=self._around.addresses,
                 port=self._around.port,
                 lines=self.negotiation.lines(),
+                codecs=self._around.codecs,
             )
         )
         return version, self._sdp

@@ -8,6 +8,8 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
+from media.sfu import av1, vp9
+
 HEADER: Final = Struct("!BBHII")
 HEADER_LENGTH: Final = 12
 
@@ -76,11 +78,9 @@ def unwrap_rtx(data: bytes, payload_type: int, ssrc: int) -> bytes | None:
 
 
 def is_key_frame(codec: str, data: bytes, offset: int) -> bool:
-    """Whether this packet begins a key frame (VP8: RFC 7741; H.264: RFC 6184)."""
-    payload = data[offset : offset + 64]
-    if codec == "vp8":
-        return _is_vp8_key(payload)
-    return codec == "h264" and _is_h264_key(payload)
+    """Whether this packet begins a key frame (VP8: RFC 7741; H.264: RFC 6184; VP9, AV1)."""
+    begins = _KEY_FRAMES.get(codec)
+    return begins is not None and begins(data[offset : offset + 64])
 
 
 def _is_vp8_key(payload: bytes) -> bool:
@@ -110,3 +110,11 @@ def _is_h264_key(payload: bytes) -> bool:
     if kind == 28:  # FU-A: the start of a fragmented unit.
         return len(payload) > 1 and bool(payload[1] & 0x80) and payload[1] & 0x1F in (5, 7)
     return kind in (5, 7)
+
+
+_KEY_FRAMES: Final = {
+    "vp8": _is_vp8_key,
+    "h264": _is_h264_key,
+    "vp9": vp9.is_key,
+    "av1": av1.is_key,
+}

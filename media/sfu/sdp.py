@@ -69,7 +69,12 @@ CODECS: Final = (
         "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
         _VIDEO_FEEDBACK,
     ),
+    Codec("vp9", "video", 98, 99, 90000, "VP9/90000", "profile-id=0", _VIDEO_FEEDBACK),
+    Codec("av1", "video", 45, 46, 90000, "AV1/90000", "profile=0", _VIDEO_FEEDBACK),
 )
+BY_NAME: Final = {codec.name: codec for codec in CODECS}
+#: What every browser encodes and decodes; more is offered where a hospital turns it on.
+USUAL: Final = ("opus", "vp8", "h264")
 BY_PAYLOAD: Final = {codec.payload_type: codec for codec in CODECS}
 BY_RTX: Final = {codec.rtx: codec for codec in CODECS if codec.rtx}
 
@@ -93,7 +98,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What an offer says; ``addresses`` and ``port`` are where clients reach the worker."""
+    """What an offer says; ``addresses`` and ``port`` are where clients reach the worker, ``codecs``
+    are named in the order in which they are preferred.
+    """
 
     number: int
     version: int
@@ -102,6 +109,7 @@ class Offer:
     addresses: Sequence[str]
     port: int
     lines: Sequence[Line]
+    codecs: Sequence[str] = USUAL
 
 
 def write_offer(offer: Offer) -> str:
@@ -122,7 +130,7 @@ def write_offer(offer: Offer) -> str:
 
 
 def _line(offer: Offer, line: Line) -> list[str]:
-    codecs = [codec for codec in CODECS if codec.kind == line.kind]
+    codecs = [BY_NAME[name] for name in offer.codecs if BY_NAME[name].kind == line.kind]
     numbers: list[str] = []
     for codec in codecs:
         numbers.append(str(codec.payload_type))

@@ -187,6 +187,9 @@ def _video(
             frame.pict_type = 1
         stamp = round(base + (captured - start_us) / 1e6 * rate) & 0xFFFFFFFF
         for packet in encoder.encode(frame):
+            # Some encoders give a picture out a little later than they took it.
+            taken = index if packet.pts is None else packet.pts
+            stamp = round(base + taken / FPS * rate) & 0xFFFFFFFF
             payloads = list(packetise(caller.codec, bytes(packet), index))
             for place, payload in enumerate(payloads):
                 # Encoding takes 12 ms, pacing half a millisecond a packet.
@@ -199,15 +202,20 @@ def _video(
             yield captured, Arrival(0, "v", report=(ntp(caller.clock(captured)), stamp))
 
 
+ENCODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9", "h264": "libx264", "av1": "libsvtav1"}
+
+
 def _video_encoder(caller: Caller) -> av.VideoCodecContext:
-    name = "libvpx" if caller.codec == "vp8" else "libx264"
+    name = ENCODERS[caller.codec]
     encoder = av.CodecContext.create(name, "w")
     encoder.width, encoder.height = caller.size
     encoder.pix_fmt, encoder.time_base = "yuv420p", Fraction(1, FPS)
     encoder.framerate = Fraction(FPS, 1)
     encoder.bit_rate, encoder.gop_size = 400_000, 300
-    if name == "libvpx":
+    if name.startswith("libvpx"):
         encoder.options = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}
+    elif name == "libsvtav1":
+        encoder.options = {"preset": "12", "svtav1-params": "pred-struct=1:rc=2:rtc=1:lp=1"}
     else:
         encoder.options = {"preset": "ultrafast", "tune": "zerolatency", "forced-idr": "1"}
         encoder.profile = "Baseline"
@@ -215,9 +223,23 @@ def _video_encoder(caller: Caller) -> av.VideoCodecContext:
 
 
 def packetise(codec: str, data: bytes, picture: int) -> Iterator[bytes]:
-    """RTP payloads of one frame: RFC 7741 with a picture id, RFC 6184 with STAP-A and FU-A."""
+    """RTP payloads of one frame: RFC 7741 with a picture id, RFC 6184 with STAP-A and FU-A, RFC
+    9628 in flexible mode, AV1 with one OBU element a packet.
+    """
+    identifier = (0x8000 | picture & 0x7FFF).to_bytes(2, "big")
+    if codec == "vp9":
+        # Profile 0: frame_marker, profile, show_existing_frame, frame_type (0: key).
+        inter = 0x40 if data[0] & 0x04 else 0
+        for position in range(0, len(data), MTU):
+            flags = (0x08 if position == 0 else 0) | (0x04 if position + MTU >= len(data) else 0)
+            reference = b"\x02" if inter else b""
+            head = bytes([0x80 | 0x10 | inter | flags]) + identifier + reference
+            yield head + data[position : position + MTU]
+        return
+    if codec == "av1":
+        yield from _av1_payloads(data)
+        return
     if codec == "vp8":
-        identifier = (0x8000 | picture & 0x7FFF).to_bytes(2, "big")
         for position in range(0, len(data), MTU):
             start = 0x10 if position == 0 else 0
             yield bytes([0x80 | start, 0x80]) + identifier + data[position : position + MTU]
@@ -236,6 +258,34 @@ def packetise(codec: str, data: bytes, picture: int) -> Iterator[bytes]:
             flags = (0x80 if position == 1 else 0) | (0x40 if position + MTU >= len(unit) else 0)
             head = bytes([unit[0] & 0xE0 | 28, flags | unit[0] & 0x1F])
             yield head + unit[position : position + MTU]
+
+
+def _av1_payloads(data: bytes) -> Iterator[bytes]:
+    """Every OBU of a temporal unit without its size, as one element or cut over several packets."""
+    units = [unit for unit in av1_units(data) if unit[0] >> 3 & 0x0F != 2]
+    fresh = any(unit[0] >> 3 & 0x0F == 1 for unit in units)
+    for unit in units:
+        for position in range(0, len(unit), MTU):
+            head = 0x10 | (0x80 if position else 0) | (0x40 if position + MTU < len(unit) else 0)
+            yield bytes([head | (0x08 if fresh else 0)]) + unit[position : position + MTU]
+            fresh = False
+
+
+def av1_units(data: bytes) -> list[bytes]:
+    """The OBUs of a file, each without its size."""
+    units, position = [], 0
+    while position < len(data):
+        head = 2 if data[position] & 0x04 else 1
+        size, shift, place = 0, 0, position + head
+        while True:
+            size |= (data[place] & 0x7F) << shift
+            shift, place = shift + 7, place + 1
+            if not data[place - 1] & 0x80:
+                break
+        first = bytes([data[position] & ~0x02]) + data[position + 1 : position + head]
+        units.append(first + data[place : place + size])
+        position = place + size
+    return units
 
 
 def _units(data: bytes) -> list[bytes]:

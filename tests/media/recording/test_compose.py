@@ -97,8 +97,13 @@ def test_two_sides_with_skewed_clocks_loss_reordering_and_a_dead_worker_stay_in_
         check_sync(made_side, 0, caller, timeline, missing=1, frozen=6)
 
 
-def test_h264_sides_become_mp4_and_compose_with_vp8_sides(tmp_path: Path) -> None:
-    doctor = Caller("doctor", 1000.0, moments(1, 7, 2), codec="h264", size=(640, 360))
+@pytest.mark.parametrize(
+    ("codec", "suffix"), [("h264", ".mp4"), ("vp9", ".webm"), ("av1", ".webm")]
+)
+def test_every_codec_goes_into_its_container_and_composes_with_vp8_sides(
+    tmp_path: Path, codec: str, suffix: str
+) -> None:
+    doctor = Caller("doctor", 1000.0, moments(1, 7, 2), codec=codec, size=(640, 360))
     patient = Caller("patient", 2300.0, moments(2, 6, 2), loss=0.02)
     end = START + 8 * SECOND
     take = one_take(
@@ -107,8 +112,8 @@ def test_h264_sides_become_mp4_and_compose_with_vp8_sides(tmp_path: Path) -> Non
     )
     timeline = lay_out([take])
     sides = [remux_side([take], user, tmp_path / user) for user in ("doctor", "patient")]
-    assert [side.path.suffix for side in sides] == [".mp4", ".webm"]
-    assert [side.content_type for side in sides] == ["video/mp4", "video/webm"]
+    assert [side.path.suffix for side in sides] == [suffix, ".webm"]
+    assert [side.content_type for side in sides] == [f"video/{suffix[1:]}", "video/webm"]
     check_sync(watch(sides[0].path, 1, [1000.0]), 0, doctor, timeline)
     made = compose([take], sides, tmp_path / "call", {"doctor": "王", "patient": "李"})
     seen = watch(made.path, 2, [1000.0, 2300.0])

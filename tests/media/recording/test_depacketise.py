@@ -13,8 +13,12 @@ from media.recording.depacketise import (
     Vp8Payload,
     in_order,
     opus_samples,
+    payload_of,
 )
 from media.recording.frames import Packet
+from media.recording.open_codecs import Av1Payload
+from media.sfu.av1 import to_leb128
+from media.sfu.rtp import is_key_frame
 from tests.media.recording.senders import packetise
 
 KEY = b"\x10\x02\x00\x9d\x01\x2a\x40\x01\xf0\x00"
@@ -87,13 +91,40 @@ def test_a_sender_that_starts_counting_anew_is_followed() -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(payloads=st.lists(st.binary(max_size=80), max_size=30), h264=st.booleans())
-def test_random_payloads_never_raise(payloads: list[bytes], h264: bool) -> None:
+@given(
+    payloads=st.lists(st.binary(max_size=80), max_size=30),
+    codec=st.sampled_from(["vp8", "h264", "vp9", "av1"]),
+)
+def test_random_payloads_never_raise(payloads: list[bytes], codec: str) -> None:
     packets = [
         Packet(1, 1_000_000 + index, rtp(index, index // 3, index % 3 == 2, payload))
         for index, payload in enumerate(payloads)
     ]
-    list(Assembler(H264Payload() if h264 else Vp8Payload()).frames(in_order(packets)))
+    payload = payload_of(codec)
+    assert payload is not None
+    list(Assembler(payload).frames(in_order(packets)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(payload=st.binary(max_size=40))
+def test_looking_for_key_frames_in_rubbish_never_raises(payload: bytes) -> None:
+    for codec in ("vp8", "h264", "vp9", "av1", "unknown"):
+        is_key_frame(codec, payload, 0)
+
+
+def test_obus_of_av1_come_out_with_their_sizes_however_they_were_cut() -> None:
+    sequence, frame = b"\x08" + b"s" * 10, b"\x30" + bytes(range(256)) * 20
+    (cut,) = [Av1Payload().join(list(packetise("av1", sized(sequence) + sized(frame), 0)))]
+    assert cut == (sized(sequence) + sized(frame), True)
+    # Two elements in one packet: the first with its length, the last without.
+    both = b"\x28" + bytes([len(sequence)]) + sequence + frame
+    assert Av1Payload().join([both]) == cut
+    # What another packet began is not a frame.
+    assert Av1Payload().join([b"\x90" + frame]) is None
+
+
+def sized(unit: bytes) -> bytes:
+    return bytes([unit[0] | 0x02]) + to_leb128(len(unit) - 1) + unit[1:]
 
 
 @settings(max_examples=200, deadline=None)

@@ -5,7 +5,7 @@ import json
 import re
 import sys
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from core.storage import Storage
 from media.control import MediaWorkers, WorkerLink
 from media.errors import MediaError
 from media.recording.sealing import Seal
+from media.sfu.sdp import USUAL
 
 ROOT = Path(__file__).parents[3]
 SECRET = "a secret between processes"
@@ -26,8 +27,9 @@ SEAL = Seal(key="f1", secret="5a" * 32)
 class WorkerProcess:
     """A worker that can be killed and started again on the same control port."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, codecs: Sequence[str] = USUAL) -> None:
         self.folder = folder
+        self.codecs = codecs
         self.udp = 0
         self.control = 0
         self._process: asyncio.subprocess.Process | None = None
@@ -44,6 +46,7 @@ class WorkerProcess:
             str(self.folder),
             SECRET,
             str(self.control),
+            ",".join(self.codecs),
             cwd=ROOT,
             stdout=asyncio.subprocess.PIPE,
         )

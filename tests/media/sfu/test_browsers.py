@@ -4,15 +4,19 @@ import asyncio
 import os
 import random
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import av
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
+from media.recording import take as recorded
 from media.recording.journal import read_take
+from media.recording.remux import remux_side
+from media.sfu.sdp import USUAL
 from tests.media.sfu.clients import Relay
 from tests.media.sfu.support import (
     CALL,
@@ -43,8 +47,13 @@ Report = dict[str, Any]
 
 
 @pytest.fixture
-async def process(tmp_path: Path) -> AsyncIterator[WorkerProcess]:
-    process = WorkerProcess(tmp_path)
+def codecs() -> Sequence[str]:
+    return USUAL
+
+
+@pytest.fixture
+async def process(tmp_path: Path, codecs: Sequence[str]) -> AsyncIterator[WorkerProcess]:
+    process = WorkerProcess(tmp_path, codecs)
     await process.start()
     yield process
     assert await process.stop() == 0
@@ -261,6 +270,30 @@ async def test_a_narrow_network_gets_smaller_pictures_then_sound_only_and_everyt
     await bert.until(lambda r: width(r) == 1280, 90)
     await both(anna, bert)
     relay.close()
+
+
+@pytest.mark.paced
+@pytest.mark.parametrize("codecs", [("opus", "vp9", "vp8"), ("opus", "av1", "vp8")])
+async def test_a_codec_that_a_hospital_turned_on_is_sent_seen_and_recorded(
+    browser: Browser,
+    server: PageServer,
+    controls: Controls,
+    process: WorkerProcess,
+    tmp_path: Path,
+    codecs: Sequence[str],
+) -> None:
+    anna = await Seat(browser, server, "anna").open()
+    bert = await Seat(browser, server, "bert").open()
+    await both(anna, bert)
+    await both(anna, bert)
+    await controls.link.close_call(CALL, "ended")
+    sealed = await controls.event("recording.sealed")
+    folder = await fetched(process.folder / "storage", sealed["manifest_key"])
+    assert {track.codec for track in read_take(folder).tracks} == {"opus", codecs[1]}
+    side = remux_side([recorded.read_take(folder)], "anna", tmp_path / "anna")
+    with av.open(str(side.path)) as container:
+        shown = sum(1 for _ in container.decode(video=0))
+    assert shown >= 40
 
 
 async def test_a_muted_side_is_neither_heard_nor_seen_until_it_unmutes(

@@ -1,4 +1,5 @@
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from aiortc.sdp import SessionDescription
@@ -51,18 +52,26 @@ a=ssrc:201 cname:x
 """
 
 
+OFFER = Offer(
+    number=77,
+    version=3,
+    credentials=Credentials("name", "p" * 24),
+    fingerprint="sha-256 AA:BB",
+    addresses=("127.0.0.1",),
+    port=8200,
+    lines=LINES,
+)
+
+
 def offer(*lines: Line, addresses: tuple[str, ...] = ("127.0.0.1",)) -> str:
-    return write_offer(
-        Offer(
-            number=77,
-            version=3,
-            credentials=Credentials("name", "p" * 24),
-            fingerprint="sha-256 AA:BB",
-            addresses=addresses,
-            port=8200,
-            lines=lines or LINES,
-        )
-    )
+    return write_offer(replace(OFFER, addresses=addresses, lines=lines or LINES))
+
+
+def test_a_hospital_offers_the_codecs_that_it_named_in_their_order() -> None:
+    named = replace(OFFER, codecs=("opus", "av1", "vp9", "vp8"))
+    video = SessionDescription.parse(write_offer(named)).media[1]
+    names = [codec.name for codec in video.rtp.codecs if codec.name != "rtx"]
+    assert names == ["AV1", "VP9", "VP8"]
 
 
 def test_another_implementation_reads_the_offer_as_meant() -> None:
