@@ -24,6 +24,7 @@ interface Live {
   call: CallStatus | null;
   local: MediaStream | null;
   remotes: ReadonlyMap<string, MediaStream>;
+  screens: ReadonlyMap<string, MediaStream>;
   quality: ReadonlyMap<string, CallQuality>;
   devices: DeviceList;
 }
@@ -36,6 +37,7 @@ export const live = shallowReactive<Live>({
   call: null,
   local: null,
   remotes: new Map(),
+  screens: new Map(),
   quality: new Map(),
   devices: { microphones: [], cameras: [], speakers: [] },
 });
@@ -109,6 +111,7 @@ function startCalls(signalling: RoomClient, userId: string, tell: (text: string)
   });
   calls.on("local", (stream) => (live.local = stream));
   calls.on("remotes", (streams) => (live.remotes = streams));
+  calls.on("screens", (streams) => (live.screens = streams));
   calls.on("quality", (quality) => (live.quality = quality));
   calls.on("devices", (devices) => (live.devices = devices));
   calls.on("problem", (problem: RealtimeError | MediaError) => {

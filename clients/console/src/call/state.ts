@@ -1,0 +1,101 @@
+import { computed, ref } from "vue";
+import { callClient, live } from "@/realtime";
+import { session } from "@/session";
+import { useNow } from "@/support/async";
+import { attempt } from "@/support/feedback";
+import { duration } from "@/support/format";
+import { CALL_ENDS } from "@/support/labels";
+
+export type Size = "normal" | "small" | "large";
+
+const LINES: Record<Size, number> = { small: 130, normal: 252, large: 1080 };
+const THUMB_LINES = 54;
+
+/** What the parts of the call window show of the call, and do to it. */
+export function useCallState() {
+  const now = useNow();
+  const status = computed(() => live.call);
+  const phase = computed(() => status.value?.phase ?? "idle");
+  const call = computed(() => status.value?.call ?? null);
+  const others = computed(
+    () => call.value?.participants.filter((one) => one.user_id !== session.user?.id) ?? [],
+  );
+  const joined = computed(() => others.value.filter((one) => one.state === "joined"));
+  /** Of several the one who speaks, or spoke last. */
+  const main = computed(
+    () =>
+      joined.value.find((one) => one.user_id === status.value?.speaker) ??
+      joined.value[0] ??
+      others.value[0] ??
+      null,
+  );
+  const sharer = computed(() => joined.value.find((one) => one.screen) ?? null);
+  /** The screen that somebody else shares. */
+  const screen = computed(() =>
+    sharer.value ? (live.screens.get(sharer.value.user_id) ?? null) : null,
+  );
+  const video = computed(() => call.value?.media === "video");
+  const clinician = computed(() => session.role !== "patient");
+  const connected = computed(() => phase.value === "connected");
+  const elapsed = computed(() => {
+    const from = call.value?.answered_at;
+    return from ? duration(now.value - Date.parse(from)) : "";
+  });
+  const line = computed(() => {
+    switch (phase.value) {
+      case "outgoing":
+        return "正在呼叫，等待对方接听…";
+      case "incoming":
+        return video.value ? "邀请你视频通话" : "邀请你语音通话";
+      case "connecting":
+        return "正在接通…";
+      case "reconnecting":
+        return "通话中断，正在恢复…";
+      case "ended":
+        return CALL_ENDS[status.value?.endReason ?? ""] ?? "通话已结束";
+      default:
+        return elapsed.value;
+    }
+  });
+
+  const busy = ref(false);
+  const act = (work: () => Promise<void>) => async () => {
+    if (busy.value) return;
+    busy.value = true;
+    await attempt(work);
+    busy.value = false;
+  };
+  const moderate = (user: string, action: "mute" | "stop_screen" | "remove") =>
+    act(() => callClient().moderate(user, action))();
+
+  /** The size that is sent follows the size that is shown. */
+  function follow(size: Size): void {
+    if (!main.value || !connected.value) return;
+    const large = (LINES[size] * (window.devicePixelRatio || 1)) | 0;
+    const small = size === "small" ? 0 : THUMB_LINES;
+    const shown = Object.fromEntries(joined.value.map((one) => [one.user_id, small]));
+    shown[main.value.user_id] = screen.value ? small : large;
+    void callClient().show(shown, screen.value ? large : undefined);
+  }
+
+  return {
+    status,
+    phase,
+    call,
+    joined,
+    main,
+    sharer,
+    screen,
+    video,
+    clinician,
+    connected,
+    elapsed,
+    line,
+    busy,
+    act,
+    moderate,
+    follow,
+  };
+}
+
+export type CallState = ReturnType<typeof useCallState>;
