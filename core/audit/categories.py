@@ -37,7 +37,7 @@ _LABELS = {
 #: The first rule that fits decides; what fits none is a change.
 RULES: tuple[tuple[Category, tuple[str, ...]], ...] = (
     (Category.EXPORT, ("*.export", "*.download", "data_copy.*")),
-    (Category.LOOK, ("*.look",)),
+    (Category.LOOK, ("*.look", "call.observe", "call.observe_end")),
     (Category.LOGIN, ("login.accept", "login.refuse", "session.*")),
     (
         Category.SECURITY,

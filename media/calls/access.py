@@ -15,7 +15,7 @@ from core.uow import UnitOfWork
 from media.calls import quality
 from media.calls.call import Call, Participant
 from media.calls.models import CallParticipantRow, CallRow
-from media.calls.rules import TALKERS, CallMedia, CallState, EndReason, Place
+from media.calls.rules import OBSERVERS, TALKERS, CallMedia, CallState, EndReason, Place
 from media.calls.schemas import CallView, ParticipantView, QualityView
 from realtime import access as rooms
 from realtime.monitor_schemas import CallFigure
@@ -27,9 +27,16 @@ CALL = declare(
     area="诊疗",
     here=CallRow.hospital_id,
     # Seeing a call is seeing its room.
-    actions={"talk": Action("参加通话", tuple(sorted(TALKERS)))},
-    scopes={Scope.ROOMS: None},
-    defaults=[allow(role, Scope.ROOMS, "talk") for role in sorted(TALKERS)],
+    actions={
+        "talk": Action("参加通话", tuple(sorted(TALKERS))),
+        "observe": Action("旁听通话（不被看到）", tuple(sorted(OBSERVERS))),
+    },
+    scopes={Scope.ROOMS: None, Scope.HOSPITAL: None},
+    only={Scope.HOSPITAL: tuple(sorted(OBSERVERS))},
+    defaults=[
+        *(allow(role, Scope.ROOMS, "talk") for role in sorted(TALKERS)),
+        *(allow(role, Scope.HOSPITAL, "observe") for role in sorted(OBSERVERS)),
+    ],
     floors=[allow(Role.PATIENT, Scope.ROOMS, "talk")],
 )
 
@@ -56,6 +63,7 @@ class StoredCall:
             answered_at=row.answered_at,
             ended_at=row.ended_at,
             end_reason=EndReason(row.end_reason) if row.end_reason else None,
+            lecture=row.lecture,
             people={each.user_id: _participant(each) for each in self.people},
         )
 
@@ -73,14 +81,27 @@ def _participant(row: CallParticipantRow) -> Participant:
         audio=row.audio,
         video=row.video,
         screen=row.screen,
+        on_stage=row.on_stage,
+        hand_at=row.hand_at,
         joined_at=row.joined_at,
         seconds=row.seconds,
         gone_since=row.gone_since,
     )
 
 
-def view(stored: StoredCall) -> CallView:
-    """The call as every participant sees it."""
+def _is_shown(row: CallRow, person: CallParticipantRow, viewer: UUID | None) -> bool:
+    """Of the many in a lecture, one listener is shown to another only by his hand."""
+    if not row.lecture or viewer == row.started_by or viewer == person.user_id:
+        return True
+    return person.place == Place.JOINED and (person.on_stage or person.hand_at is not None)
+
+
+def _viewers(stored: StoredCall) -> int:
+    return sum(each.place == Place.JOINED and not each.on_stage for each in stored.people)
+
+
+def view(stored: StoredCall, viewer: UUID | None = None) -> CallView:
+    """The call as this user sees it; without one, as everybody may."""
     row = stored.row
     return CallView(
         id=row.id,
@@ -93,6 +114,8 @@ def view(stored: StoredCall) -> CallView:
         ended_at=row.ended_at,
         end_reason=EndReason(row.end_reason) if row.end_reason else None,
         recording=row.record,
+        lecture=row.lecture,
+        viewers=_viewers(stored) if row.lecture else None,
         participants=[
             ParticipantView(
                 user_id=each.user_id,
@@ -103,8 +126,11 @@ def view(stored: StoredCall) -> CallView:
                 audio=each.audio,
                 video=each.video,
                 screen=each.screen,
+                on_stage=each.on_stage,
+                hand_at=each.hand_at,
             )
             for each in stored.people
+            if _is_shown(row, each, viewer)
         ],
     )
 
@@ -148,13 +174,41 @@ async def room_of(uow: UnitOfWork, caller: Caller, call_id: UUID) -> UUID:
     return room_id
 
 
-async def current_call(uow: UnitOfWork, room_id: UUID) -> CallView | None:
+async def room_to_join(
+    uow: UnitOfWork, caller: Caller, call_id: UUID
+) -> tuple[UUID, Participant | None]:
+    """The room of a call that the caller may come into, and the caller as a newcomer when he was
+    not asked at its beginning. Raises NotFound, NotPermitted.
+    """
+    known = await uow.session.scalar(
+        select(CallParticipantRow.role).where(
+            CallParticipantRow.call_id == call_id, CallParticipantRow.user_id == caller.user_id
+        )
+    )
+    if known is not None:
+        return await room_of(uow, caller, call_id), None
+    room_id = await uow.session.scalar(
+        select(CallRow.room_id).where(
+            CallRow.id == call_id, CallRow.hospital_id == caller.hospital_id
+        )
+    )
+    if room_id is None:
+        raise NotFound
+    await require_talk(uow, caller)
+    room = await rooms.member_of(uow, caller, room_id)
+    assert room.mine is not None  # Else `member_of` refuses.
+    return room_id, Participant(user_id=caller.user_id, role=caller.role, name=room.mine.name)
+
+
+async def current_call(
+    uow: UnitOfWork, room_id: UUID, viewer: UUID | None = None
+) -> CallView | None:
     """The call under way in a room that the caller has been let into."""
     call_id = await uow.session.scalar(
         select(CallRow.id).where(CallRow.room_id == room_id, CallRow.state != CallState.ENDED)
     )
     found = await stored(uow, call_id) if call_id is not None else None
-    return view(found) if found is not None else None
+    return view(found, viewer) if found is not None else None
 
 
 async def rooms_in_call(uow: UnitOfWork, room_ids: Sequence[UUID]) -> set[UUID]:
@@ -188,7 +242,7 @@ async def call_figures(uow: UnitOfWork, room_ids: Sequence[UUID]) -> dict[UUID, 
 async def call_in_room(uow: UnitOfWork, caller: Caller, room_id: UUID) -> CallView | None:
     """The call under way, for somebody who may see the room. Raises NotFound."""
     room = await rooms.room_for(uow, caller, room_id)
-    call = await current_call(uow, room_id)
+    call = await current_call(uow, room_id, caller.user_id)
     return shown(room.veil, call) if call is not None else None
 
 

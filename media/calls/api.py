@@ -3,9 +3,9 @@
 from uuid import UUID
 
 from core.http import Context, Routes
-from media.calls import access, check, service
+from media.calls import access, check, observers, service
 from media.calls.controller import Controller
-from media.calls.rules import STARTERS, TALKERS, CallState, Moderation
+from media.calls.rules import OBSERVERS, STARTERS, TALKERS, CallState, Moderation
 from media.calls.schemas import (
     AcceptCall,
     AnswerOffer,
@@ -16,6 +16,7 @@ from media.calls.schemas import (
     CheckAnswer,
     CheckOffer,
     ModerateCall,
+    ObserveCall,
     QualityView,
     StartCall,
     UpdateCall,
@@ -31,12 +32,14 @@ messages = Messages()
 
 @messages.on("call:start", roles=STARTERS, transaction=False)
 async def start(ctx: MessageContext, body: StartCall) -> CallAnswer:
-    """Ring everybody else in the room; the starter's offer follows."""
+    """Ring everybody else in the room, or begin a lecture; the starter's offer follows."""
     controller = await Controller.of(ctx.runtime)
     worker = await controller.choose()
     async with ctx.runtime.unit_of_work() as uow:
         await access.require_talk(uow, ctx.caller)
-        call = await service.start(uow, ctx.caller, body.room, body.media, ctx.device, worker)
+        call = await service.start(
+            uow, ctx.caller, body.room, body.media, ctx.device, worker, lecture=body.lecture
+        )
     controller.connect(call.id, ctx.caller.user_id)
     return _with_servers(ctx, call)
 
@@ -57,8 +60,25 @@ async def decline(ctx: MessageContext, body: CallOnly) -> CallAnswer:
     return CallAnswer(call=await service.decline(ctx.uow, ctx.caller, body.call))
 
 
-@messages.on("call:leave", roles=TALKERS, transaction=False)
+@messages.on("call:observe", roles=OBSERVERS, transaction=False)
+async def observe(ctx: MessageContext, body: ObserveCall) -> CallAnswer:
+    """Listen to a call unseen; the audit keeps the reason. The offer follows."""
+    controller = await Controller.of(ctx.runtime)
+    async with ctx.runtime.unit_of_work() as uow:
+        call = await observers.begin(uow, ctx.caller, body.room, ctx.device, body.reason)
+    controller.observe(call.id, ctx.caller.user_id)
+    return _with_servers(ctx, call)
+
+
+@messages.on("call:leave", roles=TALKERS | OBSERVERS, transaction=False)
 async def leave(ctx: MessageContext, body: CallOnly) -> CallAnswer:
+    """Hang up on one's own side, or observe no longer."""
+    if ctx.caller.role in OBSERVERS:
+        async with ctx.runtime.unit_of_work() as uow:
+            peers = await observers.end(uow, ctx.caller, body.call)
+            call = await observers.seen(uow, ctx.caller, body.call)
+        await (await Controller.of(ctx.runtime)).let_go(body.call, peers)
+        return CallAnswer(call=call)
     async with ctx.runtime.unit_of_work() as uow:
         call = await service.leave(uow, ctx.caller, body.call)
     if call.state is not CallState.ENDED:
@@ -74,7 +94,9 @@ async def end(ctx: MessageContext, body: CallOnly) -> CallAnswer:
 
 @messages.on("call:moderate", roles=STARTERS, transaction=False)
 async def moderate(ctx: MessageContext, body: ModerateCall) -> CallAnswer:
-    """Silence a participant, end the sharing of his screen, or put him out of this call."""
+    """Silence a participant, end the sharing of his screen, put him out of this call; in a lecture
+    also let him onto the stage, send him back, take down his hand.
+    """
     async with ctx.runtime.unit_of_work() as uow:
         call = await service.moderate(uow, ctx.caller, body.call, body.user, body.action)
     controller = await Controller.of(ctx.runtime)
@@ -82,15 +104,20 @@ async def moderate(ctx: MessageContext, body: ModerateCall) -> CallAnswer:
         await controller.show_media(call.id, body.user)
     elif body.action is Moderation.STOP_SCREEN:
         await controller.show_screen(call.id, body.user)
-    elif call.state is not CallState.ENDED:
+    elif body.action in (Moderation.INVITE, Moderation.DISMISS):
+        controller.connect(call.id, body.user)
+    elif body.action is Moderation.REMOVE and call.state is not CallState.ENDED:
         await controller.remove(call.id, body.user)
     return CallAnswer(call=call)
 
 
-@messages.on("call:answer", roles=TALKERS, transaction=False)
+@messages.on("call:answer", roles=TALKERS | OBSERVERS, transaction=False)
 async def answer(ctx: MessageContext, body: AnswerOffer) -> None:
     async with ctx.runtime.unit_of_work() as uow:
-        await access.room_of(uow, ctx.caller, body.call)
+        if ctx.caller.role in OBSERVERS:
+            await observers.seen(uow, ctx.caller, body.call)
+        else:
+            await access.room_of(uow, ctx.caller, body.call)
     controller = await Controller.of(ctx.runtime)
     await controller.answer(body.call, ctx.caller.user_id, body.session, body.version, body.sdp)
 
@@ -98,7 +125,8 @@ async def answer(ctx: MessageContext, body: AnswerOffer) -> None:
 @messages.on("call:update", roles=TALKERS, transaction=False)
 async def update(ctx: MessageContext, body: UpdateCall) -> CallAnswer:
     """A fresh session (`join`), a fresh path for it (`restart`), who is muted (`media`), who shares
-    his screen (`screen`), what is shown (`view`), what stood still (`freezes`).
+    his screen (`screen`), who asks for the stage (`hand`), what is shown (`view`), what stood still
+    (`freezes`).
     """
     if body.action == "freezes":
         async with ctx.runtime.unit_of_work() as uow:
@@ -124,6 +152,8 @@ async def update(ctx: MessageContext, body: UpdateCall) -> CallAnswer:
             )
         elif body.action == "screen":
             call = await service.share_screen(uow, ctx.caller, body.call, on=body.on)
+        elif body.action == "hand":
+            return CallAnswer(call=await service.raise_hand(uow, ctx.caller, body.call, up=body.on))
         else:
             call = await service.join(uow, ctx.caller, body.call, ctx.device)
     if body.action == "media":
@@ -142,7 +172,7 @@ def _with_servers(ctx: MessageContext, call: CallView) -> CallAnswer:
 
 
 async def _call_of_room(ctx: MessageContext, room_id: UUID) -> CallView | None:
-    return await access.current_call(ctx.uow, room_id)
+    return await access.current_call(ctx.uow, room_id, ctx.caller.user_id)
 
 
 register_join_extra("call", _call_of_room, access.rooms_in_call)

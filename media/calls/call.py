@@ -5,7 +5,7 @@
 
 A participant rings, then has joined with one device, declined, left, or was removed; who left may
 come back while the call is active, who was removed may not. The call ends by itself
-when fewer than two are left in it.
+when fewer than two are left in it, a lecture when nobody is left on its stage (see `stage.py`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +20,7 @@ from media.calls.errors import (
     CallTaken,
     NobodyToCall,
     NotInCall,
+    NotOnStage,
     RemovedFromCall,
     ScreenIsTaken,
 )
@@ -30,7 +31,8 @@ from media.calls.rules import MOST_PEOPLE, CallMedia, CallState, EndReason, Plac
 class Participant:
     """Somebody in the call. `seconds` counts what he has talked before `joined_at`.
 
-    `gone_since` is set while his media connection is lost and he has not left.
+    `gone_since` is set while his media connection is lost and he has not left. In a lecture only
+    who is `on_stage` sends; the others may hold up a hand, since `hand_at`.
     """
 
     user_id: UUID
@@ -41,6 +43,8 @@ class Participant:
     audio: bool = True
     video: bool = True
     screen: bool = False
+    on_stage: bool = True
+    hand_at: datetime | None = None
     joined_at: datetime | None = None
     seconds: int = 0
     gone_since: datetime | None = None
@@ -60,6 +64,8 @@ class Call:
     answered_at: datetime | None = None
     ended_at: datetime | None = None
     end_reason: EndReason | None = None
+    #: A lecture rings nobody: who wants to comes in and watches.
+    lecture: bool = False
     people: Mapping[UUID, Participant]
 
     @property
@@ -69,6 +75,11 @@ class Call:
     @property
     def ringing(self) -> list[Participant]:
         return [each for each in self.people.values() if each.place is Place.RINGING]
+
+    @property
+    def stage(self) -> list[Participant]:
+        """Who is in and may send."""
+        return [each for each in self.joined if each.on_stage]
 
     @property
     def sharing(self) -> list[Participant]:
@@ -109,9 +120,49 @@ def start(
     )
 
 
+def lecture(
+    call_id: UUID,
+    room_id: UUID,
+    media: CallMedia,
+    teacher: Participant,
+    device: str,
+    now: datetime,
+) -> Call:
+    """Begin a lecture: it goes on from its first moment, others come in by `admit` and `join`."""
+    first = replace(teacher, place=Place.JOINED, device=device, joined_at=now)
+    return Call(
+        id=call_id,
+        room_id=room_id,
+        media=media,
+        state=CallState.ACTIVE,
+        started_by=teacher.user_id,
+        started_at=now,
+        ring_until=now,
+        answered_at=now,
+        lecture=True,
+        people={teacher.user_id: replace(first, video=media is CallMedia.VIDEO)},
+    )
+
+
+def admit(call: Call, someone: Participant) -> Call:
+    """Put a member of the room who came later on the list; he is not in before he joins.
+
+    Raises CallIsOver.
+    """
+    if call.state is CallState.ENDED:
+        raise CallIsOver
+    if someone.user_id in call.people:
+        return call
+    sends = not call.lecture
+    video = sends and call.media is CallMedia.VIDEO
+    return with_person(
+        call, replace(someone, place=Place.LEFT, on_stage=sends, audio=sends, video=video)
+    )
+
+
 def accept(call: Call, user_id: UUID, device: str, now: datetime) -> Call:
     """The first device wins. Raises CallIsOver, NotInCall, CallTaken (another device was first)."""
-    me = _member(call, user_id)
+    me = member(call, user_id)
     if me.place is Place.JOINED:
         if me.device != device:
             raise CallTaken
@@ -119,32 +170,34 @@ def accept(call: Call, user_id: UUID, device: str, now: datetime) -> Call:
     return _enter(call, me, device, now)
 
 
-def join(call: Call, user_id: UUID, device: str, now: datetime) -> Call:
+def join(
+    call: Call, user_id: UUID, device: str, now: datetime, most_viewers: int = MOST_PEOPLE
+) -> Call:
     """Come (back) in with this device: after a reload, from another device, after having left.
 
-    Raises CallIsOver, NotInCall.
+    Raises CallIsOver, NotInCall, CallIsFull, RemovedFromCall.
     """
-    return _enter(call, _member(call, user_id), device, now)
+    return _enter(call, member(call, user_id), device, now, most_viewers)
 
 
 def decline(call: Call, user_id: UUID, now: datetime) -> Call:
     """Refuse a ringing call; nothing happens to somebody who does not ring any more."""
-    me = _member(call, user_id)
+    me = member(call, user_id)
     if me.place is not Place.RINGING:
         return call
-    return _settle(_with(call, replace(me, place=Place.DECLINED)), EndReason.DECLINED, now)
+    return _settle(with_person(call, replace(me, place=Place.DECLINED)), EndReason.DECLINED, now)
 
 
 def leave(call: Call, user_id: UUID, now: datetime) -> Call:
     """Hang up on one's own side."""
-    me = _member(call, user_id)
+    me = member(call, user_id)
     if me.place is Place.RINGING:
         return decline(call, user_id, now)
     if me.place is not Place.JOINED:
         return call
     alone = call.state is CallState.RINGING
     reason = EndReason.CANCELLED if alone else EndReason.HUNG_UP
-    return _settle(_with(call, _out(me, now)), reason, now)
+    return _settle(with_person(call, _out(me, now)), reason, now)
 
 
 def end(call: Call, reason: EndReason, now: datetime) -> Call:
@@ -162,51 +215,55 @@ def ring_out(call: Call, now: datetime) -> Call:
     if call.state is CallState.ENDED or now < call.ring_until or not call.ringing:
         return call
     for each in call.ringing:
-        call = _with(call, replace(each, place=Place.LEFT))
+        call = with_person(call, replace(each, place=Place.LEFT))
     return _settle(call, EndReason.NO_ANSWER, now)
 
 
 def set_media(call: Call, user_id: UUID, *, audio: bool, video: bool) -> Call:
-    """Mute and unmute. Raises CallIsOver, NotInCall."""
-    me = _member(call, user_id)
+    """Mute and unmute. Raises CallIsOver, NotInCall, NotOnStage."""
+    me = member(call, user_id)
     if me.place is not Place.JOINED:
         raise NotInCall
-    return _with(call, replace(me, audio=audio, video=video))
+    if (audio or video) and not me.on_stage:
+        raise NotOnStage
+    return with_person(call, replace(me, audio=audio, video=video))
 
 
 def share(call: Call, user_id: UUID, *, on: bool) -> Call:
     """Begin or end the sharing of one's screen: one at a time, a lost connection holds nothing.
 
-    Raises CallIsOver, NotInCall, ScreenIsTaken.
+    Raises CallIsOver, NotInCall, NotOnStage, ScreenIsTaken.
     """
-    me = _member(call, user_id)
+    me = member(call, user_id)
     if me.place is not Place.JOINED:
         raise NotInCall
+    if on and not me.on_stage:
+        raise NotOnStage
     for other in call.sharing if on else []:
         if other.user_id == user_id:
             continue
         if other.gone_since is None:
             raise ScreenIsTaken(details={"user": str(other.user_id)})
-        call = _with(call, replace(other, screen=False))
-    return _with(call, replace(me, screen=on))
+        call = with_person(call, replace(other, screen=False))
+    return with_person(call, replace(me, screen=on))
 
 
 def stop_screen(call: Call, user_id: UUID) -> Call:
     """The moderator ends somebody's sharing."""
-    return _with(call, replace(_member(call, user_id), screen=False))
+    return with_person(call, replace(member(call, user_id), screen=False))
 
 
 def mute(call: Call, user_id: UUID) -> Call:
     """The moderator silences somebody, who may speak again when he unmutes himself."""
-    who = _member(call, user_id)
-    return _with(call, replace(who, audio=False)) if who.place is Place.JOINED else call
+    who = member(call, user_id)
+    return with_person(call, replace(who, audio=False)) if who.place is Place.JOINED else call
 
 
 def remove(call: Call, user_id: UUID, now: datetime) -> Call:
     """The moderator puts somebody out of this call for good."""
-    who = _member(call, user_id)
+    who = member(call, user_id)
     gone = _out(who, now) if who.place is Place.JOINED else who
-    return _settle(_with(call, replace(gone, place=Place.REMOVED)), EndReason.HUNG_UP, now)
+    return _settle(with_person(call, replace(gone, place=Place.REMOVED)), EndReason.HUNG_UP, now)
 
 
 def lost(call: Call, user_id: UUID, now: datetime) -> Call:
@@ -214,7 +271,7 @@ def lost(call: Call, user_id: UUID, now: datetime) -> Call:
     me = call.people.get(user_id)
     if call.state is CallState.ENDED or me is None or me.place is not Place.JOINED:
         return call
-    return _with(call, replace(me, gone_since=me.gone_since or now))
+    return with_person(call, replace(me, gone_since=me.gone_since or now))
 
 
 def found(call: Call, user_id: UUID) -> Call:
@@ -222,20 +279,20 @@ def found(call: Call, user_id: UUID) -> Call:
     me = call.people.get(user_id)
     if call.state is CallState.ENDED or me is None or me.gone_since is None:
         return call
-    return _with(call, replace(me, gone_since=None))
+    return with_person(call, replace(me, gone_since=None))
 
 
 def give_up(call: Call, now: datetime, patience: timedelta) -> Call:
-    """End a call in which everybody's connection has been gone for `patience`."""
+    """End a call in which the connection of everybody who may send has been gone for `patience`."""
     if call.state is not CallState.ACTIVE:
         return call
-    since = [each.gone_since for each in call.joined]
+    since = [each.gone_since for each in call.stage]
     if all(moment is not None and now - moment >= patience for moment in since):
         return end(call, EndReason.ABANDONED, now)
     return call
 
 
-def _member(call: Call, user_id: UUID) -> Participant:
+def member(call: Call, user_id: UUID) -> Participant:
     if call.state is CallState.ENDED:
         raise CallIsOver
     me = call.people.get(user_id)
@@ -244,11 +301,14 @@ def _member(call: Call, user_id: UUID) -> Participant:
     return me
 
 
-def _enter(call: Call, me: Participant, device: str, now: datetime) -> Call:
+def _enter(
+    call: Call, me: Participant, device: str, now: datetime, most_viewers: int = MOST_PEOPLE
+) -> Call:
     inside = me.place is Place.JOINED
     if me.place is Place.REMOVED:
         raise RemovedFromCall
-    if not inside and len(call.joined) >= MOST_PEOPLE:
+    alike = len(call.stage) if me.on_stage else len(call.joined) - len(call.stage)
+    if not inside and alike >= (MOST_PEOPLE if me.on_stage else most_viewers):
         raise CallIsFull
     entered = replace(
         me,
@@ -259,7 +319,7 @@ def _enter(call: Call, me: Participant, device: str, now: datetime) -> Call:
         # What another device shares does not come along.
         screen=me.screen and me.device == device,
     )
-    call = _with(call, entered)
+    call = with_person(call, entered)
     if call.state is CallState.RINGING and me.user_id != call.started_by:
         return replace(call, state=CallState.ACTIVE, answered_at=now)
     return call
@@ -267,7 +327,8 @@ def _enter(call: Call, me: Participant, device: str, now: datetime) -> Call:
 
 def _settle(call: Call, reason: EndReason, now: datetime) -> Call:
     """End the call when nobody is left to talk to."""
-    if len(call.joined) >= 2 or (call.joined and call.ringing):
+    goes_on = bool(call.stage) if call.lecture else len(call.joined) >= 2
+    if goes_on or (call.joined and call.ringing):
         return call
     return end(call, reason, now)
 
@@ -281,6 +342,7 @@ def _out(each: Participant, now: datetime) -> Participant:
         joined_at=None,
         gone_since=None,
         screen=False,
+        hand_at=None,
     )
 
 
@@ -290,5 +352,5 @@ def _closed(each: Participant, now: datetime) -> Participant:
     return replace(each, place=Place.LEFT) if each.place is Place.RINGING else each
 
 
-def _with(call: Call, each: Participant) -> Call:
+def with_person(call: Call, each: Participant) -> Call:
     return replace(call, people={**call.people, each.user_id: each})

@@ -18,11 +18,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core.crypto.container import FolderKey, KeyringFileKeys
 from core.runtime import Runtime
-from media.calls import access, call, service
+from media.calls import access, call, observers, service
 from media.calls.access import StoredCall
 from media.calls.collector import Collector
 from media.calls.errors import AnswerIsBad, AnswerIsStale, MediaIsBusy, MediaUnavailable
-from media.calls.models import CallParticipantRow, CallRow
+from media.calls.models import CallObserverRow, CallParticipantRow, CallRow
 from media.calls.rules import CallState, EndReason, Place
 from media.control import MediaWorkers, Offer, WorkerLink, control_tls
 from media.errors import (
@@ -129,6 +129,10 @@ class Controller:
         """Send a participant the offer of his current session, soon: after the acknowledgement."""
         self._spawn(self._connect(call_id, user_id))
 
+    def observe(self, call_id: UUID, user_id: UUID) -> None:
+        """Send an observer the offer of his hidden connection, soon."""
+        self._spawn(self._connect_observer(call_id, user_id))
+
     async def restart(self, call_id: UUID, user_id: UUID, device: str) -> bool:
         """Send a device the offer of an ICE restart of its session, which goes on; False when its
         worker has no such session any more.
@@ -155,12 +159,19 @@ class Controller:
         """Pass an answer on. Raises AnswerIsStale, AnswerIsBad, MediaUnavailable."""
         async with self._runtime.unit_of_work() as uow:
             stored = await access.stored(uow, call_id)
+            observer = await observers.by_user(uow, call_id, user_id)
         person = stored.of(user_id) if stored is not None else None
-        if stored is None or person is None or person.session != session:
+        if stored is None:
+            raise AnswerIsStale
+        if observer is not None and observer.session == session:
+            peer = observers.peer_of(observer)
+        elif person is not None and person.session == session:
+            peer = peer_name(person)
+        else:
             raise AnswerIsStale
         try:
             link = await self._reach(stored.row.worker)
-            await link.answer(str(call_id), peer_name(person), session, version, sdp)
+            await link.answer(str(call_id), peer, session, version, sdp)
         except (StaleAnswer, PeerUnknown, CallUnknown) as error:
             raise AnswerIsStale from error
         except BadAnswer as error:
@@ -228,6 +239,19 @@ class Controller:
             await link.remove_peer(str(call_id), peer_name(person), "left", person.session)
         except MediaError as error:
             log.info("peer_not_removed", call=str(call_id), error=str(error))
+
+    async def let_go(self, call_id: UUID, peers: list[str]) -> None:
+        """Take observers who have left off the worker."""
+        async with self._runtime.unit_of_work() as uow:
+            stored = await access.stored(uow, call_id)
+        if stored is None:
+            return
+        for peer in peers:
+            try:
+                link = await self._reach(stored.row.worker)
+                await link.remove_peer(str(call_id), peer, "left")
+            except MediaError as error:
+                log.info("observer_not_removed", call=str(call_id), error=str(error))
 
     async def close(self, row: CallRow) -> None:
         """Close a call on its worker; its recording is sealed. A worker that is away is left
@@ -299,12 +323,15 @@ class Controller:
         """Open a call on a worker anew, with fresh sessions for everybody in it."""
         async with self._runtime.unit_of_work() as uow:
             stored = await service.move(uow, row.id, row.generation, link.url)
+            watching = await observers.fresh_sessions(uow, row.id) if stored is not None else []
         if stored is None:
             return
         log.warning("call_moved", call=str(row.id), to=link.url)
         for person in stored.people:
             if person.place == Place.JOINED:
                 await self._offer(stored, person, link)
+        for observer in watching:
+            await self._offer_observer(stored.row, observer, link)
 
     async def _rescue(self, link: WorkerLink) -> None:
         """After a worker's loss: its calls go to others, if it is not back at once."""
@@ -357,6 +384,29 @@ class Controller:
             return
         await self._offer(stored, person, link)
 
+    async def _connect_observer(self, call_id: UUID, user_id: UUID) -> None:
+        async with self._runtime.unit_of_work() as uow:
+            stored = await access.stored(uow, call_id)
+            observer = await observers.by_user(uow, call_id, user_id)
+        if stored is not None and observer is not None:
+            link = await self._reach(stored.row.worker)
+            await self._offer_observer(stored.row, observer, link)
+
+    async def _offer_observer(
+        self, row: CallRow, observer: CallObserverRow, link: WorkerLink
+    ) -> None:
+        peer = observers.peer_of(observer)
+        offer = await link.add_peer(
+            str(row.id),
+            peer=peer,
+            session=observer.session,
+            user=peer,
+            publish=False,
+            hidden=True,
+        )
+        self._mine[observer.session] = (row.id, str(observer.user_id), [])
+        await self._pass_on(row.id, observer.session, offer, new_path=True)
+
     async def _offer(
         self, stored: StoredCall, person: CallParticipantRow, link: WorkerLink
     ) -> None:
@@ -376,8 +426,9 @@ class Controller:
             audio=person.audio,
             video=person.video,
             screen=person.screen,
+            publish=person.on_stage,
         )
-        people = [each.user_id for each in stored.people]
+        people = _told_of(stored, person)
         self._mine[person.session] = (row.id, str(person.user_id), people)
         await self._pass_on(row.id, person.session, offer, new_path=True)
 
@@ -386,7 +437,9 @@ class Controller:
     ) -> None:
         """Send an offer to its device; one that makes it look for a path names the TURN servers."""
         async with self._runtime.unit_of_work() as uow:
-            to = await service.claim_offer(uow, call_id, session, offer.version)
+            to = await service.claim_offer(
+                uow, call_id, session, offer.version
+            ) or await observers.claim_offer(uow, session, offer.version)
         if to is not None:
             payload: dict[str, Any] = {
                 "call": str(call_id),
@@ -454,6 +507,8 @@ class Controller:
             people = stored.people if stored is not None else []
             person = next((each for each in people if each.session == session), None)
             if person is None:
+                if not connected:
+                    await observers.gone(uow, session)
                 return
             user_id = person.user_id
             if connected:
@@ -530,6 +585,16 @@ class Controller:
         except (MediaError, SQLAlchemyError, OSError) as error:
             # The client asks for a fresh session until it has one.
             log.warning("call_step_failed", error=repr(error))
+
+
+def _told_of(stored: StoredCall, person: CallParticipantRow) -> list[UUID]:
+    """Who hears how good a participant's connection is: everybody, in a lecture the stage, and of a
+    listener nobody else: that would be the square of many people.
+    """
+    if not stored.row.lecture:
+        return [each.user_id for each in stored.people]
+    staged = [each.user_id for each in stored.people if each.on_stage] if person.on_stage else []
+    return [*{*staged, person.user_id}]
 
 
 def peer_name(person: CallParticipantRow) -> str:

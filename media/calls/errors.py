@@ -35,6 +35,18 @@ class ScreenIsTaken(ProblemError):
     code, status, title = "screen_taken", 409, "有人正在共享屏幕，请等对方结束后再共享"
 
 
+class NotOnStage(ProblemError):
+    code, status, title = "not_on_stage", 409, "请先举手，由主讲人邀请后再发言"
+
+
+class NoLecture(ProblemError):
+    code, status, title = "no_lecture", 409, "此通话不是讲座，无需举手"
+
+
+class NothingToObserve(ProblemError):
+    code, status, title = "no_call", 409, "诊间内没有正在进行的通话"
+
+
 class NobodyToCall(ProblemError):
     code, status, title = "nobody_to_call", 409, "诊间内没有可以呼叫的人"
 

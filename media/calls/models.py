@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, false, text
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, false, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.crypto.columns import EncryptedText
@@ -32,6 +32,7 @@ class CallRow(Base):
     ended_at: Mapped[datetime | None]
     end_reason: Mapped[str | None] = mapped_column(String(32), info=INTERNAL)
     record: Mapped[bool] = mapped_column(info=INTERNAL)
+    lecture: Mapped[bool] = mapped_column(server_default=false(), default=False, info=INTERNAL)
     worker: Mapped[str] = mapped_column(Text, info=INTERNAL)
     generation: Mapped[int] = mapped_column(default=1, info=INTERNAL)
     assigned_at: Mapped[datetime]
@@ -65,6 +66,8 @@ class CallParticipantRow(Base):
     audio: Mapped[bool] = mapped_column(info=INTERNAL)
     video: Mapped[bool] = mapped_column(info=INTERNAL)
     screen: Mapped[bool] = mapped_column(server_default=false(), default=False, info=INTERNAL)
+    on_stage: Mapped[bool] = mapped_column(server_default=true(), default=True, info=INTERNAL)
+    hand_at: Mapped[datetime | None]
     joined_at: Mapped[datetime | None]
     seconds: Mapped[int] = mapped_column(default=0, info=INTERNAL)
     gone_since: Mapped[datetime | None]
@@ -73,6 +76,33 @@ class CallParticipantRow(Base):
     quality: Mapped[int | None] = mapped_column(info=INTERNAL)
 
     __table_args__ = (Index("ix_call_participants_user", "user_id"),)
+
+
+class CallObserverRow(Base):
+    """Somebody who listens to a call unseen, and why; `left_at` is None while he does."""
+
+    __tablename__ = "call_observers"
+
+    id: Mapped[UUID] = id_column()
+    hospital_id: Mapped[UUID] = hospital_column()
+    call_id: Mapped[UUID] = mapped_column(ForeignKey("calls.id"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    device: Mapped[str] = mapped_column(String(128), info=PERSONAL)
+    reason: Mapped[str] = mapped_column(EncryptedText(), info=PERSONAL)
+    joined_at: Mapped[datetime]
+    left_at: Mapped[datetime | None]
+    session: Mapped[str] = mapped_column(String(64), info=INTERNAL)
+    offer_version: Mapped[int] = mapped_column(default=0, info=INTERNAL)
+
+    __table_args__ = (
+        Index(
+            "uq_call_observers_present",
+            "call_id",
+            "user_id",
+            unique=True,
+            postgresql_where=text("left_at IS NULL"),
+        ),
+    )
 
 
 class CallQualityRow(Base):

@@ -28,11 +28,14 @@ class Place(StrEnum):
 
 
 class Moderation(StrEnum):
-    """What a moderator does to somebody else."""
+    """What a moderator does to somebody else; in a lecture its teacher alone."""
 
     MUTE = "mute"
     REMOVE = "remove"
     STOP_SCREEN = "stop_screen"
+    INVITE = "invite"
+    DISMISS = "dismiss"
+    LOWER_HAND = "lower_hand"
 
 
 class EndReason(StrEnum):
@@ -53,7 +56,10 @@ STARTERS: frozenset[Role] = frozenset({Role.DOCTOR})
 #: Who rings and takes part.
 TALKERS: frozenset[Role] = STARTERS | {Role.PATIENT, Role.NURSE, Role.PHARMACIST}
 
-#: So many people talk in one call at most.
+#: Who may listen to a call unseen, as far as the policies allow it.
+OBSERVERS: frozenset[Role] = frozenset({Role.SUPERVISOR})
+
+#: So many people talk in one call at most; in a lecture so many are on the stage.
 MOST_PEOPLE = 16
 
 #: A call whose worker cannot be replaced for this long is over.
@@ -66,8 +72,10 @@ _ENDINGS: dict[EndReason, str] = {
 }
 
 
-def started_text(name: str, media: CallMedia) -> str:
+def started_text(name: str, media: CallMedia, *, lecture: bool = False) -> str:
     """The line in the room when a call begins."""
+    if lecture:
+        return f"{name}开始了{_kind(media)}讲座，可进入观看"
     return f"{name}发起了{_kind(media)}通话"
 
 

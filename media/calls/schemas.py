@@ -13,7 +13,8 @@ from realtime.schemas import Strict
 
 class ParticipantView(BaseModel):
     """`device` is the one that he talks on; audio and video say whether he is unmuted, `screen`
-    whether he shares his screen.
+    whether he shares his screen. `on_stage` and `hand_at` matter in lectures: whether he may send,
+    and since when he holds up his hand.
     """
 
     user_id: UUID
@@ -24,9 +25,15 @@ class ParticipantView(BaseModel):
     audio: bool
     video: bool
     screen: bool
+    on_stage: bool
+    hand_at: datetime | None
 
 
 class CallView(BaseModel):
+    """Of a lecture everybody sees the stage, the hands and himself; its teacher sees everybody.
+    `viewers` counts those who only watch (None: no lecture).
+    """
+
     id: UUID
     room: UUID
     media: CallMedia
@@ -37,6 +44,8 @@ class CallView(BaseModel):
     ended_at: datetime | None
     end_reason: EndReason | None
     recording: bool
+    lecture: bool
+    viewers: int | None
     participants: list[ParticipantView]
 
 
@@ -75,6 +84,7 @@ Session = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 class StartCall(Strict):
     room: UUID
     media: CallMedia = CallMedia.VIDEO
+    lecture: bool = False
 
 
 class AcceptCall(Strict):
@@ -82,6 +92,11 @@ class AcceptCall(Strict):
 
     call: UUID
     device: str | None = Field(None, max_length=128)
+
+
+class ObserveCall(Strict):
+    room: UUID
+    reason: str = Field(min_length=2, max_length=200)
 
 
 class CallOnly(Strict):
@@ -125,13 +140,13 @@ class CheckAnswer(Strict):
 class UpdateCall(Strict):
     """`join` asks for a fresh session; `restart` for a fresh path of the session that there is, and
     for a fresh session when there is none any more; `media` mutes and unmutes; `screen` begins
-    (`on`) and ends the sharing of the screen; `view` says on how many lines each other participant
-    is shown (0: not at all), and on how many a shared screen; `freezes` tells how often pictures
-    stood still lately, and for how long.
+    (`on`) and ends the sharing of the screen; `hand` raises it and takes it down; `view` says on
+    how many lines each other participant is shown (0: not at all), and on how many a screen;
+    `freezes` tells how often pictures stood still lately, and for how long.
     """
 
     call: UUID
-    action: Literal["join", "restart", "media", "screen", "view", "freezes"]
+    action: Literal["join", "restart", "media", "screen", "hand", "view", "freezes"]
     audio: bool | None = None
     video: bool | None = None
     on: bool = False

@@ -18,7 +18,7 @@ from core.identity.caller import Caller
 from core.identity.roles import Role
 from core.ids import new_id
 from core.uow import UnitOfWork
-from media.calls import access, call, quality
+from media.calls import access, call, observers, quality, stage
 from media.calls.access import StoredCall
 from media.calls.call import Call, Participant
 from media.calls.errors import CallInProgress, NotInCall, RecordingRefused
@@ -36,7 +36,7 @@ from media.calls.rules import (
     started_text,
 )
 from media.calls.schemas import CallView
-from media.calls.settings import RING_SECONDS, WITHOUT_RECORDING
+from media.calls.settings import MOST_VIEWERS, RING_SECONDS, WITHOUT_RECORDING
 from realtime import access as rooms
 from realtime import service as room_service
 from realtime.errors import RoomIsClosed, RoomNotActive
@@ -46,9 +46,17 @@ Change = Callable[[Call], Call]
 
 
 async def start(
-    uow: UnitOfWork, caller: Caller, room_id: UUID, media: CallMedia, device: str, worker: str
+    uow: UnitOfWork,
+    caller: Caller,
+    room_id: UUID,
+    media: CallMedia,
+    device: str,
+    worker: str,
+    *,
+    lecture: bool = False,
 ) -> CallView:
-    """Start a call in an active room; announces `CallStarted`, everybody's devices ring.
+    """Start a call in an active room; announces `CallStarted`, everybody's devices ring. A lecture
+    rings nobody and announces `CallAnswered` at once.
 
     `worker` is the control address of the media worker chosen for it. Raises NotFound, Forbidden,
     RoomIsClosed, RoomNotActive, RecordingRefused, CallInProgress, NobodyToCall.
@@ -77,17 +85,23 @@ async def start(
     [me] = [each for each in people if each.user_id == caller.user_id]
     ring = timedelta(seconds=await settings.get(uow, RING_SECONDS, hospital_id=caller.hospital_id))
     others = [each for each in people if each is not me]
-    begun = call.start(new_id(), room_id, media, me, others, device, uow.now, ring)
+    if lecture:
+        begun = call.lecture(new_id(), room_id, media, me, device, uow.now)
+    else:
+        begun = call.start(new_id(), room_id, media, me, others, device, uow.now, ring)
     made = await _insert(uow, begun, caller.hospital_id, worker, record)
     data = {"call": str(begun.id), "media": media.value, "by": str(caller.user_id)}
     await room_service.system_message(
-        uow, room_id, "call_started", started_text(me.name, media), data
+        uow, room_id, "call_started", started_text(me.name, media, lecture=lecture), data
     )
     uow.record(CallStarted(**_facts(made.row, uow), started_by=caller.user_id))
+    if lecture:
+        uow.record(CallAnswered(**_facts(made.row, uow), answered_by=caller.user_id))
     _show_busy(uow, replace(begun, people={}), begun)
-    shown = access.view(made)
-    _ring(uow, shown, [each.user_id for each in others])
-    _tell(uow, shown)
+    shown = access.view(made, caller.user_id)
+    if not lecture:
+        _ring(uow, shown, [each.user_id for each in others])
+    _tell(uow, made, [each.user_id for each in people], [])
     return shown
 
 
@@ -103,9 +117,18 @@ async def accept(uow: UnitOfWork, caller: Caller, call_id: UUID, device: str) ->
 
 
 async def join(uow: UnitOfWork, caller: Caller, call_id: UUID, device: str) -> CallView:
-    """Come in (again) with a fresh session on this device. Raises NotFound, CallIsOver."""
+    """Come in (again) with a fresh session on this device; a member of the room may who was not
+    there at the beginning. Raises NotFound, NotPermitted, CallIsOver, CallIsFull, RemovedFromCall.
+    """
     now = uow.now
-    shown = await _mine(uow, caller, call_id, lambda it: call.join(it, caller.user_id, device, now))
+    room_id, newcomer = await access.room_to_join(uow, caller, call_id)
+    viewers = await settings.get(uow, MOST_VIEWERS, hospital_id=caller.hospital_id)
+
+    def enter(it: Call) -> Call:
+        listed = it if newcomer is None else call.admit(it, newcomer)
+        return call.join(listed, caller.user_id, device, now, viewers)
+
+    shown = await _change(uow, room_id, call_id, enter, caller.user_id)
     await new_session(uow, call_id, caller.user_id)
     return shown
 
@@ -127,34 +150,53 @@ async def leave(uow: UnitOfWork, caller: Caller, call_id: UUID) -> CallView:
 
 
 async def end(uow: UnitOfWork, caller: Caller, call_id: UUID) -> CallView:
-    """End it for everybody, by who may start calls. Raises Forbidden, NotFound."""
-    if caller.role not in STARTERS:
-        raise Forbidden
+    """End it for everybody, by who may start calls; a lecture by its teacher. Raises Forbidden,
+    NotFound.
+    """
     now = uow.now
-    return await _mine(uow, caller, call_id, lambda it: call.end(it, EndReason.HUNG_UP, now))
+
+    def over(it: Call) -> Call:
+        _require_moderator(it, caller)
+        return call.end(it, EndReason.HUNG_UP, now)
+
+    return await _mine(uow, caller, call_id, over)
 
 
 async def moderate(
     uow: UnitOfWork, caller: Caller, call_id: UUID, user_id: UUID, action: Moderation
 ) -> CallView:
-    """Silence somebody else, end his sharing or put him out, by who may start calls.
+    """Do something to somebody else, by who may start calls; in a lecture by its teacher.
 
-    Raises Forbidden, NotFound, NotInCall, CallIsOver.
+    Raises Forbidden, NotFound, NotInCall, NoLecture, CallIsFull, CallIsOver.
     """
-    if caller.role not in STARTERS or user_id == caller.user_id:
+    if user_id == caller.user_id:
         raise Forbidden
     now = uow.now
-    if action is Moderation.MUTE:
-        _tell_muted(uow, call_id, user_id)
+    steps: dict[Moderation, Change] = {
+        Moderation.MUTE: lambda it: call.mute(it, user_id),
+        Moderation.STOP_SCREEN: lambda it: call.stop_screen(it, user_id),
+        Moderation.INVITE: lambda it: stage.invite(it, user_id),
+        Moderation.DISMISS: lambda it: stage.dismiss(it, user_id),
+        Moderation.LOWER_HAND: lambda it: stage.raise_hand(it, user_id, now, up=False),
+        Moderation.REMOVE: lambda it: call.remove(it, user_id, now),
+    }
 
     def step(it: Call) -> Call:
-        if action is Moderation.MUTE:
-            return call.mute(it, user_id)
-        if action is Moderation.STOP_SCREEN:
-            return call.stop_screen(it, user_id)
-        return call.remove(it, user_id, now)
+        _require_moderator(it, caller)
+        return steps[action](it)
 
-    return await _mine(uow, caller, call_id, step)
+    shown = await _mine(uow, caller, call_id, step)
+    if action is Moderation.MUTE:
+        _tell_muted(uow, call_id, user_id)
+    return shown
+
+
+async def raise_hand(uow: UnitOfWork, caller: Caller, call_id: UUID, *, up: bool) -> CallView:
+    """Ask for the stage of a lecture, or no longer. Raises NotFound, NotInCall, NoLecture."""
+    now = uow.now
+    return await _mine(
+        uow, caller, call_id, lambda it: stage.raise_hand(it, caller.user_id, now, up=up)
+    )
 
 
 async def set_media(
@@ -185,7 +227,7 @@ async def seen(uow: UnitOfWork, caller: Caller, call_id: UUID) -> CallView:
     found = await access.stored(uow, call_id)
     if found is None:
         raise NotFound
-    return access.view(found)
+    return access.view(found, caller.user_id)
 
 
 async def note_freezes(
@@ -238,7 +280,8 @@ async def stop_recording(uow: UnitOfWork, room_id: UUID) -> None:
         uow, room_id, "recording_stopped", text, {"call": str(found.row.id)}
     )
     uow.record(CallRecordingStopped(**facts))
-    _tell(uow, access.view(found))
+    watching = await observers.users_of(uow, found.row.id)
+    _tell(uow, found, [each.user_id for each in found.people], watching)
 
 
 async def take_out(uow: UnitOfWork, room_id: UUID, user_id: UUID) -> None:
@@ -334,10 +377,18 @@ async def move(uow: UnitOfWork, call_id: UUID, generation: int, worker: str) -> 
 
 async def _mine(uow: UnitOfWork, caller: Caller, call_id: UUID, step: Change) -> CallView:
     room_id = await access.room_of(uow, caller, call_id)
-    return await _change(uow, room_id, call_id, step)
+    return await _change(uow, room_id, call_id, step, caller.user_id)
 
 
-async def _change(uow: UnitOfWork, room_id: UUID, call_id: UUID, step: Change) -> CallView:
+def _require_moderator(it: Call, caller: Caller) -> None:
+    """A call obeys who may start calls, a lecture the one who gives it."""
+    if caller.role not in STARTERS or (it.lecture and caller.user_id != it.started_by):
+        raise Forbidden
+
+
+async def _change(
+    uow: UnitOfWork, room_id: UUID, call_id: UUID, step: Change, viewer: UUID | None = None
+) -> CallView:
     await room_service.locked(uow, room_id)
     found = await access.stored(uow, call_id, lock=True)
     if found is None:
@@ -345,13 +396,31 @@ async def _change(uow: UnitOfWork, room_id: UUID, call_id: UUID, step: Change) -
     before = found.call
     after = step(before)
     if after == before:
-        return access.view(found)
+        return access.view(found, viewer)
+    for user_id in after.people.keys() - before.people.keys():
+        row = _participant_row(call_id, after.people[user_id], len(found.people))
+        uow.session.add(row)
+        found.people.append(row)
     _store(found, before, after)
     await uow.session.flush()
     await _announce(uow, found, before, after)
-    shown = access.view(found)
-    _tell(uow, shown)
-    return shown
+    watching = await observers.users_of(uow, call_id)
+    if after.state is CallState.ENDED:
+        await observers.end_all(uow, found.row)
+    _tell(uow, found, _concerned(before, after), watching)
+    return access.view(found, viewer)
+
+
+def _concerned(before: Call, after: Call) -> list[UUID]:
+    """Whom a change is told: everybody; of a lecture those who are in it, or were until now."""
+    if not after.lecture or after.state is CallState.ENDED:
+        return list(after.people)
+    known = before.people
+    return [
+        user_id
+        for user_id, each in after.people.items()
+        if each.place is Place.JOINED or known.get(user_id) != each
+    ]
 
 
 def _store(found: StoredCall, before: Call, after: Call) -> None:
@@ -360,13 +429,16 @@ def _store(found: StoredCall, before: Call, after: Call) -> None:
     row.ended_at = after.ended_at
     row.end_reason = after.end_reason.value if after.end_reason else None
     for each in found.people:
-        now = after.people[each.user_id]
-        if now.place is Place.JOINED and before.people[each.user_id].place is not Place.JOINED:
+        now, was = after.people[each.user_id], before.people.get(each.user_id)
+        came = was is None or was.place is not Place.JOINED or was.on_stage != now.on_stage
+        if now.place is Place.JOINED and came:
+            # Who goes onto the stage, or leaves it, gets other lines.
             each.session, each.offer_version = new_id().hex, 0
         each.place, each.device = now.place.value, now.device
         each.audio, each.video, each.screen = now.audio, now.video, now.screen
         each.joined_at, each.seconds = now.joined_at, now.seconds
         each.gone_since = now.gone_since
+        each.on_stage, each.hand_at = now.on_stage, now.hand_at
 
 
 async def _announce(uow: UnitOfWork, found: StoredCall, before: Call, after: Call) -> None:
@@ -374,7 +446,8 @@ async def _announce(uow: UnitOfWork, found: StoredCall, before: Call, after: Cal
         [first] = [
             each.user_id
             for each in after.joined
-            if before.people[each.user_id].place is not Place.JOINED
+            if each.user_id not in before.people
+            or before.people[each.user_id].place is not Place.JOINED
         ]
         uow.record(CallAnswered(**_facts(found.row, uow), answered_by=first))
     if after.state is CallState.ENDED and before.state is not CallState.ENDED:
@@ -423,6 +496,8 @@ async def _insert(
         started_at=begun.started_at,
         ring_until=begun.ring_until,
         record=record,
+        lecture=begun.lecture,
+        answered_at=begun.answered_at,
         worker=worker,
         generation=1,
         assigned_at=uow.now,
@@ -430,26 +505,33 @@ async def _insert(
     uow.session.add(row)
     await uow.session.flush()
     people = [
-        CallParticipantRow(
-            call_id=begun.id,
-            user_id=each.user_id,
-            position=position,
-            role=each.role.value,
-            name=each.name,
-            place=each.place.value,
-            device=each.device,
-            audio=each.audio,
-            video=each.video,
-            joined_at=each.joined_at,
-            seconds=0,
-            session=new_id().hex if each.place is Place.JOINED else None,
-            offer_version=0,
-        )
+        _participant_row(begun.id, each, position)
         for position, each in enumerate(begun.people.values())
     ]
     uow.session.add_all(people)
     await uow.session.flush()
     return StoredCall(row, people)
+
+
+def _participant_row(call_id: UUID, each: Participant, position: int) -> CallParticipantRow:
+    return CallParticipantRow(
+        call_id=call_id,
+        user_id=each.user_id,
+        position=position,
+        role=each.role.value,
+        name=each.name,
+        place=each.place.value,
+        device=each.device,
+        audio=each.audio,
+        video=each.video,
+        screen=each.screen,
+        on_stage=each.on_stage,
+        hand_at=each.hand_at,
+        joined_at=each.joined_at,
+        seconds=0,
+        session=new_id().hex if each.place is Place.JOINED else None,
+        offer_version=0,
+    )
 
 
 BUSY = timedelta(seconds=90)
@@ -486,9 +568,13 @@ def _tell_muted(uow: UnitOfWork, call_id: UUID, user_id: UUID) -> None:
     uow.after_commit(tell)
 
 
-def _tell(uow: UnitOfWork, shown: CallView) -> None:
+def _tell(uow: UnitOfWork, found: StoredCall, user_ids: list[UUID], watching: list[UUID]) -> None:
+    """Tell these users how the call stands, each as he may see it, and those who observe it."""
+    views = {user_id: access.view(found, user_id) for user_id in user_ids}
+    views |= {user_id: access.view(found) for user_id in watching}
+
     async def tell() -> None:
-        for each in shown.participants:
-            await uow.runtime.realtime.to_user(each.user_id, "call:state", shown)
+        for user_id, shown in views.items():
+            await uow.runtime.realtime.to_user(user_id, "call:state", shown)
 
     uow.after_commit(tell)

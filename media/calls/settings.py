@@ -22,6 +22,16 @@ ABANDONED_SECONDS = declare(
     minimum=30,
     maximum=3600,
 )
+MOST_VIEWERS = declare(
+    "calls.most_viewers",
+    int,
+    200,
+    title="讲座观众上限",
+    description="一场讲座最多多少人同时观看，台上的人不计在内",
+    unit="人",
+    minimum=1,
+    maximum=230,
+)
 WITHOUT_RECORDING = declare(
     "calls.without_recording",
     bool,

@@ -26,6 +26,7 @@ IN_THE_CLEAR = {
         "sms_codes.address",
     ),
     "names a device, not its owner; compared when a login comes back": (
+        "call_observers.device",
         "call_participants.device",
         "consent_records.device",
         "device_sessions.device_id",

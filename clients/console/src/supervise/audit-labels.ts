@@ -126,6 +126,8 @@ export const ACTIONS: Record<string, string> = {
   "profile.approve": "通过执业资料审核",
   "profile.reject": "退回执业资料",
   "recording.look": "查看录像",
+  "call.observe": "旁听通话",
+  "call.observe_end": "结束旁听",
   "recording.check": "核对录像文件",
   "recording.arrange": "重新合成录像",
   "role.assign": "授予身份",
