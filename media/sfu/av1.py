@@ -23,7 +23,7 @@ def pieces(payload: bytes) -> tuple[list[bytes], bool, bool] | None:
         return None
     head, position = payload[0], 1
     count = head >> 4 & 0x03
-    found = []
+    found: list[bytes] = []
     while position < len(payload):
         size = len(payload) - position
         if not count or len(found) < count - 1:

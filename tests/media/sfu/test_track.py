@@ -310,7 +310,7 @@ def test_the_recording_gets_each_packet_once_in_plain_and_nothing_while_muted() 
 def test_another_codec_or_stream_becomes_a_recorded_stream_of_its_own() -> None:
     tape = Tape()
     tap = Tap(tape, "anna", "t", 0)
-    vp8, h264 = VIDEO
+    vp8, h264, *_ = VIDEO
 
     def take(codec: Codec, ssrc: int) -> None:
         tap.packet(codec, ssrc, packet(), 1.0)
