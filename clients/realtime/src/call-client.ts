@@ -1,3 +1,4 @@
+import { onlyWatches } from "./call-lecture";
 import { CallSession, type StreamOf } from "./call-session";
 import { Emitter } from "./emitter";
 import { asRealtimeError, RealtimeError } from "./errors";
@@ -30,6 +31,9 @@ import type {
   IceServer,
 } from "./types";
 
+type ModerateAction = "mute" | "stop_screen" | "remove" | "invite" | "dismiss" | "lower_hand";
+const SILENT = { microphone: false, camera: false } as const;
+
 /** A device's name as media workers know it. */
 const safeName = (device: string): string => device.replace(/[^A-Za-z0-9._-]/g, "_").slice(0, 80);
 
@@ -53,6 +57,7 @@ export class CallClient extends Emitter<CallClientEvents> {
     stats: () => this.stats(),
     looked: (freezes, frozenMs) => void this.tellFreezes(freezes, frozenMs),
   });
+  private observing: { room: string; reason: string } | null = null;
   private early: CallOffer | null = null;
   private shown = "";
   private readonly media: MediaPort;
@@ -113,13 +118,18 @@ export class CallClient extends Emitter<CallClientEvents> {
     return this.own.choice;
   }
 
-  /** Rings every device of the other members. Only clinicians may. */
-  async start(room: string, media: CallMedia): Promise<void> {
+  /** Rings every device of the other members; a lecture rings nobody. Only clinicians may. */
+  async start(room: string, media: CallMedia, options: { lecture?: boolean } = {}): Promise<void> {
     if (!this.free) throw new RealtimeError("busy", "已有通话正在进行");
+    this.observing = null;
     this.set({ ...IDLE, phase: "outgoing", camera: media === "video" });
     try {
       await this.openDevices(media);
-      const answer = await this.signalling.request<StartAnswer>("call:start", { room, media });
+      const answer = await this.signalling.request<StartAnswer>("call:start", {
+        room,
+        media,
+        ...(options.lecture ? { lecture: true } : {}),
+      });
       await this.begin(answer, "outgoing");
     } catch (error) {
       this.finish(asRealtimeError(error).code);
@@ -159,13 +169,42 @@ export class CallClient extends Emitter<CallClientEvents> {
     const call = this.current.call;
     this.finish("hung_up");
     if (call) {
-      await this.signalling.request(options.end ? "call:end" : "call:leave", { call: call.id });
+      const everybody = options.end && !this.observing;
+      await this.signalling.request(everybody ? "call:end" : "call:leave", { call: call.id });
     }
   }
 
-  /** Back into a call that goes on (after a reload): a fresh session comes from the server. */
+  /**
+   * Listens to the call in a room unseen and unheard; the reason goes into the audit. Only supervisors may. No
+   * device of ours is opened.
+   */
+  async observe(room: string, reason: string): Promise<void> {
+    if (!this.free) throw new RealtimeError("busy", "已有通话正在进行");
+    this.observing = { room, reason };
+    this.set({ ...IDLE, phase: "outgoing", listening: "observer", ...SILENT });
+    try {
+      await this.begin(await this.askToObserve(), "outgoing");
+    } catch (error) {
+      this.finish(asRealtimeError(error).code);
+      throw error;
+    }
+  }
+
+  /** Of a lecture: asks for the stage, or no longer. */
+  async raiseHand(up: boolean): Promise<void> {
+    const call = this.current.call?.id;
+    if (call) await this.signalling.request("call:update", { call, action: "hand", on: up });
+  }
+
+  /** Into a call that goes on, or back after a reload: a fresh session comes from the server. */
   async rejoin(call: CallView): Promise<void> {
     if (!this.free) return;
+    this.observing = null;
+    if (onlyWatches(call, this.options.userId)) {
+      this.set({ ...IDLE, phase: "connecting", call, listening: "audience", ...SILENT });
+      await this.ask("join");
+      return;
+    }
     const me = call.participants.find((person) => person.user_id === this.options.userId);
     const camera = call.media === "video" && (me?.video ?? true);
     this.set({ ...IDLE, phase: "connecting", call, camera, microphone: me?.audio ?? true });
@@ -211,9 +250,10 @@ export class CallClient extends Emitter<CallClientEvents> {
   }
 
   /**
-   * Silences somebody else, ends the sharing of his screen, or puts him out of this call. Only clinicians may.
+   * Silences somebody else, ends the sharing of his screen, or puts him out of this call; of a lecture also lets
+   * him onto the stage, sends him back, takes down his hand. Only clinicians may, of a lecture its teacher.
    */
-  async moderate(user: string, action: "mute" | "stop_screen" | "remove"): Promise<void> {
+  async moderate(user: string, action: ModerateAction): Promise<void> {
     const call = this.current.call?.id;
     if (call) await this.signalling.request("call:moderate", { call, user, action });
   }
@@ -271,7 +311,7 @@ export class CallClient extends Emitter<CallClientEvents> {
   async show(lines: Readonly<Record<string, number>>, screen?: number): Promise<void> {
     const call = this.current.call?.id;
     const shown = JSON.stringify([lines, screen]);
-    if (!call || this.free || shown === this.shown) return;
+    if (!call || this.free || this.observing || shown === this.shown) return;
     this.shown = shown;
     await this.signalling
       .request("call:update", {
@@ -315,6 +355,7 @@ export class CallClient extends Emitter<CallClientEvents> {
 
   private onRing(call: CallView): void {
     if (!this.free || call.started_by === this.options.userId) return;
+    this.observing = null;
     this.set({ ...IDLE, phase: "incoming", call, camera: call.media === "video" });
   }
 
@@ -340,6 +381,7 @@ export class CallClient extends Emitter<CallClientEvents> {
       }
     }
     if (this.current.sharing && !me?.screen) this.screenStopped();
+    this.followStage(call);
     const answered = this.current.phase === "outgoing" && call.state === "active";
     this.dropAbsent(call);
     this.set({
@@ -448,10 +490,10 @@ export class CallClient extends Emitter<CallClientEvents> {
     const call = this.current.call?.id;
     if (!call) return false;
     try {
-      const answer = await this.signalling.request<Partial<StartAnswer>>("call:update", {
-        call,
-        action,
-      });
+      // An observer asks anew: each look is on record.
+      const answer = await (this.observing
+        ? this.askToObserve()
+        : this.signalling.request<Partial<StartAnswer>>("call:update", { call, action }));
       if (answer.ice_servers) this.iceServers = answer.ice_servers;
       if (answer.call) this.onState(answer.call);
       return true;
@@ -463,9 +505,34 @@ export class CallClient extends Emitter<CallClientEvents> {
     }
   }
 
+  /** The teacher let us onto the stage, or sent us back: devices open and close with it. */
+  private followStage(call: CallView): void {
+    const { listening } = this.current;
+    if (listening === "observer" || !call.lecture) return;
+    const watches = onlyWatches(call, this.options.userId);
+    if (watches === (listening === "audience")) return;
+    if (watches) {
+      this.own.stop("microphone");
+      this.own.stop("camera");
+      this.own.stop("screen");
+      this.set({ ...this.current, listening: "audience", sharing: false, ...SILENT });
+      this.announceLocal();
+    } else {
+      this.set({ ...this.current, listening: "no", microphone: true });
+      void this.openDevices(call.media).then(async () => {
+        await this.session?.publish();
+        await this.tellMedia();
+      });
+    }
+  }
+
+  private askToObserve(): Promise<StartAnswer> {
+    return this.signalling.request<StartAnswer>("call:observe", { ...this.observing });
+  }
+
   private async tellMedia(): Promise<void> {
     const call = this.current.call?.id;
-    if (!call || this.free) return;
+    if (!call || this.free || this.current.listening !== "no") return;
     const { microphone, camera } = this.current;
     await this.signalling
       .request("call:update", { call, action: "media", audio: microphone, video: camera })
@@ -495,7 +562,7 @@ export class CallClient extends Emitter<CallClientEvents> {
     const call = this.current.call?.id;
     if (!call || !this.talking) return;
     if (this.current.freezing !== freezes > 0) this.set({ ...this.current, freezing: freezes > 0 });
-    if (freezes === 0) return;
+    if (freezes === 0 || this.observing) return;
     // A hint: what is lost with the socket is not missed.
     await this.signalling
       .request("call:update", { call, action: "freezes", freezes, frozen_ms })

@@ -27,6 +27,8 @@ export interface CallStatus {
   endReason: string | null;
   microphone: boolean;
   camera: boolean;
+  /** We listen unseen, or as one of a lecture's audience: nothing of us is sent. */
+  listening: "no" | "audience" | "observer";
   /** We share our screen. */
   sharing: boolean;
   facing: "user" | "environment";
@@ -97,6 +99,7 @@ export const IDLE: CallStatus = {
   endReason: null,
   microphone: true,
   camera: true,
+  listening: "no",
   sharing: false,
   facing: "user",
   problems: { microphone: null, camera: null },

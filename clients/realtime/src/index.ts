@@ -24,6 +24,7 @@ export { Room, type JoinAnswer, type RoomEvents } from "./room";
 export type { Draft } from "./sender";
 export { RoomClient, type RoomClientEvents, type RoomClientOptions } from "./room-client";
 export { CallClient } from "./call-client";
+export { handsOf, moderates } from "./call-lecture";
 export type {
   CallClientEvents,
   CallClientOptions,

@@ -161,6 +161,9 @@ export interface CallParticipant {
   video: boolean;
   /** Shares the screen; one at a time does. */
   screen: boolean;
+  /** Of a lecture: may send; since when the hand is up. Always true and null in other calls. */
+  on_stage: boolean;
+  hand_at: string | null;
 }
 
 export interface CallView {
@@ -174,6 +177,10 @@ export interface CallView {
   ended_at: string | null;
   end_reason: string | null;
   recording: boolean;
+  /** One speaks, the others watch. */
+  lecture: boolean;
+  /** How many only watch a lecture; null in other calls. */
+  viewers: number | null;
   participants: CallParticipant[];
 }
 

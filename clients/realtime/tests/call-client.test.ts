@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { CallClient } from "../src/call-client";
+import { handsOf, moderates } from "../src/call-lecture";
 import type { CallSignalling } from "../src/call-types";
 import { Emitter } from "../src/emitter";
 import { RealtimeError } from "../src/errors";
@@ -44,6 +45,8 @@ function view(
     audio: true,
     video: true,
     screen: false,
+    on_stage: true,
+    hand_at: null,
   });
   return {
     id: "c",
@@ -56,6 +59,8 @@ function view(
     ended_at: null,
     end_reason: null,
     recording: true,
+    lecture: false,
+    viewers: null,
     participants: [person(DOCTOR), { ...person(PATIENT), ...patient }],
     ...change,
   };
@@ -159,6 +164,68 @@ describe("what the server tells in a call", () => {
     const asked = signalling.of("call:update", "view");
     expect(asked.map((one) => one["lines"])).toEqual([{ [PATIENT]: 252 }, { [PATIENT]: 0 }]);
     expect(asked.at(-1)).toMatchObject({ screen: 900 });
+  });
+});
+
+describe("listening", () => {
+  it("observes without a device of its own, asks anew after a loss, and leaves without ending", async () => {
+    signalling.answers["call:observe"] = { call: view(), ice_servers: [] };
+    const calls = client("supervisor");
+    await calls.observe("r", "抽查");
+    offer("s1", 1, WITH_PATIENT);
+    await settle();
+    lastConnection().becomes("connected");
+    expect(calls.status).toMatchObject({ phase: "connected", listening: "observer" });
+    expect([...calls.remotes.keys()]).toEqual([PATIENT]);
+    expect(media.opened).toEqual([]);
+    lastConnection().becomes("failed");
+    await vi.advanceTimersByTimeAsync(9000);
+    expect(signalling.of("call:observe").at(-1)).toEqual({ room: "r", reason: "抽查" });
+    expect(signalling.of("call:observe").length).toBeGreaterThan(1);
+    await calls.hangUp({ end: true });
+    expect(signalling.of("call:end")).toEqual([]);
+    expect(signalling.of("call:leave")).toHaveLength(1);
+    expect(signalling.of("call:update")).toEqual([]);
+  });
+
+  it("to a lecture opens devices with the stage and closes them with it", async () => {
+    const lecture = (on_stage: boolean, hand_at: string | null = null): CallView =>
+      view({ lecture: true, viewers: 1 }, { on_stage, hand_at });
+    signalling.answers["call:update"] = { call: lecture(false) };
+    const calls = client(PATIENT);
+    await calls.rejoin(lecture(false));
+    expect(calls.status).toMatchObject({ listening: "audience", microphone: false });
+    expect(media.opened).toEqual([]);
+    await calls.raiseHand(true);
+    expect(signalling.of("call:update", "hand")).toMatchObject([{ on: true }]);
+    signalling.emit("call-state", lecture(true));
+    await settle();
+    expect(calls.status).toMatchObject({ listening: "no", microphone: true, camera: true });
+    expect(media.opened).toHaveLength(2);
+    signalling.emit("call-state", lecture(false));
+    expect(calls.status).toMatchObject({ listening: "audience", microphone: false });
+    expect(media.opened.every((track) => track.readyState === "ended")).toBe(true);
+  });
+
+  it("shows hands in the order in which they went up, and leaves moderation to the teacher", () => {
+    const up = (user_id: string, hand_at: string | null) => ({
+      ...view().participants[0]!,
+      user_id,
+      hand_at,
+    });
+    const call = view({
+      lecture: true,
+      participants: [
+        up("second", "2026-11-21T00:00:02Z"),
+        up("none", null),
+        up("first", "2026-11-21T00:00:01Z"),
+      ],
+    });
+    expect(handsOf(call).map((one) => one.user_id)).toEqual(["first", "second"]);
+    expect(moderates(call, DOCTOR, true)).toBe(true);
+    expect(moderates(call, "another doctor", true)).toBe(false);
+    expect(moderates(view(), "another doctor", true)).toBe(true);
+    expect(moderates(view(), PATIENT, false)).toBe(false);
   });
 });
 

@@ -1,3 +1,4 @@
+import { handsOf, moderates, type CallClient } from "@zhenjian/realtime";
 import { computed, ref } from "vue";
 import { callClient, live } from "@/realtime";
 import { session } from "@/session";
@@ -20,7 +21,10 @@ export function useCallState() {
   const others = computed(
     () => call.value?.participants.filter((one) => one.user_id !== session.user?.id) ?? [],
   );
-  const joined = computed(() => others.value.filter((one) => one.state === "joined"));
+  /** Of a lecture those on its stage. */
+  const joined = computed(() =>
+    others.value.filter((one) => one.state === "joined" && one.on_stage),
+  );
   /** Of several the one who speaks, or spoke last. */
   const main = computed(
     () =>
@@ -35,7 +39,17 @@ export function useCallState() {
     sharer.value ? (live.screens.get(sharer.value.user_id) ?? null) : null,
   );
   const video = computed(() => call.value?.media === "video");
-  const clinician = computed(() => session.role !== "patient");
+  const moderator = computed(() =>
+    Boolean(
+      call.value &&
+      session.user &&
+      status.value?.listening !== "observer" &&
+      moderates(call.value, session.user.id, session.role !== "patient"),
+    ),
+  );
+  const listening = computed(() => status.value?.listening ?? "no");
+  const hands = computed(() => (call.value?.lecture ? handsOf(call.value) : []));
+  const handUp = computed(() => hands.value.some((one) => one.user_id === session.user?.id));
   const connected = computed(() => phase.value === "connected");
   const elapsed = computed(() => {
     const from = call.value?.answered_at;
@@ -44,6 +58,7 @@ export function useCallState() {
   const line = computed(() => {
     switch (phase.value) {
       case "outgoing":
+        if (listening.value === "observer") return "正在接入旁听…";
         return "正在呼叫，等待对方接听…";
       case "incoming":
         return video.value ? "邀请你视频通话" : "邀请你语音通话";
@@ -65,7 +80,7 @@ export function useCallState() {
     await attempt(work);
     busy.value = false;
   };
-  const moderate = (user: string, action: "mute" | "stop_screen" | "remove") =>
+  const moderate = (user: string, action: Parameters<CallClient["moderate"]>[1]) =>
     act(() => callClient().moderate(user, action))();
 
   /** The size that is sent follows the size that is shown. */
@@ -87,7 +102,10 @@ export function useCallState() {
     sharer,
     screen,
     video,
-    clinician,
+    moderator,
+    listening,
+    hands,
+    handUp,
     connected,
     elapsed,
     line,
