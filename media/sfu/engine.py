@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,7 +21,8 @@ from media.sfu.port import Port, plain_address
 from media.sfu.recorder import Recorder
 from media.sfu.sdp import USUAL
 from media.sfu.track import Track
-from media.sfu.wire import ROOM, octets, workplace
+from media.sfu.ways import Way, Ways
+from media.sfu.wire import ROOM, SENT, Taken, octets, taken, workplace
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +75,8 @@ class Engine:
         self._goodbyes: set[asyncio.Task[None]] = set()
         self._offset_us = (time.time_ns() - time.monotonic_ns()) // 1000
         self._loop = asyncio.get_running_loop()
-        self.port = Port(settings.host, settings.port, self._arrived, self.counters)
+        self.port = Port(settings.host, settings.port, self._carry, self.counters)
+        self._ways = Ways(self.port.wire, self.counters, self._arrived, self._find_way)
         self._around = Surroundings(
             certificate=SharedCertificate.generateCertificate(),
             addresses=settings.announced,
@@ -82,6 +84,7 @@ class Engine:
             send=self.port.send,
             wire=self.port.wire,
             worry=self._worry,
+            streams_changed=self._ways.forget,
             counters=self.counters,
             max_bitrate=settings.max_bitrate,
             codecs=settings.codecs,
@@ -240,6 +243,7 @@ class Engine:
         for address in peer.path.addresses:
             if self._by_address.get(address) is peer:
                 del self._by_address[address]
+        self._ways.forget()
         for track in peer.tracks.values():
             self._worries.pop(track, None)
             del self._owner[track]
@@ -266,12 +270,19 @@ class Engine:
 
     def receive(self, data: bytes, source: Address, now: float) -> None:
         """Take one datagram. Nothing that arrives raises: it is used or counted."""
-        size = min(len(data), ROOM)
-        workplace[:size] = data[:size]
-        self._arrived(0, size, source, now)
+        size, start = min(len(data), ROOM), ROOM * SENT
+        workplace[start : start + size] = data[:size]
+        self._ways.carry([taken(SENT, size, source)], now)
+
+    def _carry(self, batch: Iterable[Taken], now: float) -> None:
+        self._ways.carry(batch, now)
+
+    def _find_way(self, source: Address, ssrc: int, payload_type: int) -> Way | None:
+        peer = self._by_address.get(source)
+        return None if peer is None else peer.way(ssrc, payload_type)
 
     def _arrived(self, place: int, size: int, source: Address, now: float) -> None:
-        """The same for a datagram that lies in a place of the ``wire``."""
+        """Take a datagram that lies in a place of the ``wire``."""
         start = ROOM * place
         first = workplace[start] if size else 255
         if 127 < first < 192:
@@ -326,7 +337,10 @@ class Engine:
         for forgotten in peer.path.checked(source, nominated, now):
             if self._by_address.get(forgotten) is peer:
                 del self._by_address[forgotten]
-        self._by_address[source] = peer
+                self._ways.forget()
+        if self._by_address.get(source) is not peer:
+            self._by_address[source] = peer
+            self._ways.forget()
         peer.heard = now
         if before is not None and peer.path.selected != before:
             self.counters.address_changes += 1

@@ -19,6 +19,7 @@ from media.sfu.negotiation import SCREEN_MID, Negotiation
 from media.sfu.subscription import Subscription, random_ssrc
 from media.sfu.track import Track
 from media.sfu.transport import Arrivals, Feedback
+from media.sfu.ways import Way
 from media.sfu.wire import ROOM, Wire, workplace
 
 _SSRC = struct.Struct("!I")
@@ -61,6 +62,7 @@ class Surroundings:
     send: Callable[[bytes, Address], None]
     wire: Wire
     worry: Callable[[Track], None]
+    streams_changed: Callable[[], None]
     counters: Counters
     max_bitrate: int
     codecs: tuple[str, ...]
@@ -96,7 +98,7 @@ class Peer:
         self._local_ssrc = random_ssrc()
         self._cap = quality.BitrateCap(around.max_bitrate)
         self._screen_cap = quality.BitrateCap(around.max_bitrate)
-        self._arrivals: Arrivals | None = None
+        self.arrivals: Arrivals | None = None
         self._by_ssrc: dict[int, Layer] = {}
         #: The same as a packet has it.
         self._by_source: dict[bytes, Layer] = {}
@@ -189,8 +191,8 @@ class Peer:
     def _announced(self, track: Track | None, line: sdp.AnswerLine) -> None:
         if track is None or not line.sends:
             return
-        if line.transport_feedback and self._arrivals is None:
-            self._arrivals = Arrivals()
+        if line.transport_feedback and self.arrivals is None:
+            self.arrivals = Arrivals()
         track.announce(line.ssrc, line.rtx_ssrc, line.rids)
         self._remember_streams()
 
@@ -202,6 +204,7 @@ class Peer:
             for ssrc in (layer.rtx_ssrc, layer.ssrc)
             if ssrc
         }
+        self._around.streams_changed()
         self._by_source = {_SSRC.pack(ssrc): layer for ssrc, layer in self._by_ssrc.items()}
 
     def _follow(self, subscription: Subscription, line: sdp.AnswerLine, now: float) -> None:
@@ -228,9 +231,9 @@ class Peer:
         return subscription
 
     def _tell_arrivals(self) -> None:
-        if self._arrivals is None:
+        if self.arrivals is None:
             return
-        data = self._arrivals.feedback(self._local_ssrc, self._media_ssrc)
+        data = self.arrivals.feedback(self._local_ssrc, self._media_ssrc)
         if data:
             self.send_rtcp(data)
 
@@ -264,14 +267,14 @@ class Peer:
 
     def send_rtp(self, plain: bytes) -> None:
         """Protect and send an RTP packet; dropped while there are no keys or no address."""
-        dtls, address = self.dtls, self.path.selected
-        if not dtls.connected or address is None:
+        address = self.path.selected
+        if address is None:
             return
         wire = self._wire
-        size = dtls.protect(wire.free, plain)
+        size = self.dtls.protect(wire.free, plain)
         if size:
             wire.post(size, address)
-        else:
+        elif self.dtls.connected:
             self._counters.send_not_protected += 1
 
     def send_rtcp(self, plain: bytes) -> None:
@@ -304,17 +307,13 @@ class Peer:
         if plain is None:
             self._counters.rtp_unauthentic += 1
             return
-        self.heard = now
-        if self.path.heard(source, now):
-            self._counters.address_changes += 1
+        self.note_source(source, now)
         end = rtp.payload_offset(plain)
         if end < 0:
             self._counters.rtp_malformed += 1
             return
-        if self._arrivals is not None:
-            at = extensions.find(plain, end, extensions.TRANSPORT_ID)
-            if at > 0 and at + 1 < end:
-                self._arrivals.note(plain[at] << 8 | plain[at + 1], now)
+        if self.arrivals is not None:
+            self.note_arrival(plain, end, now)
         layer = self._by_source.get(plain[8:12])
         if layer is None:
             layer = self._claim(_SSRC.unpack_from(plain, 8)[0], plain, end, now)
@@ -322,6 +321,25 @@ class Peer:
                 self._counters.rtp_unknown_stream += 1
                 return
         layer.track.receive(layer, plain, end, now)
+
+    def note_source(self, source: Address, now: float) -> None:
+        """Something authentic came from this address."""
+        self.heard = now
+        if self.path.heard(source, now):
+            self._counters.address_changes += 1
+
+    def note_arrival(self, plain: bytes, end: int, now: float) -> None:
+        """Note a packet's transport-wide number for the next feedback."""
+        at = extensions.find(plain, end, extensions.TRANSPORT_ID)
+        if self.arrivals is not None and at > 0 and at + 1 < end:
+            self.arrivals.note(plain[at] << 8 | plain[at + 1], now)
+
+    def way(self, ssrc: int, payload_type: int) -> Way | None:
+        """The way of a stream's media, once it is known."""
+        layer, codec = self._by_ssrc.get(ssrc), sdp.BY_PAYLOAD.get(payload_type)
+        if layer is None or layer.ssrc != ssrc or codec is None or codec.kind != layer.track.kind:
+            return None
+        return Way(self, layer, codec)
 
     def _claim(self, ssrc: int, plain: bytes, end: int, now: float) -> Layer | None:
         screen = self.tracks.get(SCREEN)
@@ -345,9 +363,7 @@ class Peer:
         if plain is None:
             self._counters.rtcp_unauthentic += 1
             return
-        self.heard = now
-        if self.path.heard(source, now):
-            self._counters.address_changes += 1
+        self.note_source(source, now)
         messages = rtcp.read(plain)
         if messages is None:
             self._counters.rtcp_malformed += 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import time
-from contextlib import suppress
 from ctypes import c_int, c_long, c_void_p
 from typing import Final
 
@@ -52,8 +51,10 @@ class Ticks:
 
     def heard(self) -> None:
         """Be no longer readable until the next tick."""
-        with suppress(BlockingIOError):
+        try:
             os.read(self.number, 8)
+        except BlockingIOError:
+            return
 
     def close(self) -> None:
         os.close(self.number)

@@ -150,7 +150,7 @@ class Track:
             layer.octets += len(data)
             number = layer.reception.accept(sequence, timestamp, now)
             if number >= 0:
-                self._pass_on(layer, codec, data, end, now, first, second, number, timestamp)
+                self.pass_on(layer, codec, data, end, now, first, second, number, timestamp)
 
     def _receive_rtx(self, layer: Layer, data: bytes, now: float) -> None:
         codec = BY_RTX.get(data[1] & 0x7F)
@@ -165,9 +165,9 @@ class Track:
         number = layer.reception.accept(sequence, timestamp, now, late=True)
         if number >= 0:
             end = rtp.payload_offset(original)
-            self._pass_on(layer, codec, original, end, now, first, second, number, timestamp)
+            self.pass_on(layer, codec, original, end, now, first, second, number, timestamp)
 
-    def _pass_on(
+    def pass_on(
         self,
         layer: Layer,
         codec: Codec,

@@ -10,6 +10,7 @@ import ctypes
 import errno
 import socket
 import struct
+from collections.abc import Iterable
 from ctypes import c_int, c_size_t, c_uint, c_void_p
 from typing import Any, Final
 
@@ -34,6 +35,20 @@ pointers: Final[tuple[Any, ...]] = tuple(_memory + ROOM * place for place in ran
 _BEGIN: Final = int(ffi.cast("uintptr_t", _memory))
 
 
+#: An address as a wire tells it: what the kernel wrote, or what Python made of it.
+Name = bytes | Address
+#: A datagram of a batch: its place, its size, its source, and what an RTP header would say: its
+#: first two octets, sequence number, timestamp, SSRC, and words of a header extension.
+Taken = tuple[int, tuple[int], tuple[Name], tuple[int, int, int, int, int, int]]
+_HEAD: Final = struct.Struct(f"!BBHII2xH{ROOM - 16}x")
+
+
+def taken(place: int, size: int, name: Name) -> Taken:
+    """One datagram that lies in a place."""
+    head: Any = _HEAD.unpack_from(workplace, ROOM * place)
+    return place, (size,), (name,), head
+
+
 class Wire:
     """Takes datagrams from a bound, non-blocking UDP socket, and sends some.
 
@@ -56,8 +71,15 @@ class Wire:
         """
         raise NotImplementedError
 
-    def taken(self, place: int) -> tuple[int, Address]:
-        """Size and source of the datagram in a place."""
+    def batch(self, count: int) -> Iterable[Taken]:
+        """The datagrams that were taken last. What lies behind the end of one is old."""
+        raise NotImplementedError
+
+    def source(self, name: Name) -> Address:
+        """The address of a name."""
+        return name if isinstance(name, tuple) else self._read(name)
+
+    def _read(self, name: bytes) -> Address:
         raise NotImplementedError
 
     def post(self, size: int, address: Address) -> None:
@@ -86,11 +108,14 @@ class Singles(Wire):
         self._place = workplace[ROOM * SENT : ROOM * (SENT + 1)]
 
     def take(self) -> int:
-        self._taken = self._socket.recvfrom_into(self._place, ROOM)
+        size, source = self._socket.recvfrom_into(self._place, ROOM)
+        self._taken = (size, source)
+        self._counters.datagrams_in += 1
+        self._counters.bytes_in += size
         return 1
 
-    def taken(self, place: int) -> tuple[int, Address]:
-        return self._taken
+    def batch(self, count: int) -> Iterable[Taken]:
+        return [taken(SENT, *self._taken)][:count]
 
     def post(self, size: int, address: Address) -> None:
         start = ROOM * self.free
@@ -133,11 +158,11 @@ class _Messages:
     """Headers for a batch of datagrams, each with its vector and room for a name."""
 
     def __init__(self, first_place: int, count: int, name_length: int) -> None:
-        self._headers = bytearray(_STEP * count)
+        self.headers = bytearray(_STEP * count)
         self._vectors = bytearray(ctypes.sizeof(_Vector) * count)
         self._room = ffi.new("char[]", _NAME_ROOM * count)
         vectors = (_Vector * count).from_buffer(self._vectors)
-        headers = (_Message * count).from_buffer(self._headers)
+        headers = (_Message * count).from_buffer(self.headers)
         names = int(ffi.cast("uintptr_t", self._room))
         for number in range(count):
             vectors[number].base = _BEGIN + ROOM * (first_place + number)
@@ -147,17 +172,18 @@ class _Messages:
             headers[number].vectors = ctypes.addressof(vectors[number])
             headers[number].vector_count = 1
         self.address = ctypes.addressof(headers)
-        #: Slices are names as bytes.
         self.names = ffi.buffer(self._room)
         #: Header n names its address at ``_STEP // 8 * n``, its size at ``_SIZE + _STEP // 4 * n``.
-        self.targets = memoryview(self._headers).cast("Q")
-        self.sizes = memoryview(self._headers).cast("I")
+        self.targets = memoryview(self.headers).cast("Q")
+        self.sizes = memoryview(self.headers).cast("I")
         #: The length of vector n is at ``2 * n + 1``.
         self.lengths = memoryview(self._vectors).cast("Q")
 
 
 _SIZE: Final = _Message.length.offset // 4
 _SIZE_STEP: Final = _STEP // 4
+_SIZES: Final = struct.Struct(f"{4 * _SIZE}xI{_STEP - 4 * _SIZE - 4}x")
+_TAKEN_PLACES: Final = workplace[ROOM * SENT :]
 _TARGET_STEP: Final = _STEP // 8
 
 
@@ -243,10 +269,10 @@ class Batches(Wire):
         self._recvmmsg, self._sendmmsg = _LIBC.recvmmsg, _LIBC.sendmmsg
         self._number = bound.fileno()
         # What a packet touches, without the way through other objects.
-        self._sizes, self._sources = self._in.sizes, self._in.names
+        self._sizes = self._in.sizes
         self._targets, self._lengths = self._out.targets, self._out.lengths
-        self._known, self._written = self._names.known, self._names.written
-        self._telling = self._names.telling
+        self._written = self._names.written
+        self._telling = struct.Struct(f"{self._names.telling}s{_NAME_ROOM - self._names.telling}x")
 
     def take(self) -> int:
         count: int = self._recvmmsg(
@@ -255,14 +281,22 @@ class Batches(Wire):
         if count < 0:
             number = ctypes.get_errno()
             raise OSError(number, errno.errorcode.get(number, ""))
+        self._counters.datagrams_in += count
+        self._counters.bytes_in += sum(self._sizes[_SIZE : _SIZE_STEP * count : _SIZE_STEP])
         return count
 
-    def taken(self, place: int) -> tuple[int, Address]:
-        number = place - SENT
-        at = _NAME_ROOM * number
-        name = self._sources[at : at + self._telling]
-        source = self._known.get(name) or self._names.read(name)
-        return self._sizes[_SIZE + _SIZE_STEP * number], source
+    def batch(self, count: int) -> Iterable[Taken]:
+        found: Any = zip(
+            range(SENT, SENT + count),
+            _SIZES.iter_unpack(self._in.headers),
+            self._telling.iter_unpack(self._in.names),
+            _HEAD.iter_unpack(_TAKEN_PLACES),
+            strict=False,
+        )
+        return found  # type: ignore[no-any-return]
+
+    def _read(self, name: bytes) -> Address:
+        return self._names.known.get(name) or self._names.read(name)
 
     def post(self, size: int, address: Address) -> None:
         target = self._written.get(address)

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Iterable
 
 import pytest
 
@@ -9,7 +10,7 @@ from media.sfu import wire as wires
 from media.sfu.counters import Counters
 from media.sfu.ice import Address
 from media.sfu.port import Port
-from media.sfu.wire import ROOM, SENT, octets
+from media.sfu.wire import ROOM, SENT, Taken, octets
 
 
 class Caller:
@@ -33,9 +34,13 @@ class Ears:
 
     def __init__(self) -> None:
         self.heard: list[tuple[bytes, Address]] = []
+        self.port: Port | None = None
 
-    def receive(self, place: int, size: int, source: Address, now: float) -> None:
-        self.heard.append((octets[ROOM * place : ROOM * place + size], source))
+    def receive(self, batch: Iterable[Taken], now: float) -> None:
+        assert self.port is not None
+        for place, (size,), (name,), _ in batch:
+            source = self.port.wire.source(name)
+            self.heard.append((octets[ROOM * place : ROOM * place + size], source))
 
     async def wait_for(self, count: int) -> None:
         async with asyncio.timeout(5):
@@ -58,7 +63,7 @@ async def test_datagrams_come_whole_with_their_source_and_answers_find_it(
     calls: str, host: str
 ) -> None:
     ears, counters = Ears(), Counters()
-    port = Port(host, 0, ears.receive, counters)
+    port = ears.port = Port(host, 0, ears.receive, counters)
     callers = [Caller(host, port) for _ in range(3)]
     for number in range(200):
         callers[number % 3].socket.send(bytes([number]) * (number + 1))
@@ -98,7 +103,7 @@ async def test_more_than_fits_goes_out_in_order_and_what_is_refused_costs_nothin
 
 async def test_a_busy_port_goes_by_the_clock_and_comes_back(calls: str) -> None:
     ears = Ears()
-    port = Port("127.0.0.1", 0, ears.receive, Counters())
+    port = ears.port = Port("127.0.0.1", 0, ears.receive, Counters())
     caller = Caller("127.0.0.1", port)
     sent = 0
     async with asyncio.timeout(20):
