@@ -1,6 +1,6 @@
 """How much media a worker forwards, beside Janus' VideoRoom and aiortc's MediaRelay, in one run.
 
-    make bench-media                             everything, about fifteen minutes
+    make bench-media                             everything, less than twenty minutes
     python -m loadtests.bench_media --quick      a look, a few minutes
     python -m loadtests.bench_media --only rooms --server zhenjian --server janus --quick
 
@@ -52,12 +52,16 @@ SERVERS = ("zhenjian", "janus", "janus-loop", "relay")
 PARTS = ("rooms", "fanout", "conference", "storm", "recording")
 #: A generator that is later than this says nothing about the server.
 LATEST_SEND_MS = 20.0
+#: The sizes that are quoted: rooms at full and at half load, and viewers of one publisher.
+ROOMS, HALF, VIEWERS = 20, 10, 50
 JOINS_PER_SECOND, STAY_SECONDS, STORM_ROOMS = 10.0, 2.0, 20
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how much. ``turns`` is how often the quoted scenarios are measured."""
+    """How long and how much. ``turns`` is how often the quoted scenarios are measured; after
+    ``minutes`` nothing is begun any more.
+    """
 
     warm: float
     seconds: float
@@ -65,10 +69,27 @@ class Plan:
     rooms: tuple[int, ...]
     viewers: tuple[int, ...]
     joins: int
+    minutes: float
 
 
-FULL = Plan(3.0, 8.0, 3, (5, 10, 20, 40), (10, 50, 200), 100)
-QUICK = Plan(2.0, 4.0, 1, (20,), (50,), 30)
+FULL = Plan(2.0, 6.0, 3, (5, HALF, ROOMS, 40), (10, VIEWERS, 200), 100, 18.0)
+QUICK = Plan(1.0, 4.0, 1, (HALF, ROOMS), (VIEWERS,), 30, 10.0)
+
+
+class Budget:
+    """The time that there is. What is quoted comes first, so that it is never what is left out."""
+
+    def __init__(self, minutes: float) -> None:
+        self._until = time.monotonic() + minutes * 60
+        self.left_out: list[str] = []
+
+    def allows(self, what: str) -> bool:
+        """Whether there is time for another measurement; one that there is none for is named."""
+        if time.monotonic() < self._until:
+            return True
+        if what not in self.left_out:
+            self.left_out.append(what)
+        return False
 
 
 @dataclass
@@ -263,29 +284,35 @@ def middle(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 async def turns(
-    folder: Path, kinds: Sequence[str], shape: tuple[int, int, int], plan: Plan
+    folder: Path, kinds: Sequence[str], shape: tuple[int, int, int], plan: Plan, budget: Budget
 ) -> dict[str, Any]:
     """Every server in turn, forth and back, so that a busy minute hits them alike."""
     runs: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds}
     for turn in range(plan.turns):
         for kind in kinds if turn % 2 == 0 else reversed(kinds):
-            runs[kind].append(await measure(folder, kind, shape, plan))
-    return {kind: {**middle(found), "runs": found} for kind, found in runs.items()}
+            if budget.allows(f"{kind} {shape}, turn {turn + 1}"):
+                runs[kind].append(await measure(folder, kind, shape, plan))
+    return {kind: {**middle(found), "runs": found} for kind, found in runs.items() if found}
 
 
-async def recording(folder: Path, plan: Plan) -> dict[str, Any]:
-    """The same ten rooms with and without a journal, alternating."""
+async def recording(folder: Path, plan: Plan, budget: Budget) -> dict[str, Any] | None:
+    """The same rooms with and without a journal, alternating."""
     runs: dict[bool, list[float]] = {False: [], True: []}
     for turn in range(2 * plan.turns):
         for record in (False, True) if turn % 2 == 0 else (True, False):
-            figures = await measure(folder, "zhenjian", (10, 2, 0), plan, record=record)
-            runs[record].append(figures["us_per_packet"])
+            if budget.allows(f"recording, turn {turn + 1}"):
+                shape = (ROOMS, 2, 0)
+                figures = await measure(folder, "zhenjian", shape, plan, record=record)
+                runs[record].append(figures["us_per_packet"])
+    if not runs[False] or not runs[True]:
+        return None
     off, on = statistics.median(runs[False]), statistics.median(runs[True])
     return {"off_us": runs[False], "on_us": runs[True], "overhead": round(on / off - 1, 3)}
 
 
 async def run(plan: Plan, parts: Sequence[str], servers: Sequence[str]) -> dict[str, Any]:
     """The parts that are wanted, of the servers that are wanted."""
+    budget = Budget(plan.minutes)
     report: dict[str, Any] = {
         "machine": machine({"server": SERVER_CORE, "load": OWN_CORE}) | {"niceness": prefer()},
         "versions": versions(servers),
@@ -298,26 +325,59 @@ async def run(plan: Plan, parts: Sequence[str], servers: Sequence[str]) -> dict[
     sfus = [kind for kind in servers if kind != "relay"]
     with tempfile.TemporaryDirectory(prefix="bench-media-") as name:
         folder = Path(name)
-        if "rooms" in parts:
-            for rooms in plan.rooms:
-                quoted = plan if rooms == 20 else once(plan)
-                report["rooms"][rooms] = await turns(folder, sfus, (rooms, 2, 0), quoted)
-        if "rooms" in parts and "relay" in servers:
-            # It decodes and encodes: one room is enough for a core.
-            report["relay"] = await turns(folder, ["relay"], (1, 2, 0), once(plan))
-        if "fanout" in parts:
-            for viewers in plan.viewers:
-                quoted = plan if viewers == 50 else once(plan)
-                report["fanout"][viewers] = await turns(folder, sfus, (1, 1, viewers), quoted)
-        if "conference" in parts:
-            report["conference"] = await turns(folder, sfus, (1, 10, 0), once(plan))
-        if "storm" in parts:
-            for kind in sfus:
-                report["storm"][kind] = await storm(folder, kind, plan)
-        if "recording" in parts and "zhenjian" in servers:
-            report["recording"] = await recording(folder, plan)
+        await _quoted(folder, report, plan, parts, sfus, budget)
+        await _others(folder, report, once(plan), parts, servers, budget)
+    for part in ("rooms", "fanout"):
+        report[part] = dict(sorted(report[part].items()))
+    report["left_out"] = budget.left_out
     report["headline"] = headline(report)
     return report
+
+
+async def _quoted(
+    folder: Path,
+    report: dict[str, Any],
+    plan: Plan,
+    parts: Sequence[str],
+    sfus: Sequence[str],
+    budget: Budget,
+) -> None:
+    if "rooms" in parts:
+        for rooms in (ROOMS, HALF):
+            report["rooms"][rooms] = await turns(folder, sfus, (rooms, 2, 0), plan, budget)
+    if "fanout" in parts:
+        report["fanout"][VIEWERS] = await turns(folder, sfus, (1, 1, VIEWERS), plan, budget)
+    if "storm" in parts:
+        for kind in sfus:
+            if budget.allows(f"{kind} storm"):
+                report["storm"][kind] = await storm(folder, kind, plan)
+    if "recording" in parts and "zhenjian" in sfus:
+        report["recording"] = await recording(folder, plan, budget)
+
+
+async def _others(
+    folder: Path,
+    report: dict[str, Any],
+    plan: Plan,
+    parts: Sequence[str],
+    servers: Sequence[str],
+    budget: Budget,
+) -> None:
+    sfus = [kind for kind in servers if kind != "relay"]
+    if "conference" in parts:
+        report["conference"] = await turns(folder, sfus, (1, 10, 0), plan, budget)
+    if "rooms" in parts and "relay" in servers:
+        # It decodes and encodes: one room is enough for a core.
+        report["relay"] = await turns(folder, ["relay"], (1, 2, 0), plan, budget)
+    if "rooms" in parts:
+        for rooms in plan.rooms:
+            if rooms not in report["rooms"]:
+                report["rooms"][rooms] = await turns(folder, sfus, (rooms, 2, 0), plan, budget)
+    if "fanout" in parts:
+        for viewers in plan.viewers:
+            if viewers not in report["fanout"]:
+                shape = (1, 1, viewers)
+                report["fanout"][viewers] = await turns(folder, sfus, shape, plan, budget)
 
 
 def once(plan: Plan) -> Plan:
@@ -335,8 +395,9 @@ def versions(servers: Sequence[str]) -> dict[str, str]:
 
 def headline(report: dict[str, Any]) -> dict[str, float | None]:
     """The figures that are quoted; None for what was not measured."""
-    at_20 = report["rooms"].get(20, {})
-    at_50 = report["fanout"].get(50, {})
+    at_20 = report["rooms"].get(ROOMS, {})
+    at_50 = report["fanout"].get(VIEWERS, {})
+    at_10 = report["rooms"].get(HALF, {})
     storms = report["storm"]
     record = report.get("recording")
     ours = at_20.get("zhenjian")
@@ -344,7 +405,9 @@ def headline(report: dict[str, Any]) -> dict[str, float | None]:
         "packets_per_cpu_vs_janus": _ratio(at_20, "janus", "forwarded_per_cpu_s"),
         "packets_per_cpu_vs_janus_event_loop": _ratio(at_20, "janus-loop", "forwarded_per_cpu_s"),
         "fanout_per_cpu_vs_janus": _ratio(at_50, "janus", "forwarded_per_cpu_s"),
-        "latency_p99_vs_janus": _latency(at_20),
+        "fanout_per_cpu_vs_janus_event_loop": _ratio(at_50, "janus-loop", "forwarded_per_cpu_s"),
+        "latency_p99_vs_janus": _latency(at_10),
+        "latency_p99_ms_at_full_load": ours["delay_ms"]["p99"] if ours else None,
         "recording_cpu_overhead": record["overhead"] if record else None,
         "join_p95_ms": storms["zhenjian"]["first_rtp_ms"]["p95"] if "zhenjian" in storms else None,
         "kb_per_participant": ours["kb_per_participant"] if ours else None,
@@ -358,7 +421,9 @@ def _ratio(found: dict[str, Any], peer: str, what: str) -> float | None:
 
 
 def _latency(found: dict[str, Any]) -> float | None:
-    """Ours over Janus', each the median of its runs: one long pause of the machine is no answer."""
+    """Ours over Janus' at half load, each the median of its runs: one long pause of the machine is
+    no answer.
+    """
     if "zhenjian" not in found or "janus" not in found:
         return None
     ours, theirs = (

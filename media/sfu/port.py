@@ -14,10 +14,11 @@ from media.sfu.ice import Address
 from media.sfu.ticks import ticks_of
 from media.sfu.wire import TAKEN, Taken, wire_of
 
-# While this many datagrams a second arrive, the port is looked at by the clock, not whenever one
-# comes: to wake up costs more than a packet does. What is added to their way is a tick at most.
-_BUSY: Final = 2000
-_TICK: Final = 0.00125
+# While this many datagrams a second arrive, about half of what a core bears one by one, the port is
+# looked at by the clock, not whenever one comes: to wake up costs more than a packet does. What is
+# added to their way is a tick at most, and nothing as long as the core has time.
+_BUSY: Final = 6000
+_TICK: Final = 0.002
 #: Datagrams that one look takes before other work has its turn.
 _MOST: Final = 4 * TAKEN
 _WINDOW: Final = 0.1

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from loadtests import bench_media_world
-from loadtests.bench_media import Plan, headline, measure, storm
+from loadtests.bench_media import Budget, Plan, headline, measure, storm
 from loadtests.bench_media_world import NotPossible, enter_namespace, janus_version, write_janus
 
-TINY = Plan(warm=0.5, seconds=1.0, turns=1, rooms=(1,), viewers=(1,), joins=2)
+TINY = Plan(warm=0.5, seconds=1.0, turns=1, rooms=(1,), viewers=(1,), joins=2, minutes=1.0)
 LOOPBACK = "127.0.0.1"
 
 
@@ -42,14 +42,27 @@ def test_a_ratio_is_ours_over_theirs() -> None:
         return {
             "forwarded_per_cpu_s": per_cpu,
             "kb_per_participant": 200.0,
+            "delay_ms": delay,
             "runs": [{"delay_ms": delay}],
         }
 
-    rooms = {20: {"zhenjian": runs(60_000, 2.0), "janus": runs(20_000, 4.0)}}
+    full = {"zhenjian": runs(60_000, 9.0), "janus": runs(20_000, 4.0)}
+    half = {"zhenjian": runs(30_000, 2.0), "janus": runs(20_000, 4.0)}
+    rooms = {20: full, 10: half}
     told = headline({"rooms": rooms, "fanout": {}, "storm": {}})
     assert told["packets_per_cpu_vs_janus"] == 3.0
     assert told["latency_p99_vs_janus"] == 0.5
+    assert told["latency_p99_ms_at_full_load"] == 9.0
     assert told["kb_per_participant"] == 200.0
+
+
+def test_when_the_time_is_over_nothing_more_is_begun_and_that_is_told() -> None:
+    assert Budget(1.0).allows("rooms")
+    spent = Budget(0.0)
+    assert not spent.allows("rooms")
+    assert not spent.allows("rooms")
+    assert not spent.allows("fanout")
+    assert spent.left_out == ["rooms", "fanout"]
 
 
 def test_what_is_missing_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:

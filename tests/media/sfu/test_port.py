@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from media.sfu import port as ports
 from media.sfu import wire as wires
 from media.sfu.counters import Counters
 from media.sfu.ice import Address
@@ -101,7 +102,10 @@ async def test_more_than_fits_goes_out_in_order_and_what_is_refused_costs_nothin
     port.close()
 
 
-async def test_a_busy_port_goes_by_the_clock_and_comes_back(calls: str) -> None:
+async def test_a_busy_port_goes_by_the_clock_and_comes_back(
+    calls: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ports, "_BUSY", 1000)
     ears = Ears()
     port = ears.port = Port("127.0.0.1", 0, ears.receive, Counters())
     caller = Caller("127.0.0.1", port)
