@@ -48,6 +48,12 @@ class WorkerFull(MediaError):
     code = "worker_full"
 
 
+class RecordingUnavailable(MediaError):
+    """The worker's disk takes no journal: the call must not run unrecorded unnoticed."""
+
+    code = "recording_unavailable"
+
+
 class WorkerUnavailable(MediaError):
     """No media worker is reachable, or the connection broke before the reply came."""
 
@@ -63,6 +69,7 @@ _BY_CODE: dict[str, type[MediaError]] = {
         StaleAnswer,
         BadAnswer,
         WorkerFull,
+        RecordingUnavailable,
         WorkerUnavailable,
     )
 }

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from media.errors import BadRequest
+from media.errors import BadRequest, RecordingUnavailable
 from media.recording.sealing import Seal
 from media.sfu.engine import Engine
 from media.sfu.peer import PeerSpec
@@ -148,7 +148,9 @@ class Operations:
                 journal = self._takes.open(request.call, request.seal)
             except OSError as error:
                 # A call that may not be recorded must not run unnoticed: the controller decides.
-                raise BadRequest(f"the journal cannot be opened: {error.strerror}") from error
+                raise RecordingUnavailable(
+                    f"the journal cannot be opened: {error.strerror}"
+                ) from error
             self._engine.record(request.call, journal)
         return {"recording": self._takes.is_open(request.call)}
 

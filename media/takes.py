@@ -66,7 +66,11 @@ class Takes:
         now = datetime.now(UTC)
         writer = JournalWriter(self._folder / call / take, call, take, now)
         if seal is not None:
-            write_seal(writer.folder, seal)
+            try:
+                write_seal(writer.folder, seal)
+            except OSError:
+                writer.abandon()
+                raise
         self._open[call] = writer
         self._live.add(take)
         self._emit({"event": "recording.started", "call": call, "take": take, "at": _iso(now)})

@@ -11,6 +11,7 @@ events reach a controller in the order in which things happened. Who attaches he
 from __future__ import annotations
 
 import asyncio
+import shutil
 import ssl
 import time
 from collections.abc import Callable
@@ -53,6 +54,8 @@ class WorkerConfig:
     control_host: str = "127.0.0.1"
     control_port: int = 0
     control_tls: ssl.SSLContext | None = None
+    #: With less on its disk, in bytes, a worker takes no new call.
+    least_free: int = 64 * 1024 * 1024
 
 
 def worker_config(config: Config) -> WorkerConfig:
@@ -198,9 +201,15 @@ class Worker:
             "peers": self.engine.peers,
             "load": round(self._load, 3),
             "port": self.engine.port.number,
-            "room": self.config.engine.max_peers - self.engine.peers,
+            "room": self._room(),
             "draining": self._draining,
         }
+
+    def _room(self) -> int:
+        """How many people more it takes; none while its disk is too full for another recording."""
+        if shutil.disk_usage(self.config.data_dir).free < self.config.least_free:
+            return 0
+        return self.config.engine.max_peers - self.engine.peers
 
     def stats(self) -> dict[str, float]:
         """Every number of the worker, as ``/metrics`` shows them."""

@@ -30,6 +30,7 @@ from media.errors import (
     CallUnknown,
     MediaError,
     PeerUnknown,
+    RecordingUnavailable,
     StaleAnswer,
     WorkerFull,
     WorkerUnavailable,
@@ -416,7 +417,12 @@ class Controller:
         # Recording begins with the answer: nobody is recorded while it only rings.
         record = row.record and row.answered_at is not None
         seal = self._seal(row) if record else None
-        await link.open_call(str(row.id), str(row.room_id), record=record, seal=seal)
+        try:
+            await link.open_call(str(row.id), str(row.room_id), record=record, seal=seal)
+        except RecordingUnavailable as error:
+            log.error("call_not_recorded", call=str(row.id), error=str(error))
+            await end_by_itself(self._runtime, row.id, EndReason.RECORDING_FAILED)
+            return
         peer = peer_name(person)
         offer = await link.add_peer(
             str(row.id),
@@ -605,7 +611,9 @@ def peer_name(person: CallParticipantRow) -> str:
     return f"{person.user_id}:{device[:80]}"
 
 
-async def end_worker_lost(runtime: Runtime, call_id: UUID) -> None:
-    """End a call whose worker stayed away and that no other could take over."""
+async def end_by_itself(runtime: Runtime, call_id: UUID, reason: EndReason) -> None:
+    """End a call that can go on no longer: its worker stayed away and no other could take it over,
+    or nobody can record what has to be recorded.
+    """
     async with runtime.unit_of_work() as uow:
-        await service.change(uow, call_id, lambda it: call.end(it, EndReason.WORKER_LOST, uow.now))
+        await service.change(uow, call_id, lambda it: call.end(it, reason, uow.now))

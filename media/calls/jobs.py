@@ -6,8 +6,8 @@ from core import settings
 from core.jobs import Job
 from core.runtime import Runtime
 from media.calls import access, call, service
-from media.calls.controller import Controller, end_worker_lost
-from media.calls.rules import WORKER_PATIENCE, Place
+from media.calls.controller import Controller, end_by_itself
+from media.calls.rules import WORKER_PATIENCE, EndReason, Place
 from media.calls.service import BUSY, Change
 from media.calls.settings import ABANDONED_SECONDS
 
@@ -26,7 +26,7 @@ async def watch_calls(runtime: Runtime) -> None:
         await controller.reconcile()
         for row in live:
             if controller.away_for(row.worker) > WORKER_PATIENCE.total_seconds():
-                await end_worker_lost(runtime, row.id)
+                await end_by_itself(runtime, row.id, EndReason.WORKER_LOST)
 
 
 def _out_of_time(now: datetime, patience: timedelta) -> Change:

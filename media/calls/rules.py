@@ -49,6 +49,7 @@ class EndReason(StrEnum):
     RECORDING_REFUSED = "recording_refused"
     ABANDONED = "abandoned"
     WORKER_LOST = "worker_lost"
+    RECORDING_FAILED = "recording_failed"
 
 
 #: Who may start a call, and end it for everybody.

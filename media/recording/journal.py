@@ -14,6 +14,7 @@ from ``wall_us`` so that a step of the system clock in mid-call tears nothing.
 import hashlib
 import json
 import os
+import shutil
 import time
 import zlib
 from datetime import UTC, datetime
@@ -228,6 +229,13 @@ class JournalWriter:
             finally:
                 self.let_go()
         return self._sealed
+
+    def abandon(self) -> None:
+        """Give up a take that holds no packet yet, and what lies of it on the disk."""
+        os.close(self._file)
+        self._file = -1
+        self.let_go()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def let_go(self) -> None:
         """Give up the lock on the take, as a process that dies does."""

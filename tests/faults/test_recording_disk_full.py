@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from media.errors import RecordingUnavailable, WorkerFull
 from media.recording import journal
 from media.recording.orders import Order
 from media.recording.production import produce
@@ -39,10 +40,32 @@ def volume(tmp_path: Path) -> AsyncIterator[Path]:
 @pytest.fixture
 async def worker(volume: Path, tmp_path: Path) -> AsyncIterator[Worker]:
     storage = (tmp_path / "storage").as_uri()
-    worker = Worker(WorkerConfig(SECRET, volume, storage, EngineSettings()))
+    worker = Worker(WorkerConfig(SECRET, volume, storage, EngineSettings(), least_free=1024 * 1024))
     await worker.start()
     yield worker
     await worker.close()
+
+
+async def test_a_worker_without_room_takes_no_call_and_leaves_nothing_of_one_it_cannot_record(
+    worker: Worker, volume: Path
+) -> None:
+    controls = Controls(f"ws://127.0.0.1:{worker.control_port}/control")
+    await controls.start()
+    try:
+        assert not (await controls.link.refresh()).full
+        ballast = fill(volume)
+        assert (await controls.link.refresh()).full
+        with pytest.raises(WorkerFull):
+            controls.workers.choose()
+        with pytest.raises(RecordingUnavailable):
+            await controls.link.open_call(CALL, ROOM, record=True, seal=SEAL)
+        assert list((volume / "journal" / CALL).iterdir()) == []
+        ballast.unlink()
+        assert not (await controls.link.refresh()).full
+        await controls.link.open_call(CALL, ROOM, record=True, seal=SEAL)
+        assert worker.takes.is_open(CALL)
+    finally:
+        await controls.workers.close()
 
 
 @pytest.mark.slow

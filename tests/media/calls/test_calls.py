@@ -18,6 +18,8 @@ from core.runtime import Runtime
 from media.calls import access
 from media.calls.controller import GRACE_SECONDS, Controller
 from media.calls.jobs import watch_calls
+from media.control import WorkerLink
+from media.errors import RecordingUnavailable
 from media.recording.composer import Composer
 from realtime import service
 from realtime.rules import CloseReason, RecordingPolicy
@@ -290,6 +292,24 @@ async def test_a_declined_call_tells_the_doctor_and_leaves_no_recording(
     assert ended["end_reason"] == "declined"
     listed = await client.get(f"/rooms/{room}/recordings", token=cast.doctor.token)
     assert listed.expect(200) == []
+
+
+async def test_a_call_that_nobody_can_record_ends_with_its_name(
+    attend: Attend, cast: Cast, room: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doctor = await attend(cast.doctor, "pc")
+    phone = await attend(cast.patient, "phone")
+    call = await started(doctor, room)
+    await phone.client.wait_event("call:ring")
+
+    async def refuse(*_: Any, record: bool, **__: Any) -> None:
+        raise RecordingUnavailable("the journal cannot be opened: No space left on device")
+
+    monkeypatch.setattr(WorkerLink, "open_call", refuse)
+    await phone.call("call:accept", call=call["id"])
+    for each in (doctor, phone):
+        ended = await state_where(each, lambda it: it["state"] == "ended")
+        assert ended["end_reason"] == "recording_failed"
 
 
 async def test_closing_the_room_ends_its_call(

@@ -89,6 +89,8 @@ export const CALL_ENDS: Record<string, string> = {
   taken_elsewhere: "已在其他设备接听",
   room_closed: "问诊已结束，通话随之结束",
   recording_refused: "患者撤回了录制同意，通话已结束",
+  worker_lost: "通话服务中断，通话已结束",
+  recording_failed: "录制暂不可用，通话已结束，请稍后再试",
   connection_lost: "连接中断，通话已结束",
   busy: "已有通话正在进行",
   removed: "您已被移出本次通话",

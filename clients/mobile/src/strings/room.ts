@@ -222,6 +222,7 @@ export const room = {
       taken_elsewhere: '已在其他设备接听',
       room_closed: '问诊已结束',
       recording_refused: '已撤回录制同意，通话结束',
+      recording_failed: '录制暂不可用，通话结束，请稍后再试',
       busy: '对方正忙',
       failed: '通话没有接通，请重试',
       offline: '网络不可用，通话没有接通',
