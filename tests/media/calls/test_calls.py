@@ -302,8 +302,12 @@ async def test_a_call_that_nobody_can_record_ends_with_its_name(
     call = await started(doctor, room)
     await phone.client.wait_event("call:ring")
 
-    async def refuse(*_: Any, record: bool, **__: Any) -> None:
-        raise RecordingUnavailable("the journal cannot be opened: No space left on device")
+    opened = WorkerLink.open_call
+
+    async def refuse(link: WorkerLink, *names: str, record: bool, **others: Any) -> None:
+        if record:
+            raise RecordingUnavailable("the journal cannot be opened: No space left on device")
+        await opened(link, *names, record=record, **others)
 
     monkeypatch.setattr(WorkerLink, "open_call", refuse)
     await phone.call("call:accept", call=call["id"])
