@@ -8,8 +8,9 @@ from core.runtime import Runtime
 from media.calls import access, call, service
 from media.calls.controller import Controller, end_by_itself
 from media.calls.rules import WORKER_PATIENCE, EndReason, Place
-from media.calls.service import BUSY, Change
+from media.calls.service import Change
 from media.calls.settings import ABANDONED_SECONDS
+from media.calls.telling import BUSY
 
 
 async def watch_calls(runtime: Runtime) -> None:

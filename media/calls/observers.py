@@ -104,7 +104,7 @@ async def by_user(uow: UnitOfWork, call_id: UUID, user_id: UUID) -> CallObserver
 
 
 async def claim_offer(uow: UnitOfWork, session: str, version: int) -> CallObserverRow | None:
-    """Claim the passing on of an offer, as `service.claim_offer` does for participants."""
+    """Claim the passing on of an offer, as `sessions.claim_offer` does for participants."""
     found: CallObserverRow | None = await uow.session.scalar(
         update(CallObserverRow)
         .where(

@@ -5,12 +5,11 @@ log; every other change takes the same two locks in the same order.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from core import settings
 from core.errors import Forbidden, NotFound
@@ -18,11 +17,11 @@ from core.identity.caller import Caller
 from core.identity.roles import Role
 from core.ids import new_id
 from core.uow import UnitOfWork
-from media.calls import access, call, observers, quality, stage
+from media.calls import access, call, observers, quality, sessions, stage, telling
 from media.calls.access import StoredCall
 from media.calls.call import Call, Participant
 from media.calls.errors import CallInProgress, NotInCall, RecordingRefused
-from media.calls.events import CallAnswered, CallEnded, CallRecordingStopped, CallStarted
+from media.calls.events import CallAnswered, CallRecordingStopped, CallStarted
 from media.calls.models import CallParticipantRow, CallRow
 from media.calls.rules import (
     STARTERS,
@@ -32,7 +31,6 @@ from media.calls.rules import (
     EndReason,
     Moderation,
     Place,
-    ended_text,
     started_text,
 )
 from media.calls.schemas import CallView
@@ -94,14 +92,14 @@ async def start(
     await room_service.system_message(
         uow, room_id, "call_started", started_text(me.name, media, lecture=lecture), data
     )
-    uow.record(CallStarted(**_facts(made.row, uow), started_by=caller.user_id))
+    uow.record(CallStarted(**telling.facts(made.row, uow), started_by=caller.user_id))
     if lecture:
-        uow.record(CallAnswered(**_facts(made.row, uow), answered_by=caller.user_id))
-    _show_busy(uow, replace(begun, people={}), begun)
+        uow.record(CallAnswered(**telling.facts(made.row, uow), answered_by=caller.user_id))
+    telling.show_busy(uow, replace(begun, people={}), begun)
     shown = access.view(made, caller.user_id)
     if not lecture:
-        _ring(uow, shown, [each.user_id for each in others])
-    _tell(uow, made, [each.user_id for each in people], [])
+        telling.ring(uow, shown, [each.user_id for each in others])
+    telling.tell_state(uow, made, [each.user_id for each in people], [])
     return shown
 
 
@@ -129,7 +127,7 @@ async def join(uow: UnitOfWork, caller: Caller, call_id: UUID, device: str) -> C
         return call.join(listed, caller.user_id, device, now, viewers)
 
     shown = await _change(uow, room_id, call_id, enter, caller.user_id)
-    await new_session(uow, call_id, caller.user_id)
+    await sessions.renew(uow, call_id, caller.user_id)
     return shown
 
 
@@ -187,7 +185,7 @@ async def moderate(
 
     shown = await _mine(uow, caller, call_id, step)
     if action is Moderation.MUTE:
-        _tell_muted(uow, call_id, user_id)
+        telling.tell_muted(uow, call_id, user_id)
     return shown
 
 
@@ -272,7 +270,7 @@ async def stop_recording(uow: UnitOfWork, room_id: UUID) -> None:
     if not await settings.get(uow, WITHOUT_RECORDING, hospital_id=hospital_id):
         await end_in_room(uow, room_id, EndReason.RECORDING_REFUSED)
         return
-    facts = _facts(found.row, uow)
+    facts = telling.facts(found.row, uow)
     found.row.record = False
     await uow.session.flush()
     text = "已停止录制，通话继续进行"
@@ -281,7 +279,7 @@ async def stop_recording(uow: UnitOfWork, room_id: UUID) -> None:
     )
     uow.record(CallRecordingStopped(**facts))
     watching = await observers.users_of(uow, found.row.id)
-    _tell(uow, found, [each.user_id for each in found.people], watching)
+    telling.tell_state(uow, found, [each.user_id for each in found.people], watching)
 
 
 async def take_out(uow: UnitOfWork, room_id: UUID, user_id: UUID) -> None:
@@ -297,79 +295,6 @@ async def take_out(uow: UnitOfWork, room_id: UUID, user_id: UUID) -> None:
 
     if call_id is not None:
         await _change(uow, room_id, call_id, out)
-
-
-async def new_session(uow: UnitOfWork, call_id: UUID, user_id: UUID) -> str:
-    """Give a participant a fresh session: offers and answers of the old one count no longer."""
-    session = new_id().hex
-    await uow.session.execute(
-        update(CallParticipantRow)
-        .where(CallParticipantRow.call_id == call_id, CallParticipantRow.user_id == user_id)
-        .values(session=session, offer_version=0)
-    )
-    return session
-
-
-@dataclass(frozen=True)
-class Destination:
-    """Where an offer goes: to the sockets of one device of a user."""
-
-    user_id: UUID
-    device: str
-
-
-async def claim_offer(
-    uow: UnitOfWork, call_id: UUID, session: str, version: int
-) -> Destination | None:
-    """Claim the passing on of an offer; None when it is stale or another process has done it.
-
-    Every process that is attached to a worker hears every offer; the row decides who sends it.
-    """
-    claimed = (
-        await uow.session.execute(
-            update(CallParticipantRow)
-            .where(
-                CallParticipantRow.call_id == call_id,
-                CallParticipantRow.session == session,
-                CallParticipantRow.place == Place.JOINED,
-                CallParticipantRow.offer_version < version,
-            )
-            .values(offer_version=version)
-            .returning(CallParticipantRow.user_id, CallParticipantRow.device)
-            .execution_options(synchronize_session=False)
-        )
-    ).one_or_none()
-    if claimed is None or claimed.device is None:
-        return None
-    return Destination(claimed.user_id, claimed.device)
-
-
-async def move(uow: UnitOfWork, call_id: UUID, generation: int, worker: str) -> StoredCall | None:
-    """Claim a call for a worker, with fresh sessions for everybody in it.
-
-    None when somebody else has moved it meanwhile or it is over.
-    """
-    row = await uow.session.scalar(
-        select(CallRow)
-        .where(
-            CallRow.id == call_id,
-            CallRow.generation == generation,
-            CallRow.state != CallState.ENDED,
-        )
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    if row is None:
-        return None
-    row.worker, row.generation, row.assigned_at = worker, generation + 1, uow.now
-    await uow.session.flush()
-    found = await access.stored(uow, call_id)
-    assert found is not None
-    for each in found.people:
-        if each.place == Place.JOINED:
-            each.session, each.offer_version = new_id().hex, 0
-    await uow.session.flush()
-    return found
 
 
 # ---- the shared steps ------------------------------------------------------------------------
@@ -403,24 +328,12 @@ async def _change(
         found.people.append(row)
     _store(found, before, after)
     await uow.session.flush()
-    await _announce(uow, found, before, after)
+    await telling.announce(uow, found, before, after)
     watching = await observers.users_of(uow, call_id)
     if after.state is CallState.ENDED:
         await observers.end_all(uow, found.row)
-    _tell(uow, found, _concerned(before, after), watching)
+    telling.tell_state(uow, found, telling.concerned(before, after), watching)
     return access.view(found, viewer)
-
-
-def _concerned(before: Call, after: Call) -> list[UUID]:
-    """Whom a change is told: everybody; of a lecture those who are in it, or were until now."""
-    if not after.lecture or after.state is CallState.ENDED:
-        return list(after.people)
-    known = before.people
-    return [
-        user_id
-        for user_id, each in after.people.items()
-        if each.place is Place.JOINED or known.get(user_id) != each
-    ]
 
 
 def _store(found: StoredCall, before: Call, after: Call) -> None:
@@ -439,48 +352,6 @@ def _store(found: StoredCall, before: Call, after: Call) -> None:
         each.joined_at, each.seconds = now.joined_at, now.seconds
         each.gone_since = now.gone_since
         each.on_stage, each.hand_at = now.on_stage, now.hand_at
-
-
-async def _announce(uow: UnitOfWork, found: StoredCall, before: Call, after: Call) -> None:
-    if before.answered_at is None and after.answered_at is not None:
-        [first] = [
-            each.user_id
-            for each in after.joined
-            if each.user_id not in before.people
-            or before.people[each.user_id].place is not Place.JOINED
-        ]
-        uow.record(CallAnswered(**_facts(found.row, uow), answered_by=first))
-    if after.state is CallState.ENDED and before.state is not CallState.ENDED:
-        assert after.end_reason is not None
-        text = ended_text(after.media, after.end_reason, after.seconds)
-        data = {
-            "call": str(after.id),
-            "media": after.media.value,
-            "reason": after.end_reason.value,
-            "seconds": after.seconds,
-        }
-        await room_service.system_message(
-            uow, after.room_id, "call_ended", text, data, even_if_closed=True
-        )
-        uow.record(
-            CallEnded(
-                **_facts(found.row, uow),
-                reason=after.end_reason.value,
-                answered_at=after.answered_at,
-            )
-        )
-    _show_busy(uow, before, after)
-
-
-def _facts(row: CallRow, uow: UnitOfWork) -> dict[str, Any]:
-    return {
-        "hospital_id": row.hospital_id,
-        "aggregate_id": row.id,
-        "occurred_at": uow.now,
-        "room_id": row.room_id,
-        "media": row.media,
-        "recorded": row.record,
-    }
 
 
 async def _insert(
@@ -532,49 +403,3 @@ def _participant_row(call_id: UUID, each: Participant, position: int) -> CallPar
         session=new_id().hex if each.place is Place.JOINED else None,
         offer_version=0,
     )
-
-
-BUSY = timedelta(seconds=90)
-
-
-def _show_busy(uow: UnitOfWork, before: Call, after: Call) -> None:
-    was = {each.user_id for each in before.joined}
-    now = {each.user_id for each in after.joined}
-
-    async def tell() -> None:
-        for user_id in now - was:
-            await uow.runtime.realtime.set_busy(user_id, uow.now + BUSY)
-        for user_id in was - now:
-            await uow.runtime.realtime.set_busy(user_id, None)
-
-    if was != now:
-        uow.after_commit(tell)
-
-
-def _ring(uow: UnitOfWork, shown: CallView, user_ids: list[UUID]) -> None:
-    payload = {"call": shown.model_dump(mode="json"), "room": str(shown.room)}
-
-    async def tell() -> None:
-        for user_id in user_ids:
-            await uow.runtime.realtime.to_user(user_id, "call:ring", payload)
-
-    uow.after_commit(tell)
-
-
-def _tell_muted(uow: UnitOfWork, call_id: UUID, user_id: UUID) -> None:
-    async def tell() -> None:
-        await uow.runtime.realtime.to_user(user_id, "call:muted", {"call": str(call_id)})
-
-    uow.after_commit(tell)
-
-
-def _tell(uow: UnitOfWork, found: StoredCall, user_ids: list[UUID], watching: list[UUID]) -> None:
-    """Tell these users how the call stands, each as he may see it, and those who observe it."""
-    views = {user_id: access.view(found, user_id) for user_id in user_ids}
-    views |= {user_id: access.view(found) for user_id in watching}
-
-    async def tell() -> None:
-        for user_id, shown in views.items():
-            await uow.runtime.realtime.to_user(user_id, "call:state", shown)
-
-    uow.after_commit(tell)

@@ -165,7 +165,7 @@ class _Writer:
         if first.codec == "h264":
             return self._add(_h264_template(first.data, width, height))
         if first.codec == "av1":
-            # Its decoder and its encoder have different names, so the library must not look for one.
+            # Its decoder and encoder have different names: the library must not look for one.
             return self._add(av1_template(first.data), opaque=True)
         return self._container.add_mux_stream(first.codec, width=width, height=height)
 

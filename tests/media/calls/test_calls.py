@@ -16,8 +16,9 @@ from core.clock import FakeClock
 from core.outbox import Relay
 from core.runtime import Runtime
 from media.calls import access
-from media.calls.controller import GRACE_SECONDS, Controller
+from media.calls.controller import Controller
 from media.calls.jobs import watch_calls
+from media.calls.placing import GRACE_SECONDS
 from media.control import WorkerLink
 from media.errors import RecordingUnavailable
 from media.recording.composer import Composer
