@@ -222,6 +222,40 @@ def test_a_voice_call_becomes_cards_with_sound(tmp_path: Path) -> None:
         assert len(late(seen.beeps[caller.tone], caller, timeline)) == len(caller.events)
 
 
+def test_names_and_the_time_of_day_are_burnt_into_the_picture(tmp_path: Path) -> None:
+    caller = Caller("doctor", 1000.0, [])
+    take = one_take(tmp_path / "t1", [(caller, session(caller, START, START + 3 * SECOND, "a"))])
+    side = remux_side([take], "doctor", tmp_path / "doctor")
+    minute = START // (60 * SECOND) * 60 * SECOND
+
+    def pictures(name: str, origin: int | None) -> list[bytes]:
+        out = tmp_path / f"{name}-{origin}"
+        made = compose([take], [side], out, {"doctor": name}, origin_us=origin)
+        with av.open(str(made.path)) as container:
+            frames = list(container.decode(video=0))
+        # The upper right quarter, where the clock stands, at 0.5, 0.8 and 1.5 seconds; and all.
+        return [
+            *(
+                frame.to_ndarray(format="gray")[:60, 400:].tobytes()
+                for frame in (frames[12], frames[20], frames[37])
+            ),
+            frames[12].to_ndarray(format="gray").tobytes(),
+        ]
+
+    half, later, next_second, whole = pictures("王医生", minute)
+    # Coding noise moves single pixels by a little; another digit moves many by much.
+    assert not moved(half, later)
+    assert moved(half, next_second)
+    assert moved(whole, pictures("李医生", minute)[3])
+    assert moved(half, pictures("王医生", minute + 3600 * SECOND)[0])
+    assert moved(half, pictures("王医生", None)[0])
+
+
+def moved(one: bytes, other: bytes) -> bool:
+    """Whether some pixels differ as light does from dark."""
+    return sum(abs(a - b) > 80 for a, b in zip(one, other, strict=True)) > 5
+
+
 def test_a_user_who_sent_nothing_has_no_side(tmp_path: Path) -> None:
     writer = JournalWriter(tmp_path / "t1", "call", "t1", datetime.fromtimestamp(START / 1e6, UTC))
     writer.mark("joined", START, {"user": "doctor", "audio": True, "video": True})
