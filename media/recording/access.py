@@ -17,7 +17,6 @@ from core.access import (
     Action,
     Field,
     Mask,
-    NotPermitted,
     Scope,
     allow,
     declare,
@@ -30,8 +29,7 @@ from core.identity.roles import Role
 from core.storage.owners import tell_owners, uuid_in
 from core.uow import UnitOfWork
 from media.calls import access as calls
-from media.recording import footage_access, retention
-from media.recording.layouts import Layout
+from media.recording import footage_access
 from media.recording.models import (
     RecordingFileRow,
     RecordingOutlineRow,
@@ -41,15 +39,7 @@ from media.recording.models import (
 )
 from media.recording.rules import FileKind, Note, Origin, RecordingState
 from media.recording.schemas import (
-    CameView,
-    ChapterView,
-    GapView,
-    KeepingView,
-    LoudnessView,
-    MomentView,
-    PersonView,
     RecordingFileView,
-    RecordingPage,
     RecordingView,
 )
 from realtime import access as rooms
@@ -123,7 +113,7 @@ async def recordings_of(uow: UnitOfWork, caller: Caller, room_id: UUID) -> list[
         .order_by(RecordingRow.started_at)
     )
     allowed = await grant(uow, caller, RECORDING)
-    return [allowed.shown(await _view(uow, row)) for row in rows]
+    return [allowed.shown(await view_of(uow, row)) for row in rows]
 
 
 async def file_for(
@@ -194,74 +184,6 @@ async def recording_to_arrange(uow: UnitOfWork, caller: Caller, recording_id: UU
     return row
 
 
-async def page_of(uow: UnitOfWork, caller: Caller, recording_id: UUID) -> RecordingPage:
-    """All that a player shows of a recording. Raises like `require_room`."""
-    row = await recording_for(uow, caller, recording_id)
-    room = await uow.session.get(RoomRow, row.room_id) if row.room_id else None
-    upload = await uow.session.get(RecordingUploadRow, row.id)
-    outline = await uow.session.get(RecordingOutlineRow, row.id)
-    found = outline.content["outline"] if outline is not None else {}
-    page = RecordingPage(
-        recording=(await find_grant(uow, caller, RECORDING)).shown(await _view(uow, row)),
-        room_id=row.room_id,
-        consultation_id=room.ref_id if room and room.ref_type == "consultation" else None,
-        came=_came(upload),
-        origin_at=outline.origin_at if outline is not None else None,
-        layout=Layout(outline.layout) if outline is not None and outline.layout else None,
-        arranging=row.arranging,
-        may_arrange=await _may_arrange(uow, caller, outline),
-        people=await _people(uow, row, upload),
-        moments=[MomentView(**each) for each in found.get("moments", [])],
-        gaps=[GapView(**each) for each in found.get("gaps", [])],
-        loudness=[
-            LoudnessView(user=UUID(user), bars=bars)
-            for user, bars in found.get("loudness", {}).items()
-        ],
-        chapters=[ChapterView(**each) for each in (upload.chapters if upload else [])],
-        may_edit_chapters=await _may_edit(uow, caller, upload),
-        keeping=KeepingView(
-            until=await retention.kept_until(uow, row), held=await retention.is_held(uow, row)
-        ),
-    )
-    return shown(await rooms.veil_for(uow, caller), page)
-
-
-def _came(upload: RecordingUploadRow | None) -> CameView | None:
-    if upload is None:
-        return None
-    return CameView(uploaded_at=upload.created_at, **upload.source)
-
-
-async def _may_arrange(
-    uow: UnitOfWork, caller: Caller, outline: RecordingOutlineRow | None
-) -> bool:
-    if outline is None or not outline.layout:
-        return False
-    return bool(await find_grant(uow, caller, RECORDING, ARRANGE))
-
-
-async def _may_edit(uow: UnitOfWork, caller: Caller, upload: RecordingUploadRow | None) -> bool:
-    if upload is None:
-        return False
-    try:
-        await footage_access.upload_for(uow, caller, upload.recording_id, footage_access.UPLOAD)
-    except (NotFound, NotPermitted):
-        return False
-    return True
-
-
-async def _people(
-    uow: UnitOfWork, row: RecordingRow, upload: RecordingUploadRow | None
-) -> list[PersonView]:
-    """Who was in the call; nobody is known to be in an upload."""
-    if row.call_id is None or upload is not None:
-        return []
-    return [
-        PersonView(user_id=user_id, role=each.role, name=each.name)
-        for user_id, each in (await calls.people_of(uow, row.call_id)).items()
-    ]
-
-
 async def names_shown(uow: UnitOfWork, caller: Caller, row: RecordingRow) -> dict[UUID, str]:
     """The names of who was in the call, as the caller may read them."""
     if row.call_id is None:
@@ -304,7 +226,8 @@ async def files_of(uow: UnitOfWork, recording_id: UUID) -> list[RecordingFileRow
     return list(found)
 
 
-async def _view(uow: UnitOfWork, row: RecordingRow) -> RecordingView:
+async def view_of(uow: UnitOfWork, row: RecordingRow) -> RecordingView:
+    """A recording with the files that play."""
     upload = await uow.session.get(RecordingUploadRow, row.id)
     removed = row.state == RecordingState.REMOVED
     return RecordingView(

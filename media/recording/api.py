@@ -12,7 +12,7 @@ from core.http.routes import PREFIX
 from core.identity import sessions
 from core.storage import StorageError
 from core.tickets import issue_ticket, read_ticket
-from media.recording import access, endings, footage, footage_access, service
+from media.recording import access, endings, footage, footage_access, pages, service
 from media.recording.models import RecordingFileRow
 from media.recording.rules import Origin
 from media.recording.schemas import (
@@ -72,7 +72,7 @@ async def take_in(ctx: Context, body: UploadInput) -> RecordingPage:
             recorded_at=body.recorded_at,
         ),
     )
-    return await access.page_of(ctx.uow, ctx.caller, row.id)
+    return await pages.page_of(ctx.uow, ctx.caller, row.id)
 
 
 @routes.put(
@@ -85,7 +85,7 @@ async def write_chapters(ctx: Context, recording_id: UUID, body: Chapters) -> Re
     await footage.write_chapters(
         ctx.uow, ctx.caller, row, [(each.at_ms, each.title) for each in body.chapters]
     )
-    return await access.page_of(ctx.uow, ctx.caller, recording_id)
+    return await pages.page_of(ctx.uow, ctx.caller, recording_id)
 
 
 @routes.get(
@@ -103,7 +103,7 @@ async def list_endings(ctx: Context, days: int = 30, cursor: str | None = None) 
     summary="A recording with what a player shows beside the picture",
 )
 async def show(ctx: Context, recording_id: UUID) -> RecordingPage:
-    return await access.page_of(ctx.uow, ctx.caller, recording_id)
+    return await pages.page_of(ctx.uow, ctx.caller, recording_id)
 
 
 @routes.get(
@@ -123,7 +123,7 @@ async def messages(ctx: Context, recording_id: UUID, after: int | None = None) -
 async def arrange(ctx: Context, recording_id: UUID, body: Arrangement) -> RecordingPage:
     row = await access.recording_to_arrange(ctx.uow, ctx.caller, recording_id)
     await service.arrange(ctx.uow, ctx.caller, row, body.layout)
-    return await access.page_of(ctx.uow, ctx.caller, recording_id)
+    return await pages.page_of(ctx.uow, ctx.caller, recording_id)
 
 
 @routes.post(

@@ -13,8 +13,6 @@ from sqlalchemy import ColumnElement, select
 from core import settings
 from core.access import READ, Action, Scope, allow, declare, find_grant, grant
 from core.errors import NotFound
-from core.files.access import register_viewer
-from core.files.models import File
 from core.http import decode_cursor, encode_cursor
 from core.identity.caller import Caller
 from core.identity.models import User
@@ -22,7 +20,7 @@ from core.identity.roles import Role
 from core.uow import UnitOfWork
 from media.recording.errors import RecordingNotShared
 from media.recording.models import RecordingRow, RecordingUploadRow
-from media.recording.rules import SCOPE, Origin, RecordingState
+from media.recording.rules import Origin, RecordingState
 from media.recording.schemas import UploadedPage, UploadedView
 from media.recording.settings import PATIENT_MAY_WATCH
 from realtime import access as rooms
@@ -147,16 +145,3 @@ def _view(upload: RecordingUploadRow, row: RecordingRow, name: str) -> UploadedV
         uploaded_at=upload.created_at,
         duration_ms=row.duration_ms or 0,
     )
-
-
-async def _may_see_file(uow: UnitOfWork, caller: Caller, file: File) -> bool:
-    if file.scope_id is None:
-        return False
-    try:
-        await upload_for(uow, caller, file.scope_id)
-    except NotFound:
-        return False
-    return True
-
-
-register_viewer(SCOPE, _may_see_file)

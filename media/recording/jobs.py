@@ -6,7 +6,7 @@ from uuid import UUID
 from core import settings
 from core.jobs import Job
 from core.runtime import Runtime
-from media.recording import retention, service
+from media.recording import retention
 from media.recording.composer import Composer
 from media.recording.rules import PREFIX
 from media.recording.settings import KEEP_JOURNAL_DAYS
@@ -26,14 +26,14 @@ async def drop_journals(runtime: Runtime) -> None:
     """
     await _give_up_journals(runtime)
     async with runtime.unit_of_work() as uow:
-        given_up = await service.journals_given_up(uow)
+        given_up = await retention.journals_given_up(uow)
     for row in given_up:
         prefix = f"{PREFIX}/{row.call_id}"
         for info in await runtime.storage.list(prefix):
             if not info.key.startswith(f"{prefix}/files/"):
                 await runtime.storage.delete(info.key)
         async with runtime.unit_of_work() as uow:
-            await service.journals_dropped(uow, row.id)
+            await retention.journals_dropped(uow, row.id)
 
 
 async def _give_up_journals(runtime: Runtime) -> None:
@@ -41,13 +41,13 @@ async def _give_up_journals(runtime: Runtime) -> None:
     after: UUID | None = None
     while True:
         async with runtime.unit_of_work() as uow:
-            rows = await service.journals_to_drop(uow, now, after)
+            rows = await retention.journals_to_drop(uow, now, after)
         for row in rows:
             async with runtime.unit_of_work() as uow:
                 days = await settings.get(uow, KEEP_JOURNAL_DAYS, hospital_id=row.hospital_id)
                 if row.ready_at is not None and now - row.ready_at >= timedelta(days=days):
-                    await service.give_up_journals(uow, row)
-        if len(rows) < service.PAGE:
+                    await retention.give_up_journals(uow, row)
+        if len(rows) < retention.PAGE:
             return
         after = rows[-1].id
 

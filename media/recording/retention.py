@@ -37,6 +37,8 @@ from realtime.retention import held_rooms
 log = structlog.get_logger(__name__)
 
 BATCH = 50
+#: Recordings whose journals are looked at in one transaction.
+PAGE = 200
 
 ended = func.coalesce(RecordingRow.ended_at, RecordingRow.started_at)
 
@@ -214,6 +216,55 @@ async def drop_superseded(runtime: Runtime) -> None:
         # What a process that dies here leaves behind goes with the recording.
         for key in keys:
             await runtime.storage.delete(key)
+
+
+async def journals_to_drop(
+    uow: UnitOfWork, before: datetime, after: UUID | None
+) -> list[RecordingRow]:
+    """Whole recordings that were ready before a moment and whose journals are still kept, a page in
+    the order of their ids, from behind `after`.
+    """
+    query = select(RecordingRow).where(
+        RecordingRow.state == RecordingState.READY,
+        RecordingRow.note.is_(None),
+        RecordingRow.ready_at < before,
+        RecordingRow.journals_dropped_at.is_(None),
+    )
+    if after is not None:
+        query = query.where(RecordingRow.id > after)
+    return list(await uow.session.scalars(query.order_by(RecordingRow.id).limit(PAGE)))
+
+
+async def give_up_journals(uow: UnitOfWork, recording: RecordingRow) -> None:
+    """Let go of the journals of a recording, unless a legal hold lies on it."""
+    if await is_held(uow, recording):
+        log.info("journals_held", recording=str(recording.id))
+        return
+    await uow.session.execute(
+        update(RecordingRow)
+        .where(RecordingRow.id == recording.id)
+        .values(journals_dropped_at=uow.now)
+    )
+
+
+async def journals_given_up(uow: UnitOfWork) -> list[RecordingRow]:
+    """Recordings whose journals were given up and may still lie in the store."""
+    kept = select(RecordingTakeRow.recording_id).where(RecordingTakeRow.bytes > 0)
+    found = await uow.session.scalars(
+        select(RecordingRow).where(
+            RecordingRow.journals_dropped_at.is_not(None), RecordingRow.id.in_(kept)
+        )
+    )
+    return list(found)
+
+
+async def journals_dropped(uow: UnitOfWork, recording_id: UUID) -> None:
+    """The journals are out of the store."""
+    await uow.session.execute(
+        update(RecordingTakeRow)
+        .where(RecordingTakeRow.recording_id == recording_id)
+        .values(bytes=0)
+    )
 
 
 async def _zone(uow: UnitOfWork, hospital_id: UUID) -> ZoneInfo:

@@ -38,7 +38,6 @@ log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=60)
 LOOK_AGAIN = timedelta(seconds=5)
-PAGE = 200
 
 
 async def begin(uow: UnitOfWork, *, hospital_id: UUID, room_id: UUID, call_id: UUID) -> None:
@@ -355,52 +354,3 @@ async def note_check(uow: UnitOfWork, caller: Caller, recording: RecordingRow, w
     """Who compared the files with their digests, and what came of it."""
     detail = {"whole": whole}
     await audit.record(uow, caller, "recording.check", "recording", recording.id, detail=detail)
-
-
-async def journals_to_drop(
-    uow: UnitOfWork, before: datetime, after: UUID | None
-) -> list[RecordingRow]:
-    """Whole recordings that were ready before a moment and whose journals are still kept, a page in
-    the order of their ids, from behind `after`.
-    """
-    query = select(RecordingRow).where(
-        RecordingRow.state == RecordingState.READY,
-        RecordingRow.note.is_(None),
-        RecordingRow.ready_at < before,
-        RecordingRow.journals_dropped_at.is_(None),
-    )
-    if after is not None:
-        query = query.where(RecordingRow.id > after)
-    return list(await uow.session.scalars(query.order_by(RecordingRow.id).limit(PAGE)))
-
-
-async def give_up_journals(uow: UnitOfWork, recording: RecordingRow) -> None:
-    """Let go of the journals of a recording, unless a legal hold lies on it."""
-    if await retention.is_held(uow, recording):
-        log.info("journals_held", recording=str(recording.id))
-        return
-    await uow.session.execute(
-        update(RecordingRow)
-        .where(RecordingRow.id == recording.id)
-        .values(journals_dropped_at=uow.now)
-    )
-
-
-async def journals_given_up(uow: UnitOfWork) -> list[RecordingRow]:
-    """Recordings whose journals were given up and may still lie in the store."""
-    kept = select(RecordingTakeRow.recording_id).where(RecordingTakeRow.bytes > 0)
-    found = await uow.session.scalars(
-        select(RecordingRow).where(
-            RecordingRow.journals_dropped_at.is_not(None), RecordingRow.id.in_(kept)
-        )
-    )
-    return list(found)
-
-
-async def journals_dropped(uow: UnitOfWork, recording_id: UUID) -> None:
-    """The journals are out of the store."""
-    await uow.session.execute(
-        update(RecordingTakeRow)
-        .where(RecordingTakeRow.recording_id == recording_id)
-        .values(bytes=0)
-    )

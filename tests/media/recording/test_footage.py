@@ -9,6 +9,7 @@ import io
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import av
 import pytest
@@ -16,7 +17,12 @@ import pytest
 from core.clock import FakeClock
 from core.files.converter import convert
 from core.files.recognise import recognise
+from core.identity.roles import Role
 from core.runtime import Runtime
+from media.recording import access
+from media.recording.models import RecordingUploadRow
+from realtime import service as rooms
+from realtime.service import NewMember
 from tests.core.files.conftest import sound_wav, video
 from tests.media.recording.test_recordings import Story, linked, story
 from tests.support.cast import Cast, Person
@@ -54,14 +60,16 @@ async def taken_in(
     return answer.expect(201)
 
 
-@pytest.mark.requirement("S0-C-162")
-async def test_what_a_body_recorder_filmed_plays_like_any_recording_of_its_room(
+async def test_what_the_body_recorder_of_a_nurse_filmed_plays_like_any_recording_of_its_room(
     client: Client, cast: Cast, story: Story, runtime: Runtime, clock: FakeClock
 ) -> None:
+    async with runtime.unit_of_work() as uow:
+        nurse = NewMember(cast.nurse.user_id, Role.NURSE)
+        await rooms.add_member(uow, story.room, nurse)
     film = video("mp4", "libx264", 60)
     at = (clock.now() - timedelta(hours=2)).isoformat()
     page = await taken_in(
-        client, cast.doctor, film, room_id=str(story.room), recorded_at=at, title="上门换药"
+        client, cast.nurse, film, room_id=str(story.room), recorded_at=at, title="上门换药"
     )
     recording = page["recording"]
     assert (recording["origin"], recording["title"]) == ("body_recorder", "上门换药")
@@ -69,7 +77,7 @@ async def test_what_a_body_recorder_filmed_plays_like_any_recording_of_its_room(
     assert page["came"]["sha256"] == hashlib.sha256(film).hexdigest()
     assert (page["came"]["video"], page["came"]["copied"]) == ("h264", True)
     # Everybody of the room finds it beside the calls, and it plays by ranges.
-    for person in (cast.patient, cast.doctor, cast.supervisor):
+    for person in (cast.nurse, cast.patient, cast.doctor, cast.supervisor):
         path = f"/rooms/{story.room}/recordings"
         listed = (await client.get(path, token=person.token)).expect(200)
         assert recording["id"] in [each["id"] for each in listed]
@@ -79,6 +87,11 @@ async def test_what_a_body_recorder_filmed_plays_like_any_recording_of_its_room(
     for stranger in (cast.other_patient, cast.other_doctor, cast.foreign_supervisor):
         path = f"/recordings/{recording['id']}"
         assert (await client.get(path, token=stranger.token)).code == "not_found"
+    # There is no way round the audit of looks by the attachment that it came as.
+    async with runtime.unit_of_work() as uow:
+        upload = await uow.session.get_one(RecordingUploadRow, UUID(recording["id"]))
+    ids = {"ids": [str(upload.file_id)]}
+    assert (await client.post("/files/links", token=cast.nurse.token, json=ids)).json == {}
     # What lies in the store is sealed, and the digest is that of what plays.
     url = await linked(client, recording, cast.doctor)
     whole = (await client.get(url)).body
@@ -89,6 +102,10 @@ async def test_what_a_body_recorder_filmed_plays_like_any_recording_of_its_room(
     stored = [each for each in (runtime.config.data_dir).rglob("*original*") if each.is_file()]
     assert stored
     assert all(b"ftyp" not in each.read_bytes() for each in stored)
+    # What it occupies is counted with the calls.
+    async with runtime.unit_of_work() as uow:
+        counted = await access.stored(uow, cast.hospital_id)
+    assert counted.bytes == recording["files"][0]["size"] == len(whole)
 
 
 async def test_a_lecture_stands_alone_and_is_there_for_all_staff(
