@@ -39,18 +39,19 @@ def stored_object_response(
     content_type: str,
     name: str,
     digest: str,
+    attachment: bool = False,
 ) -> Response:
     """Answer a GET or HEAD with an object or the asked part of it.
 
     `digest` identifies the bytes (ETag). The answer is private, never sniffed, and shown in place
-    only for pictures, sound and video.
+    only for pictures, sound and video, and not where an `attachment` is asked for.
     """
     etag = f'"{digest[:32]}"'
     headers = {
         "Accept-Ranges": "bytes",
         "ETag": etag,
         "Cache-Control": "private, max-age=600",
-        "Content-Disposition": _disposition(content_type, name),
+        "Content-Disposition": _disposition(content_type, name, attachment=attachment),
         "Content-Type": content_type,
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "Cross-Origin-Resource-Policy": "same-origin",
@@ -87,6 +88,6 @@ def _asked_range(request: Request, etag: str, size: int) -> tuple[int, int] | No
     return start, end
 
 
-def _disposition(content_type: str, name: str) -> str:
-    kind = "inline" if content_type in INLINE_TYPES else "attachment"
+def _disposition(content_type: str, name: str, *, attachment: bool) -> str:
+    kind = "inline" if content_type in INLINE_TYPES and not attachment else "attachment"
     return f"{kind}; filename*=UTF-8''{quote(name, safe='')}"

@@ -16,6 +16,7 @@ from core.access import (
     READ,
     Action,
     Field,
+    Grant,
     Mask,
     Scope,
     allow,
@@ -61,6 +62,8 @@ WATCHERS: frozenset[Role] = OVERSEERS | {
 ARRANGERS: frozenset[Role] = OVERSEERS | {Role.DOCTOR}
 #: Having a recording composed again in another layout.
 ARRANGE = "arrange"
+#: Taking a file out of the house.
+DOWNLOAD = "download"
 
 RECORDING = declare(
     "recording",
@@ -70,13 +73,14 @@ RECORDING = declare(
     actions={
         READ: Action("查看与回放", tuple(sorted(WATCHERS))),
         ARRANGE: Action("重新合成画面", tuple(sorted(ARRANGERS))),
+        DOWNLOAD: Action("下载文件", tuple(sorted(ARRANGERS))),
     },
     scopes={Scope.ROOMS: rooms.is_member, Scope.HOSPITAL: None},
     only={Scope.HOSPITAL: tuple(sorted(OVERSEERS))},
     fields=[Field("files.name", "参与者姓名", Mask.NAME, "patient:name")],
     defaults=[
         *(allow(role, Scope.ROOMS, READ) for role in sorted(WATCHERS - OVERSEERS)),
-        *(allow(role, Scope.HOSPITAL, READ, ARRANGE) for role in sorted(OVERSEERS)),
+        *(allow(role, Scope.HOSPITAL, READ, ARRANGE, DOWNLOAD) for role in sorted(OVERSEERS)),
         allow(Role.DOCTOR, Scope.ROOMS, ARRANGE),
     ],
 )
@@ -135,6 +139,34 @@ async def file_for(
     if recording.state == RecordingState.REMOVED or file.superseded_at is not None:
         raise NotFound
     return recording, file
+
+
+async def file_to_download(
+    uow: UnitOfWork, caller: Caller, file_id: UUID, recording_id: UUID | None = None
+) -> tuple[RecordingRow, RecordingFileRow]:
+    """A file that the caller may watch and take away. Raises NotFound, NotPermitted."""
+    allowed = await grant(uow, caller, RECORDING, DOWNLOAD)
+    recording, file = await file_for(uow, caller, file_id, recording_id)
+    if not await _reaches(uow, allowed, recording):
+        raise NotFound
+    return recording, file
+
+
+async def may_download(uow: UnitOfWork, caller: Caller, row: RecordingRow) -> bool:
+    """Whether the caller, who may watch it, may take its files away."""
+    return await _reaches(uow, await find_grant(uow, caller, RECORDING, DOWNLOAD), row)
+
+
+async def _reaches(uow: UnitOfWork, allowed: Grant, row: RecordingRow) -> bool:
+    """Whether a grant over rooms reaches a recording; one without a room where it is the whole
+    hospital's.
+    """
+    if row.room_id is None:
+        return Scope.HOSPITAL in allowed.scopes
+    found = await uow.session.scalar(
+        select(RoomRow.id).where(RoomRow.id == row.room_id, allowed.condition)
+    )
+    return found is not None
 
 
 async def recording_for(uow: UnitOfWork, caller: Caller, recording_id: UUID) -> RecordingRow:

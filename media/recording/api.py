@@ -142,17 +142,36 @@ async def link(ctx: Context, recording_id: UUID, file_id: UUID) -> RecordingLink
     )
 
 
+@routes.post(
+    "/recordings/{recording_id}/files/{file_id}/download",
+    roles=sorted(access.ARRANGERS),
+    summary="An address that saves a file; who took it is in the audit",
+)
+async def download(ctx: Context, recording_id: UUID, file_id: UUID) -> RecordingLink:
+    recording, file = await access.file_to_download(ctx.uow, ctx.caller, file_id, recording_id)
+    await service.note_look(ctx.uow, ctx.caller, recording, file, taken=True)
+    ticket, expires_at = issue_ticket(
+        ctx.runtime.keyring, ctx.caller, _subject(file_id, taken=True), ctx.now
+    )
+    return RecordingLink(
+        url=f"{PREFIX}/recordings/files/{file_id}/content?ticket={ticket}&download=true",
+        expires_at=expires_at,
+    )
+
+
 @routes.get(
     "/recordings/files/{file_id}/content",
     roles=PUBLIC,
     transaction=False,
     summary="The bytes of a file, for the viewer that the ticket names; ranges are supported",
 )
-async def content(ctx: Context, file_id: UUID, ticket: str) -> Response:
-    claimed = read_ticket(ctx.runtime.keyring, ticket, _subject(file_id), ctx.now)
+async def content(ctx: Context, file_id: UUID, ticket: str, download: bool = False) -> Response:
+    subject = _subject(file_id, taken=download)
+    claimed = read_ticket(ctx.runtime.keyring, ticket, subject, ctx.now)
     caller = await sessions.live_caller(ctx.runtime, claimed)
     async with ctx.unit_of_work() as uow:
-        _, file = await access.file_for(uow, caller, file_id)
+        find = access.file_to_download if download else access.file_for
+        _, file = await find(uow, caller, file_id)
     return stored_object_response(
         ctx.request,
         ctx.runtime.storage,
@@ -161,6 +180,7 @@ async def content(ctx: Context, file_id: UUID, ticket: str) -> Response:
         content_type=file.content_type,
         name=file.name,
         digest=file.sha256,
+        attachment=download,
     )
 
 
@@ -191,5 +211,5 @@ async def _checked(ctx: Context, file: RecordingFileRow) -> FileCheck:
     return FileCheck(id=file.id, whole=digest.hexdigest() == file.sha256)
 
 
-def _subject(file_id: UUID) -> str:
-    return f"recording:{file_id}"
+def _subject(file_id: UUID, *, taken: bool = False) -> str:
+    return f"recording-download:{file_id}" if taken else f"recording:{file_id}"

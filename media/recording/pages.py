@@ -42,6 +42,7 @@ async def page_of(uow: UnitOfWork, caller: Caller, recording_id: UUID) -> Record
         origin_at=outline.origin_at if outline is not None else None,
         layout=Layout(outline.layout) if outline is not None and outline.layout else None,
         arranging=row.arranging,
+        may_download=await access.may_download(uow, caller, row),
         may_arrange=await _may_arrange(uow, caller, outline),
         people=await _people(uow, row, upload),
         moments=[MomentView(**each) for each in found.get("moments", [])],

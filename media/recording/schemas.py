@@ -167,7 +167,8 @@ class EndingPage(BaseModel):
 class RecordingPage(BaseModel):
     """Everything that a player shows beside the picture. `origin_at` is the first picture's time;
     None, like `layout`, for a recording that was never composed. `may_arrange`: the caller may have
-    it composed in another layout. `came` and `chapters` belong to what was uploaded.
+    it composed in another layout, `may_download` take its files away. `came` and `chapters` belong
+    to what was uploaded.
     """
 
     recording: RecordingView
@@ -178,6 +179,7 @@ class RecordingPage(BaseModel):
     layout: Layout | None
     arranging: bool
     may_arrange: bool
+    may_download: bool
     people: list[PersonView]
     moments: list[MomentView]
     gaps: list[GapView]

@@ -336,9 +336,14 @@ async def failed(uow: UnitOfWork, recording_id: UUID, note: Note, error: str) ->
 
 
 async def note_look(
-    uow: UnitOfWork, caller: Caller, recording: RecordingRow, file: RecordingFileRow
+    uow: UnitOfWork,
+    caller: Caller,
+    recording: RecordingRow,
+    file: RecordingFileRow,
+    *,
+    taken: bool = False,
 ) -> None:
-    """Every link is a look, a patient's own one too."""
+    """Every link is a look, a patient's own one too; `taken`: the file leaves the house."""
     detail = {
         "file": file.id,
         "kind": file.kind,
@@ -347,7 +352,8 @@ async def note_look(
     }
     room = await uow.session.get(RoomRow, recording.room_id) if recording.room_id else None
     patient_id = await audit.patient_of(uow, room.ref_type, room.ref_id) if room else None
-    await audit.record(uow, caller, "recording.look", "recording", recording.id, patient_id, detail)
+    action = "recording.download" if taken else "recording.look"
+    await audit.record(uow, caller, action, "recording", recording.id, patient_id, detail)
 
 
 async def note_check(uow: UnitOfWork, caller: Caller, recording: RecordingRow, whole: bool) -> None:

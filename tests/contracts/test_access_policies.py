@@ -89,6 +89,7 @@ NEEDED: dict[str, tuple[str, str, Any]] = {
     "quarantine.release": ("DELETE", "/quarantine/{id}", None),
     "rating.received": ("GET", "/ratings/received", None),
     "recording.arrange": ("PUT", "/recordings/{id}/layout", {"layout": "speaker"}),
+    "recording.download": ("POST", "/recordings/{id}/files/{id}/download", None),
     "recording.read": ("GET", "/rooms/{id}/recordings", None),
     "recording_upload.read": ("GET", "/recordings/uploads", None),
     "recording_upload.upload": (

@@ -25,6 +25,8 @@ export interface RecordingPage {
   /** The picture is being composed in another layout; what was there plays meanwhile. */
   arranging: boolean;
   may_arrange: boolean;
+  /** Watching is not taking away. */
+  may_download: boolean;
   people: { user_id: string; role: Role; name: string }[];
   moments: RecordingMoment[];
   gaps: RecordingGap[];

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import av
@@ -235,6 +236,32 @@ async def test_a_link_is_for_one_file_one_session_and_a_while(
     url = await linked(client, recording, cast.patient)
     clock.advance(timedelta(hours=3))
     assert (await client.get(url)).code == "ticket_invalid"
+
+
+async def test_watching_is_not_taking_away(
+    client: Client, cast: Cast, story: Story, runtime: Runtime, clock: FakeClock
+) -> None:
+    await story.take("t1", START, 3)
+    await compose_once(runtime, clock)
+    recording: Any = await listed(client, story, cast.doctor)
+    path = f"/recordings/{recording['id']}"
+    take = f"{path}/files/{recording['files'][0]['id']}/download"
+    for person, may in ((cast.doctor, False), (cast.patient, False), (cast.supervisor, True)):
+        page = (await client.get(path, token=person.token)).expect(200)
+        assert page["may_download"] is may
+    assert (await client.post(take, token=cast.patient.token)).code == "forbidden"
+    assert (await client.post(take, token=cast.doctor.token)).code == "not_permitted"
+    assert (await client.post(take, token=cast.foreign_supervisor.token)).code == "not_found"
+    answer = (await client.post(take, token=cast.supervisor.token)).expect(200)
+    url = str(answer["url"]).removeprefix("/api/v1")
+    saved = await client.get(url)
+    assert saved.headers["content-disposition"].startswith("attachment; ")
+    # A link to watch saves nothing.
+    watch = await linked(client, recording, cast.doctor)
+    assert (await client.get(watch)).headers["content-disposition"].startswith("inline; ")
+    assert (await client.get(f"{watch}&download=true")).code == "ticket_invalid"
+    looks = await client.get("/audit?object_type=recording", token=cast.supervisor.token)
+    assert "recording.download" in {each["action"] for each in looks.expect(200)["items"]}
 
 
 async def test_a_hospital_may_keep_recordings_from_patients(

@@ -20,6 +20,8 @@ export const recordings = {
     http.put<RecordingPage>(`/recordings/${id}/chapters`, { chapters }),
   endings: (days: number, cursor: string | null) =>
     http.get<Endings>("/recordings/endings", { days, cursor }),
+  save: (id: string, file: string) =>
+    http.post<{ url: string }>(`/recordings/${id}/files/${file}/download`),
   link: (id: string, file: string) =>
     http.post<{ url: string; expires_at: string }>(`/recordings/${id}/files/${file}/link`),
 };
