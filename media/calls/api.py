@@ -1,17 +1,29 @@
 """The socket messages of calls, and the call under way over HTTP."""
 
+from datetime import date
+from typing import Annotated
 from uuid import UUID
 
-from core.http import Context, Routes
-from media.calls import access, check, observers, service
+from pydantic import Field
+from starlette.responses import Response
+
+from core.defence.kinds import Kind
+from core.errors import FieldProblem, InvalidRequest
+from core.http import Context, Page, Routes
+from core.http.pages import decode_cursor, encode_cursor
+from core.identity.roles import Role
+from media.calls import access, check, observers, report, service
 from media.calls.controller import Controller
-from media.calls.rules import OBSERVERS, STARTERS, TALKERS, CallState, Moderation
+from media.calls.rules import OBSERVERS, STARTERS, TALKERS, CallMedia, CallState, Moderation
 from media.calls.schemas import (
     AcceptCall,
     AnswerOffer,
     BeginCheck,
     CallAnswer,
+    CallFigures,
     CallOnly,
+    CallReport,
+    CallTotals,
     CallView,
     CheckAnswer,
     CheckOffer,
@@ -215,3 +227,82 @@ async def begin_check(ctx: Context, body: BeginCheck) -> CheckOffer:
 )
 async def answer_check(ctx: Context, body: CheckAnswer) -> None:
     await check.answer(ctx.runtime, ctx.caller, body.session, body.version, body.sdp)
+
+
+WATCHERS = [Role.SUPERVISOR, Role.ADMINISTRATOR]
+From = Annotated[date | None, Field(alias="from")]
+
+
+@routes.get(
+    "/calls",
+    roles=WATCHERS,
+    summary="The answered calls of a period with the quality of their connections, worst first",
+)
+async def list_calls(
+    ctx: Context,
+    from_: From = None,
+    to: date | None = None,
+    level: Annotated[int, Field(ge=1, le=4)] | None = None,
+    media: CallMedia | None = None,
+    order: report.Order = "worst",
+    cursor: str | None = None,
+    limit: Annotated[int, Field(ge=1, le=200)] = 50,
+) -> Page[CallFigures]:
+    """`level`: calls in which somebody's connection was this bad (1) or worse."""
+    wanted = await report.period(
+        ctx.uow, ctx.caller, from_, to, at_most=level, media=media, order=order
+    )
+    offset = _offset(cursor)
+    found = await report.page(ctx.uow, ctx.caller, wanted, offset, limit + 1)
+    following = encode_cursor(offset + limit) if len(found) > limit else None
+    return Page(items=found[:limit], next=following)
+
+
+def _offset(cursor: str | None) -> int:
+    values = decode_cursor(cursor, 1)
+    if values is None:
+        return 0
+    if not isinstance(values[0], int) or not 0 <= values[0] <= 1_000_000:
+        raise InvalidRequest(fields=[FieldProblem("cursor", "翻页参数无效，请从第一页重新开始")])
+    return values[0]
+
+
+@routes.get("/calls/totals", roles=WATCHERS, summary="How good a period's calls were, by the day")
+async def call_totals(ctx: Context, from_: From = None, to: date | None = None) -> CallTotals:
+    wanted = await report.period(
+        ctx.uow, ctx.caller, from_, to, at_most=None, media=None, order="newest"
+    )
+    return await report.totals(ctx.uow, ctx.caller, wanted)
+
+
+@routes.get(
+    "/calls/export.csv",
+    limit=Kind.EXPORT,
+    roles=WATCHERS,
+    summary="The calls of a period as a table",
+)
+async def export_calls(
+    ctx: Context,
+    from_: From = None,
+    to: date | None = None,
+    level: Annotated[int, Field(ge=1, le=4)] | None = None,
+    media: CallMedia | None = None,
+) -> Response:
+    wanted = await report.period(
+        ctx.uow, ctx.caller, from_, to, at_most=level, media=media, order="worst"
+    )
+    data = await report.as_csv(ctx.uow, ctx.caller, wanted)
+    headers = {
+        "Content-Disposition": 'attachment; filename="calls.csv"',
+        "Cache-Control": "no-store",
+    }
+    return Response(data, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@routes.get(
+    "/calls/{call_id}/quality",
+    roles=WATCHERS,
+    summary="One call: everybody's connection, minute by minute",
+)
+async def call_report(ctx: Context, call_id: UUID) -> CallReport:
+    return await report.course(ctx.uow, ctx.caller, call_id)

@@ -51,7 +51,7 @@ class CallRow(Base):
 
 class CallParticipantRow(Base):
     """Somebody in a call. `session` is his current PeerConnection, `offer_version` the newest
-    offer of it that was passed on.
+    offer of it that was passed on, `connect_ms` how long he first took from joining to media.
     """
 
     __tablename__ = "call_participants"
@@ -74,6 +74,7 @@ class CallParticipantRow(Base):
     session: Mapped[str | None] = mapped_column(String(64), info=INTERNAL)
     offer_version: Mapped[int] = mapped_column(default=0, info=INTERNAL)
     quality: Mapped[int | None] = mapped_column(info=INTERNAL)
+    connect_ms: Mapped[int | None] = mapped_column(info=INTERNAL)
 
     __table_args__ = (Index("ix_call_participants_user", "user_id"),)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -62,6 +63,8 @@ class News:
                 return
             user_id = person.user_id
             if connected:
+                if person.connect_ms is None and person.joined_at is not None:
+                    person.connect_ms = (uow.now - person.joined_at) // timedelta(milliseconds=1)
                 await service.change(uow, call_id, lambda it: call.found(it, user_id))
             else:
                 await service.change(uow, call_id, lambda it: call.lost(it, user_id, uow.now))

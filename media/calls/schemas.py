@@ -1,6 +1,6 @@
 """Shapes of calls on the wire."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -66,6 +66,69 @@ class QualityView(BaseModel):
     paused_seconds: int
     freezes: int
     frozen_seconds: float
+
+
+class CallFigures(BaseModel):
+    """An answered call: the worst level of anybody's connection, means over everybody, sums of
+    what stood still. `connect_ms` is how long the slowest took from joining to media; figures that
+    were never measured are null. `staff` are names; patients are not named.
+    """
+
+    id: UUID
+    room: UUID
+    media: str
+    started_at: datetime
+    seconds: int | None
+    people: int
+    staff: list[str]
+    worst: int | None
+    connect_ms: int | None
+    loss: float | None
+    rtt_ms: int | None
+    jitter_ms: int | None
+    bitrate: int | None
+    paused_seconds: int
+    freezes: int
+    frozen_seconds: float
+
+
+class ReportDay(BaseModel):
+    """`poor` calls are those in which somebody's connection was bad for a while (level 1 or 2)."""
+
+    day: date
+    calls: int
+    poor: int
+    loss: float | None
+    rtt_ms: int | None
+    connect_ms_p95: int | None
+
+
+class CallTotals(BaseModel):
+    calls: int
+    poor: int
+    days: list[ReportDay]
+
+
+class PersonFigures(BaseModel):
+    """`name` of staff alone."""
+
+    user_id: UUID
+    role: Role
+    name: str | None
+    connect_ms: int | None
+
+
+class CallReport(BaseModel):
+    """One call, minute by minute."""
+
+    id: UUID
+    room: UUID
+    media: str
+    started_at: datetime
+    answered_at: datetime
+    ended_at: datetime | None
+    people: list[PersonFigures]
+    minutes: list[QualityView]
 
 
 class CallAnswer(BaseModel):

@@ -142,6 +142,10 @@ async def test_every_device_rings_the_first_wins_and_both_sides_hear_and_see(
     assert stood == {(str(cast.doctor.user_id), 2, 3.3), (str(cast.patient.user_id), 0, 0.0)}
     [warned] = [each["warning"] for each in kept if each["freezes"]]
     assert warned
+    listed = (await client.get("/calls", token=cast.supervisor.token)).expect(200)
+    [figures] = listed["items"]
+    assert figures["connect_ms"] is not None
+    assert (figures["id"], figures["people"]) == (call["id"], 2)
     events = [m["body"].get("event") for m in doctor.client.rooms[str(room)].log.messages]
     assert events[-2:] == ["call_started", "call_ended"]
     assert (await client.get(f"/rooms/{room}/call", token=cast.doctor.token)).expect(200) is None

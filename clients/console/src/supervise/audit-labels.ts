@@ -88,6 +88,7 @@ export const ACTIONS: Record<string, string> = {
   "consultation.decline": "拒诊",
   "consultation.end": "结束问诊",
   "consultation.export": "导出问诊",
+  "call_quality.export": "导出通话质量",
   "consultation.look": "查看问诊",
   "consultation.proof_decision": "确认复诊凭证",
   "consultation.refund": "退诊",
