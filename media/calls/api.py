@@ -244,13 +244,14 @@ async def list_calls(
     to: date | None = None,
     level: Annotated[int, Field(ge=1, le=4)] | None = None,
     media: CallMedia | None = None,
+    room: UUID | None = None,
     order: report.Order = "worst",
     cursor: str | None = None,
     limit: Annotated[int, Field(ge=1, le=200)] = 50,
 ) -> Page[CallFigures]:
     """`level`: calls in which somebody's connection was this bad (1) or worse."""
     wanted = await report.period(
-        ctx.uow, ctx.caller, from_, to, at_most=level, media=media, order=order
+        ctx.uow, ctx.caller, from_, to, at_most=level, media=media, order=order, room=room
     )
     offset = _offset(cursor)
     found = await report.page(ctx.uow, ctx.caller, wanted, offset, limit + 1)

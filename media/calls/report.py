@@ -10,7 +10,7 @@ from typing import Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Integer, Row, Select, case, cast, func, select
+from sqlalchemy import Integer, Row, Select, case, cast, func, or_, select
 
 from core import exports
 from core.audit.access import zone_of
@@ -32,7 +32,7 @@ LONGEST = 92
 
 @dataclass(frozen=True)
 class Period:
-    """Calls that started on the days `first` to `last`, with a level of `at_most`, of a medium."""
+    """Calls that started on the days `first` to `last`, narrowed by level, medium and room."""
 
     first: date
     last: date
@@ -40,6 +40,7 @@ class Period:
     at_most: int | None = None
     media: str | None = None
     order: Order = "worst"
+    room: UUID | None = None
 
     @property
     def since(self) -> datetime:
@@ -59,6 +60,7 @@ async def period(
     at_most: int | None,
     media: str | None,
     order: Order,
+    room: UUID | None = None,
 ) -> Period:
     """The asked for days of the hospital's calendar, the latest week without them.
 
@@ -71,7 +73,7 @@ async def period(
     if not 0 <= (end - begin).days < LONGEST:
         problem = FieldProblem("from", f"请选择 {LONGEST} 天以内的日期")
         raise InvalidRequest(fields=[problem])
-    return Period(begin, end, zone, at_most, media, order)
+    return Period(begin, end, zone, at_most, media, order, room)
 
 
 def _mean(total: Any, count: Any) -> Any:
@@ -100,7 +102,9 @@ def _calls(caller: Caller, wanted: Period) -> Select[Any]:
     people = (
         select(
             person.call_id,
-            func.count().filter(person.seconds > 0).label("people"),
+            func.count()
+            .filter(or_(person.seconds > 0, person.connect_ms.is_not(None)))
+            .label("people"),
             func.max(person.connect_ms).label("connect_ms"),
         )
         .group_by(person.call_id)
@@ -119,6 +123,8 @@ def _calls(caller: Caller, wanted: Period) -> Select[Any]:
     )
     if wanted.at_most is not None:
         query = query.where(measured.c.worst <= wanted.at_most)
+    if wanted.room is not None:
+        query = query.where(CallRow.room_id == wanted.room)
     if wanted.media:
         query = query.where(CallRow.media == wanted.media)
     newest = (CallRow.started_at.desc(), CallRow.id)

@@ -11,6 +11,7 @@ const VIEWS: Record<string, () => Promise<unknown>> = {
   "chat-search": () => import("@/personal/ChatSearchPage.vue"),
   consultations: () => import("@/supervise/ConsultationsPage.vue"),
   monitor: () => import("@/supervise/MonitorPage.vue"),
+  "call-quality": () => import("@/quality/QualityPage.vue"),
   talks: () => import("@/talks/TalksPage.vue"),
   audit: () => import("@/supervise/AuditPage.vue"),
   staff: () => import("@/accounts/AccountsPage.vue"),

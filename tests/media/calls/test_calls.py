@@ -142,7 +142,8 @@ async def test_every_device_rings_the_first_wins_and_both_sides_hear_and_see(
     assert stood == {(str(cast.doctor.user_id), 2, 3.3), (str(cast.patient.user_id), 0, 0.0)}
     [warned] = [each["warning"] for each in kept if each["freezes"]]
     assert warned
-    listed = (await client.get("/calls", token=cast.supervisor.token)).expect(200)
+    inside = {"room": str(room)}
+    listed = (await client.get("/calls", token=cast.supervisor.token, query=inside)).expect(200)
     [figures] = listed["items"]
     assert figures["connect_ms"] is not None
     assert (figures["id"], figures["people"]) == (call["id"], 2)

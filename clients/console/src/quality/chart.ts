@@ -1,0 +1,39 @@
+import { BarChart, LineChart } from "echarts/charts";
+import { GridComponent, LegendComponent, TooltipComponent } from "echarts/components";
+import { init, use, type ECharts, type EChartsCoreOption } from "echarts/core";
+import { SVGRenderer } from "echarts/renderers";
+import { onMounted, onUnmounted, watch, type Ref, type WatchSource } from "vue";
+import { isDark } from "@/support/appearance";
+
+use([BarChart, LineChart, GridComponent, LegendComponent, TooltipComponent, SVGRenderer]);
+
+/** A chart in a box: drawn anew when what it shows or the appearance changes, and as wide as its box. */
+export function useChart(
+  box: Ref<HTMLElement | null>,
+  shown: WatchSource,
+  option: (colour: (name: string) => string) => EChartsCoreOption,
+) {
+  let chart: ECharts | null = null;
+
+  function draw(): void {
+    if (!chart || !box.value) return;
+    const style = getComputedStyle(box.value);
+    chart.setOption(
+      option((name) => style.getPropertyValue(`--zj-colour-${name}`).trim()),
+      true,
+    );
+  }
+
+  const watcher = new ResizeObserver(() => chart?.resize());
+  onMounted(() => {
+    if (!box.value) return;
+    chart = init(box.value, null, { renderer: "svg" });
+    watcher.observe(box.value);
+    draw();
+  });
+  watch([shown, isDark], () => requestAnimationFrame(draw));
+  onUnmounted(() => {
+    watcher.disconnect();
+    chart?.dispose();
+  });
+}
