@@ -26,7 +26,7 @@ async def main() -> None:
         secret=secret,
         data_dir=folder,
         storage_url=(folder / "storage").as_uri(),
-        engine=EngineSettings(codecs=tuple(sys.argv[4].split(","))),
+        engine=EngineSettings(codecs=tuple(sys.argv[4].split(",")), consent=15.0),
         control_port=control,
     )
     await run_worker(config, stop, announce)
