@@ -12,6 +12,7 @@ MODULES: list[str] = [
     "clinical.notifications",
     "clinical.notifications.announcements",
     "clinical.consultation",
+    "clinical.schedule",
     "clinical.payments",
     "clinical.rating",
 ]

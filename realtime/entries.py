@@ -69,6 +69,7 @@ CLOSE_TEXTS: Mapping[CloseReason, str] = {
     CloseReason.DECLINED: "医生未能接诊，问诊已取消",
     CloseReason.REFUNDED_BY_DOCTOR: "医生已退诊，费用将原路退回",
     CloseReason.NOT_A_REVISIT: "不符合复诊条件，问诊已结束",
+    CloseReason.SUSPENDED: "医生停诊，预约已取消",
     CloseReason.ENDED_BY_SUPERVISOR: "本次问诊已由监督员结束",
     CloseReason.DISSOLVED: "群聊已解散",
     CloseReason.SERVED: "客服已结束本次服务",

@@ -61,6 +61,7 @@ class CloseReason(StrEnum):
     DECLINED = "declined"
     REFUNDED_BY_DOCTOR = "refunded_by_doctor"
     NOT_A_REVISIT = "not_a_revisit"
+    SUSPENDED = "suspended"
     ENDED_BY_SUPERVISOR = "ended_by_supervisor"
     #: A group, by whoever leads it.
     DISSOLVED = "dissolved"
@@ -148,6 +149,7 @@ CLOSING: Mapping[RoomKind, Mapping[RoomState, Reasons]] = {
                 CloseReason.DECLINED,
                 CloseReason.REFUNDED_BY_DOCTOR,
                 CloseReason.NOT_A_REVISIT,
+                CloseReason.SUSPENDED,
                 CloseReason.ENDED_BY_SUPERVISOR,
             }
         ),
@@ -235,8 +237,11 @@ def first_lead(kind: RoomKind, people: Iterable[tuple[UUID, Role]]) -> UUID | No
 
 
 def lead_after_start(kind: RoomKind, lead_id: UUID | None, by: UUID | None) -> UUID | None:
-    """Who leads a room that has become active: a talk with customer service, the agent."""
-    return by if kind is RoomKind.SERVICE else lead_id
+    """Who leads a room that has become active: a talk with customer service, the agent; a
+    consultation that was ordered without a doctor, the one who took it.
+    """
+    taken = kind is RoomKind.CONSULTATION and lead_id is None
+    return by if kind is RoomKind.SERVICE or taken else lead_id
 
 
 def recall_is_open(sent_at: datetime, now: datetime) -> bool:

@@ -7,7 +7,7 @@ from uuid import UUID
 from admin.demo.batch import Batch
 from admin.demo.dice import Dice
 from clinical.consultation.rules import reason_text
-from clinical.consultation.states import MODE_TEXT
+from clinical.consultation.states import Kind, service_text
 from clinical.payments.models import Channel, Order, Payment, Refund
 from clinical.payments.rules import CURRENCY, Arrival, OrderState, RefundState
 
@@ -29,7 +29,7 @@ def write_money(dice: Dice, batch: Batch, hospital_id: UUID, visit: "Visit") -> 
         user_id=visit.person.account_id,
         subject_type="consultation",
         subject_id=visit.id,
-        subject=f"{MODE_TEXT[visit.mode]}（{visit.doctor.name}）",
+        subject=f"{service_text(Kind.REVISIT, visit.mode)}（{visit.doctor.name}）",
         amount_fen=visit.price_fen,
         state=state,
         close_reason=None if visit.paid_at else "payment_expired",

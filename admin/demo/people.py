@@ -203,14 +203,22 @@ class Founder:
             created_at=town.founded,
         )
         _, _, text_fen, video_fen = TITLES[rank]
-        for mode, price in (("text", text_fen), ("video", video_fen)):
+        # A third of the price for advice, half of it for somebody who was never here.
+        for kind, mode, price in (
+            ("revisit", "text", text_fen),
+            ("revisit", "voice", (text_fen + video_fen) // 200 * 100),
+            ("revisit", "video", video_fen),
+            ("first", "text", text_fen // 200 * 100),
+            ("advice", "text", text_fen // 300 * 100),
+        ):
             self._batch.add(
                 ClinicianService,
                 clinician_id=clinician_id,
-                kind="revisit",
+                kind=kind,
                 mode=mode,
                 hospital_id=town.hospital_id,
                 price_fen=price,
+                minutes=15 if mode == "text" else 20,
                 enabled=mode == "text" or rank != DOCTORS_EACH - 1,
             )
         if name == OTHER_DOCTOR.name:

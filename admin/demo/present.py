@@ -13,11 +13,12 @@ from uuid import UUID
 import aiohttp
 from anyio import to_thread
 
-from admin.demo.accounts import DOCTOR, OTHER_DOCTOR, PATIENT
+from admin.demo.accounts import ADMINISTRATOR, DOCTOR, OTHER_DOCTOR, PATIENT
 from admin.demo.dice import Dice
 from admin.demo.papers import draw_paper
 from admin.demo.people import Doctor, Person, Town
 from admin.demo.texts import Illness
+from admin.demo.weeks import Weeks
 from clinical.consent import access as consent_access
 from clinical.consent import service as consents
 from clinical.consent.states import Kind as ConsentKind
@@ -57,6 +58,7 @@ class Scene:
     complaint: str | None = None
     answers: dict[str, bool] = field(default_factory=dict)
     proven: bool = True
+    shift_id: UUID | None = None
 
 
 class Today:
@@ -104,8 +106,33 @@ class Today:
         )
         for scene in (red, video, proof, small):
             await self._wait(scene)
-        await self._talk(Scene(person=mine[0], doctor=doctor, illness=bronchitis, minutes_ago=26))
+        await self._talk(
+            Scene(
+                person=mine[0],
+                doctor=doctor,
+                illness=bronchitis,
+                mode=Mode.VIDEO,
+                minutes_ago=26,
+            )
+        )
+        await self._book(doctor, adults[5:8], mine[0])
         await self._draft(Scene(person=mine[1], doctor=other, illness=small.illness))
+
+    async def _book(self, doctor: Doctor, people: list[Person], mine: Person) -> None:
+        """Three patients wait in the session that goes on, the demo patient has a later one."""
+        weeks = Weeks(self._runtime, self._dice, self._town)
+        caller = self.caller(self._town.figures[ADMINISTRATOR.login], Role.ADMINISTRATOR)
+        now, later = await weeks.plan(caller, doctor)
+        illness = doctor.speciality.illnesses[0]
+        for person, shift_id in [*((each, now) for each in people), (mine, later)]:
+            scene = Scene(
+                person=person,
+                doctor=doctor,
+                illness=illness,
+                mode=Mode.VIDEO,
+                shift_id=shift_id,
+            )
+            await self._pay(scene, await self._submit(scene))
 
     def _doctor(self, name: str) -> Doctor:
         return next(doctor for doctor in self._town.doctors if doctor.name == name)
@@ -120,7 +147,10 @@ class Today:
         caller = self.caller(scene.person.account_id, Role.PATIENT)
         async with self._runtime.unit_of_work() as uow:
             wish = NewConsultation(
-                patient_id=scene.person.patient_id, doctor_id=scene.doctor.user_id, mode=scene.mode
+                patient_id=scene.person.patient_id,
+                doctor_id=scene.doctor.user_id,
+                mode=scene.mode,
+                shift_id=scene.shift_id,
             )
             row = await drafts.begin(uow, caller, wish)
             edit = EditConsultation(

@@ -8,7 +8,7 @@ from admin.demo.batch import Batch
 from admin.demo.conversation import Line
 from admin.demo.dice import Dice
 from clinical.consultation.queue import room_name
-from clinical.consultation.states import MODE_TEXT
+from clinical.consultation.states import Kind, service_text
 from core.identity.roles import Role
 from realtime import entries, room
 from realtime.events import Person, RoomEvent
@@ -120,7 +120,7 @@ def _write_row(
         state="closed",
         close_reason=reason.value,
         seq=seq,
-        title=f"{MODE_TEXT[visit.mode]} · {visit.person.name}",
+        title=f"{service_text(Kind.REVISIT, visit.mode)} · {visit.person.name}",
         ref_type="consultation",
         ref_id=visit.id,
         recording=RecordingPolicy.REQUIRED.value,

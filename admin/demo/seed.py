@@ -85,6 +85,15 @@ async def _change_settings(runtime: Runtime, today: Today, town: Town) -> None:
         await set_value(
             uow,
             caller,
+            "consultation.open_department",
+            True,
+            Scope.HOSPITAL,
+            None,
+            "开通科室咨询",
+        )
+        await set_value(
+            uow,
+            caller,
             "consultation.accept_minutes",
             720,
             Scope.HOSPITAL,

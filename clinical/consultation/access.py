@@ -14,9 +14,11 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from clinical.consent import access as consents
+from clinical.consultation import settings
 from clinical.consultation.models import Consultation, Phrase
-from clinical.consultation.states import OVER, CloseReason, State
+from clinical.consultation.states import OVER, CloseReason, Kind, State
 from clinical.people.access import PATIENT_FIELDS
+from core import settings as core_settings
 from core.access import (
     READ,
     Action,
@@ -33,7 +35,7 @@ from core.access import (
 from core.errors import NotFound
 from core.identity.caller import Caller
 from core.identity.roles import Role
-from core.uow import unit_of
+from core.uow import UnitOfWork, unit_of
 from realtime import access as rooms
 
 # Endings in which the patient was served; only these count for a doctor and can be rated.
@@ -51,7 +53,16 @@ def _asked_in(caller: Caller) -> ColumnElement[bool]:
 
 def _as_guest(caller: Caller) -> ColumnElement[bool]:
     """Treated by somebody else, who asked the caller into the room."""
-    return and_(Consultation.doctor_id != caller.user_id, _asked_in(caller))
+    return and_(Consultation.doctor_id.is_distinct_from(caller.user_id), _asked_in(caller))
+
+
+def _of_the_pool(caller: Caller) -> ColumnElement[bool]:
+    """Ordered by a department of the caller's, and nobody has taken it yet."""
+    return and_(
+        Consultation.state == State.WAITING,
+        Consultation.doctor_id.is_(None),
+        Consultation.department_id.in_(caller.department_ids),
+    )
 
 
 def _of_departments(caller: Caller) -> ColumnElement[bool]:
@@ -96,13 +107,14 @@ CONSULTATION = declare(
         "book": Action("预约与取消", (Role.PATIENT,)),
         "treat": Action("接诊与记录", (Role.DOCTOR,)),
         "history": Action("查看患者既往问诊", (Role.DOCTOR,), delegable=True),
+        "assign": Action("分配医生", (Role.ADMINISTRATOR,), delegable=True),
         "export": Action("导出", (Role.SUPERVISOR, Role.ADMINISTRATOR), delegable=True),
     },
     scopes={
         Scope.OWN: lambda caller: Consultation.payer_id == caller.user_id,
         Scope.ROOMS: lambda caller: and_(_asked_in(caller), _in_use(caller)),
         Scope.PATIENTS: lambda caller: and_(
-            or_(Consultation.doctor_id == caller.user_id, _as_guest(caller)),
+            or_(Consultation.doctor_id == caller.user_id, _as_guest(caller), _of_the_pool(caller)),
             _reached_doctor(),
             _in_use(caller),
         ),
@@ -142,7 +154,7 @@ CONSULTATION = declare(
         allow(Role.NURSE, Scope.ROOMS, READ),
         allow(Role.PHARMACIST, Scope.ROOMS, READ),
         allow(Role.SUPERVISOR, Scope.HOSPITAL, READ, "export"),
-        allow(Role.ADMINISTRATOR, Scope.HOSPITAL, READ, "export"),
+        allow(Role.ADMINISTRATOR, Scope.HOSPITAL, READ, "export", "assign"),
     ],
     # The right to the own record (PIPL 45): no hospital can take it away.
     floors=[allow(Role.PATIENT, Scope.OWN, READ, "book")],
@@ -196,6 +208,18 @@ async def may_see(session: AsyncSession, caller: Caller, row: Consultation) -> b
     return bool(allowed) and await _any(session, and_(Consultation.id == row.id, allowed.condition))
 
 
+async def taken_by_colleague(session: AsyncSession, caller: Caller, consultation_id: UUID) -> bool:
+    """Whether an order of the caller's department has found another doctor."""
+    taken = and_(
+        Consultation.id == consultation_id,
+        Consultation.hospital_id == caller.hospital_id,
+        Consultation.kind == Kind.DEPARTMENT,
+        Consultation.department_id.in_(caller.department_ids),
+        Consultation.doctor_id.is_not(None),
+    )
+    return await _any(session, taken)
+
+
 async def _any(session: AsyncSession, wanted: ColumnElement[bool]) -> bool:
     return await session.scalar(select(Consultation.id).where(wanted).limit(1)) is not None
 
@@ -228,7 +252,7 @@ async def open_count(session: AsyncSession, hospital_id: UUID, doctor_id: UUID) 
     query = select(func.count()).where(
         Consultation.hospital_id == hospital_id,
         Consultation.doctor_id == doctor_id,
-        Consultation.state.in_((State.WAITING, State.ACTIVE)),
+        Consultation.state.in_((State.WAITING, State.BOOKED, State.ACTIVE)),
     )
     return await session.scalar(query) or 0
 
@@ -237,7 +261,7 @@ async def open_for_payer(session: AsyncSession, user_id: UUID) -> int:
     """How many consultations of an account are paid for, waited for or going on, anywhere."""
     query = select(func.count()).where(
         Consultation.payer_id == user_id,
-        Consultation.state.in_((State.AWAITING_PAYMENT, State.WAITING, State.ACTIVE)),
+        Consultation.state.in_((State.AWAITING_PAYMENT, State.BOOKED, State.WAITING, State.ACTIVE)),
     )
     return await session.scalar(query) or 0
 
@@ -318,7 +342,7 @@ async def history_of(
     return consultation, list(rows)
 
 
-def served_counts(hospital_id: UUID) -> Select[UUID, int]:
+def served_counts(hospital_id: UUID) -> Select[UUID | None, int]:
     """Per doctor of a hospital, how many consultations were served: `(doctor_id, served)`."""
     return (
         select(Consultation.doctor_id, func.count().label("served"))
@@ -353,3 +377,41 @@ async def phrases(session: AsyncSession, caller: Caller) -> list[Phrase]:
         .order_by(Phrase.position, Phrase.created_at, Phrase.id)
     )
     return list(rows)
+
+
+async def readable_by_id(
+    session: AsyncSession, caller: Caller, consultation_ids: Collection[UUID]
+) -> dict[UUID, Consultation]:
+    """Those of the consultations that the caller may see. Raises NotPermitted."""
+    allowed = await readable(session, caller)
+    rows = await session.scalars(
+        select(Consultation).where(Consultation.id.in_(consultation_ids), allowed.condition)
+    )
+    return {row.id: row for row in rows}
+
+
+async def minutes_of(session: AsyncSession, consultation_ids: Collection[UUID]) -> dict[UUID, int]:
+    """How long each of the consultations is meant to last."""
+    rows = await session.execute(
+        select(Consultation.id, Consultation.minutes).where(Consultation.id.in_(consultation_ids))
+    )
+    return {consultation_id: minutes for consultation_id, minutes in rows}
+
+
+async def is_open(
+    uow: UnitOfWork,
+    hospital_id: UUID,
+    kind: str,
+    department_id: UUID | None = None,
+    doctor_id: UUID | None = None,
+) -> bool:
+    """Whether the hospital, the department and the doctor have opened a kind."""
+    return bool(
+        await core_settings.get(
+            uow,
+            settings.OPEN[Kind(kind)],
+            hospital_id=hospital_id,
+            department_id=department_id,
+            user_id=doctor_id,
+        )
+    )

@@ -8,15 +8,30 @@ from uuid import UUID
 from pydantic import Field
 from starlette.responses import Response
 
-from clinical.consultation import access, drafts, export, intake, listing, notes, service, views
+from clinical.consultation import (
+    access,
+    assigning,
+    drafts,
+    export,
+    intake,
+    listing,
+    notes,
+    offers,
+    service,
+    views,
+    workload,
+)
 from clinical.consultation import errors as refusals
 from clinical.consultation.gateway import Visit, VisitHistoryGateway
 from clinical.consultation.listing import Filters, Moments, read_states
 from clinical.consultation.models import Consultation
 from clinical.consultation.schemas import (
     AmendNote,
+    AssignDoctor,
     ConsultationView,
     DecideProof,
+    DepartmentOffer,
+    DoctorLoad,
     EditConsultation,
     GiveReason,
     HandInProof,
@@ -28,14 +43,17 @@ from clinical.consultation.schemas import (
     RevisitView,
     SaveNote,
 )
+from clinical.consultation.states import Kind as ConsultationKind
 from clinical.consultation.states import Mode, Purpose
 from clinical.consultation.viewers import may_see_files
 from clinical.cursors import cut, read_moment
+from clinical.people.schemas import DepartmentRef
 from core import audit
 from core.access import look, open_emergencies
 from core.defence.kinds import Kind
 from core.files.access import register_viewer
-from core.http import ANY_ROLE, Context, Page, Routes
+from core.http import ANY_ROLE, PUBLIC, Context, Page, Routes
+from core.identity.access import public_hospital
 from core.identity.roles import Role
 from core.outside import OutsideError
 
@@ -147,6 +165,8 @@ async def listed(
     patient_id: UUID | None = None,
     doctor_id: UUID | None = None,
     department_id: UUID | None = None,
+    kind: ConsultationKind | None = None,
+    booked: bool | None = None,
     mode: Mode | None = None,
     purpose: Purpose | None = None,
     by: Moments = Moments.CREATED,
@@ -165,6 +185,8 @@ async def listed(
         patient_id=patient_id,
         doctor_id=doctor_id,
         department_id=department_id,
+        kind=kind,
+        booked=booked,
         mode=mode,
         purpose=purpose,
         by=by,
@@ -180,6 +202,64 @@ async def listed(
         if any(row.patient_id == opened.patient_id for row in page):
             await look(ctx.uow, ctx.caller, "consultation", "list", opened.patient_id)
     return Page(items=await views.views(ctx.uow, ctx.caller, page), next=following)
+
+
+@routes.get(
+    "/consultations/by-doctor",
+    roles=[Role.SUPERVISOR, Role.ADMINISTRATOR],
+    summary="What every doctor had to do, by state, kind and mode",
+)
+async def by_doctor(
+    ctx: Context,
+    doctor: str | None = None,
+    department_id: UUID | None = None,
+    kind: ConsultationKind | None = None,
+    booked: bool | None = None,
+    mode: Mode | None = None,
+    by: Moments = Moments.CREATED,
+    from_: From = None,
+    to: date | None = None,
+) -> list[DoctorLoad]:
+    filters = Filters(
+        doctor=doctor,
+        department_id=department_id,
+        kind=kind,
+        booked=booked,
+        mode=mode,
+        by=by,
+        first_day=from_,
+        last_day=to,
+    )
+    return await workload.by_doctor(ctx.uow, ctx.caller, filters)
+
+
+@routes.get(
+    "/consultations/department-offers",
+    roles=PUBLIC,
+    summary="The departments that take orders without a choice of doctor",
+)
+async def department_offers(ctx: Context, hospital: UUID | None = None) -> list[DepartmentOffer]:
+    here = await public_hospital(ctx.uow, ctx.optional_caller, hospital)
+    return [
+        DepartmentOffer(
+            department=DepartmentRef(id=each.department.id, name=each.department.name),
+            intro=each.department.intro,
+            modes=list(offers.DEPARTMENT_MODES),
+            price_fen=each.price_fen,
+            minutes=each.minutes,
+        )
+        for each in await offers.department_offers(ctx.uow, here.id)
+    ]
+
+
+@routes.post(
+    "/consultations/{consultation_id}/assign",
+    roles=[Role.ADMINISTRATOR],
+    summary="Give a waiting consultation to a doctor of its department",
+)
+async def assign(ctx: Context, consultation_id: UUID, body: AssignDoctor) -> ConsultationView:
+    row = await assigning.assign(ctx.uow, ctx.caller, consultation_id, body.doctor_id, body.reason)
+    return await _answer(ctx, row)
 
 
 @routes.get("/consultations/counts", roles=READERS, summary="How many in each state")
@@ -202,6 +282,8 @@ async def exported(
     patient_id: UUID | None = None,
     doctor_id: UUID | None = None,
     department_id: UUID | None = None,
+    kind: ConsultationKind | None = None,
+    booked: bool | None = None,
     mode: Mode | None = None,
     purpose: Purpose | None = None,
     by: Moments = Moments.CREATED,
@@ -216,6 +298,8 @@ async def exported(
         patient_id=patient_id,
         doctor_id=doctor_id,
         department_id=department_id,
+        kind=kind,
+        booked=booked,
         mode=mode,
         purpose=purpose,
         by=by,

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from clinical.consultation import access
 from clinical.consultation.models import Consultation
-from clinical.consultation.states import MODE_TEXT, PURPOSE_TEXT
+from clinical.consultation.states import PURPOSE_TEXT, Kind, service_text
 from clinical.people import access as people
 from core.documents import Content, DocumentType, Field, register_document
 from core.identity.caller import Caller
@@ -33,13 +33,15 @@ async def read_note(uow: UnitOfWork, document_id: UUID, *, lock: bool = False) -
         return None
     relations = await people.relations_by_id(uow.session, row.hospital_id, [row.relation_id])
     patient = relations[row.relation_id].patient
+    if row.doctor_id is None:
+        return None
     doctor = await people.practitioner(uow.session, row.hospital_id, row.doctor_id)
     hospital = await uow.session.get_one(Hospital, row.hospital_id)
     zone = ZoneInfo(hospital.time_zone)
     lines = (
         ("hospital", "医疗机构", hospital.name),
         ("number", "问诊编号", row.number),
-        ("purpose", "就诊类型", f"{PURPOSE_TEXT[row.purpose]} · {MODE_TEXT[row.mode]}"),
+        ("purpose", "就诊类型", _service(row)),
         ("patient", "就诊人", patient.name),
         ("sex", "性别", _SEX.get(patient.sex.value, "未说明")),
         ("birth_date", "出生日期", patient.birth_date.isoformat()),
@@ -60,6 +62,11 @@ async def read_note(uow: UnitOfWork, document_id: UUID, *, lock: bool = False) -
         patient_id=row.patient_id,
         ready=row.note_final_at is not None,
     )
+
+
+def _service(row: Consultation) -> str:
+    what = service_text(row.kind, row.mode)
+    return f"{PURPOSE_TEXT[row.purpose]} · {what}" if row.kind is Kind.REVISIT else what
 
 
 def _local(moment: datetime | None, zone: ZoneInfo) -> str:

@@ -8,24 +8,26 @@ from uuid import UUID
 from clinical.consent import access as consents
 from clinical.consent.access import Matter
 from clinical.consent.states import Kind as ConsentKind
-from clinical.consultation import access, errors, intake, rules, settings
-from clinical.consultation.events import ConsultationSubmitted
+from clinical.consultation import access, intake, rules, settings
+from clinical.consultation.events import AppointmentRequested, ConsultationSubmitted
 from clinical.consultation.gateway import Visit
 from clinical.consultation.models import Consultation
 from clinical.consultation.notices import refresh_lists
 from clinical.consultation.numbers import next_number
+from clinical.consultation.offers import offered
 from clinical.consultation.queue import enter_queue
 from clinical.consultation.schemas import EditConsultation, NewConsultation
 from clinical.consultation.states import (
     BACKED,
-    MODE_TEXT,
     Mode,
     Refusal,
     State,
+    service_text,
 )
 from clinical.days import business_day
 from clinical.people import access as people
 from clinical.people.states import IdType
+from clinical.schedule import access as schedule
 from core import settings as core_settings
 from core.errors import FieldProblem, InvalidRequest, NotFound
 from core.files import service as files
@@ -39,13 +41,18 @@ _PURPOSES = (FilePurpose.INTAKE, FilePurpose.PROOF)
 
 
 async def begin(uow: UnitOfWork, caller: Caller, wish: NewConsultation) -> Consultation:
-    """A new draft for one of the caller's patients with a doctor who offers the service.
+    """A new draft for one of the caller's patients, of a service that is offered, now or in a
+    session of the doctor.
 
-    Raises NotFound, OwnDoctor, DoctorUnavailable.
+    Raises what `offered` raises, ShiftUnavailable.
     """
     relation = await people.my_patient(uow.session, caller, wish.patient_id)
-    doctor = await people.practitioner(uow.session, caller.hospital_id, wish.doctor_id)
-    price = await _price(uow, caller, doctor, wish.kind.value, wish.mode.value)
+    offer = await offered(uow, caller, wish.kind, wish.mode, wish.doctor_id, wish.department_id)
+    shift = None
+    if wish.shift_id is not None:
+        shift = await schedule.bookable(
+            uow, caller.hospital_id, wish.shift_id, offer.doctor_id, wish.kind, wish.mode
+        )
     row = Consultation(
         id=new_id(),
         hospital_id=caller.hospital_id,
@@ -57,9 +64,13 @@ async def begin(uow: UnitOfWork, caller: Caller, wish: NewConsultation) -> Consu
         payer_id=caller.user_id,
         patient_id=relation.patient_id,
         relation_id=relation.id,
-        doctor_id=doctor.user_id,
-        department_id=doctor.department.id,
-        price_fen=price,
+        doctor_id=offer.doctor_id,
+        department_id=offer.department.id,
+        price_fen=offer.price_fen,
+        minutes=offer.minutes,
+        shift_id=shift.id if shift else None,
+        starts_at=shift.starts_at if shift else None,
+        ends_at=shift.ends_at if shift else None,
         description="",
         onset="",
         answers={},
@@ -74,17 +85,6 @@ async def begin(uow: UnitOfWork, caller: Caller, wish: NewConsultation) -> Consu
     uow.session.add(row)
     await uow.session.flush()
     return row
-
-
-async def _price(
-    uow: UnitOfWork, caller: Caller, doctor: people.Practitioner, kind: str, mode: str
-) -> int:
-    if doctor.user_id == caller.user_id:
-        raise errors.OwnDoctor()
-    service = doctor.service(kind, mode)
-    if service is None or not await people.may_treat(uow, doctor):
-        raise errors.DoctorUnavailable()
-    return service.price_fen
 
 
 async def edit(
@@ -150,6 +150,7 @@ async def revisit_question(
     """What to ask, before the call to the outside. Raises NotDraft."""
     row = await access.find(uow.session, caller, consultation_id)
     rules.edit(row.standing)
+    rules.needs_evidence(row.standing)
     relations = await people.relations_by_id(uow.session, row.hospital_id, [row.relation_id])
     patient = relations[row.relation_id].patient
     window = await core_settings.get(
@@ -225,8 +226,7 @@ async def recording_answered(uow: UnitOfWork, consultation_id: UUID, *, agreed: 
     """
     row = await _draft(uow, consultation_id)
     refusal = await core_settings.get(uow, settings.RECORDING_REFUSED, hospital_id=row.hospital_id)
-    doctor = await people.practitioner(uow.session, row.hospital_id, row.doctor_id)
-    text = doctor.service(row.kind.value, Mode.TEXT.value)
+    text = await _text_instead(uow, row)
     mode = rules.mode_after_consent(
         row.mode,
         recording_agreed=agreed,
@@ -234,9 +234,20 @@ async def recording_answered(uow: UnitOfWork, consultation_id: UUID, *, agreed: 
         text_offered=text is not None,
     )
     if mode is not row.mode and text is not None:
-        row.mode, row.price_fen = mode, text.price_fen
+        row.mode, row.price_fen = mode, text
     row.recording_agreed = agreed
     row.changed_at = uow.now
+
+
+async def _text_instead(uow: UnitOfWork, row: Consultation) -> int | None:
+    """The price of the same in text; None where there is no such thing, or a time was chosen."""
+    if row.shift_id is not None:
+        return None
+    if row.doctor_id is None:
+        return row.price_fen
+    doctor = await people.practitioner(uow.session, row.hospital_id, row.doctor_id)
+    service = doctor.service(row.kind.value, Mode.TEXT.value)
+    return service.price_fen if service else None
 
 
 async def _draft(uow: UnitOfWork, consultation_id: UUID) -> Consultation:
@@ -250,13 +261,13 @@ async def _draft(uow: UnitOfWork, consultation_id: UUID) -> Consultation:
 async def submit(uow: UnitOfWork, caller: Caller, consultation_id: UUID) -> Consultation:
     """Send the draft off: to payment, or without a price to the doctor at once.
 
-    The price is the doctor's at this moment. Raises the errors of `rules.submit`,
-    DoctorUnavailable.
+    The price is the one of this moment; a place in the doctor's session is taken in the same
+    transaction. Raises the errors of `rules.submit` and `offered`, ShiftFull, ShiftUnavailable.
     """
     row = await access.find(uow.session, caller, consultation_id, lock=True)
     rules.edit(row.standing)
-    doctor = await people.practitioner(uow.session, row.hospital_id, row.doctor_id)
-    row.price_fen = await _price(uow, caller, doctor, row.kind.value, row.mode.value)
+    offer = await offered(uow, caller, row.kind, row.mode, row.doctor_id, row.department_id)
+    row.price_fen, row.minutes = offer.price_fen, offer.minutes
     relation = (await people.relations_by_id(uow.session, row.hospital_id, [row.relation_id]))[
         row.relation_id
     ]
@@ -265,13 +276,16 @@ async def submit(uow: UnitOfWork, caller: Caller, consultation_id: UUID) -> Cons
     row.submitted_at = uow.now
     row.state = change.state
     row.changed_at = uow.now
-    if change.state is State.WAITING:
-        await enter_queue(uow, row)
+    if change.state is not State.AWAITING_PAYMENT:
+        await uow.session.flush()
+        _ask_for_the_place(uow, row)
+        await enter_queue(uow, row, change.state)
         return row
     minutes = await core_settings.get(uow, settings.PAY_MINUTES, hospital_id=row.hospital_id)
     row.order_id = new_id()
     row.pay_by = uow.now + timedelta(minutes=minutes)
     await uow.session.flush()
+    _ask_for_the_place(uow, row)
     uow.record(
         ConsultationSubmitted(
             hospital_id=row.hospital_id,
@@ -282,13 +296,30 @@ async def submit(uow: UnitOfWork, caller: Caller, consultation_id: UUID) -> Cons
             patient_id=row.patient_id,
             payer_id=row.payer_id,
             doctor_id=row.doctor_id,
-            subject=f"{MODE_TEXT[row.mode]}（{doctor.clinician.name}）",
+            subject=f"{service_text(row.kind, row.mode)}（{offer.name}）",
             amount_fen=row.price_fen,
             pay_by=row.pay_by,
         )
     )
     refresh_lists(uow, row)
     return row
+
+
+def _ask_for_the_place(uow: UnitOfWork, row: Consultation) -> None:
+    if row.shift_id is None:
+        return
+    uow.record(
+        AppointmentRequested(
+            hospital_id=row.hospital_id,
+            aggregate_id=row.id,
+            occurred_at=uow.now,
+            shift_id=row.shift_id,
+            payer_id=row.payer_id,
+            patient_id=row.patient_id,
+            relation_id=row.relation_id,
+            paid=row.state is not State.AWAITING_PAYMENT,
+        )
+    )
 
 
 async def _intake(

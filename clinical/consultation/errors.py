@@ -31,6 +31,34 @@ class NotThisDepartment(ProblemError):
     code, status, title = "not_this_department", 409, "只能转交给本科室的医生"
 
 
+class NotYetTime(ProblemError):
+    code, status, title = "not_yet_time", 409, "未到预约时间，请在预约时间进入诊间"
+
+
+class AcceptFirst(ProblemError):
+    code, status, title = "accept_first", 409, "请先接诊，再处理科室订单"
+
+
+class KindNotOffered(ProblemError):
+    code, status, title = "kind_not_offered", 409, "暂未开放此类问诊"
+
+
+class CallNotBooked(ProblemError):
+    code, status, title = "call_not_booked", 409, "本次问诊的方式不含此类通话"
+
+
+class AdviceOnly(ProblemError):
+    code, status, title = "advice_only", 409, "咨询只提供建议，不能填写诊断"
+
+
+class AdviceRequired(ProblemError):
+    code, status, title = "advice_required", 409, "请先填写建议，再结束咨询"
+
+
+class NotAssignable(ProblemError):
+    code, status, title = "consultation_not_assignable", 409, "该问诊当前不能分配医生"
+
+
 class AcceptTooLate(ProblemError):
     code, status, title = "accept_too_late", 409, "已超过接诊时限，费用将退回患者"
 

@@ -26,22 +26,39 @@ class ConsultationSubmitted(Event):
     number: str
     patient_id: UUID
     payer_id: UUID
-    doctor_id: UUID
+    doctor_id: UUID | None
     subject: str
     amount_fen: int
     pay_by: datetime
 
 
+@event("consultation.appointment_requested")
+@dataclass(frozen=True, kw_only=True)
+class AppointmentRequested(Event):
+    """Sent once, when a consultation in a session of the doctor is submitted.
+
+    Heard with the commit by the schedule, which takes the place or refuses the whole submission.
+    `paid`: nothing is to be paid any more, the place is kept.
+    """
+
+    shift_id: UUID
+    payer_id: UUID
+    patient_id: UUID
+    relation_id: UUID
+    paid: bool
+
+
 @event("consultation.paid")
 @dataclass(frozen=True, kw_only=True)
 class ConsultationPaid(Event):
-    """Sent once, when the payment arrived in time and the room waits in the doctor's queue."""
+    """Sent once, when the payment arrived in time and the room waits in the queue of
+    the doctor, or of the department (`doctor_id` None), or for its appointed time."""
 
     order_id: UUID | None
     room_id: UUID
     patient_id: UUID
     payer_id: UUID
-    doctor_id: UUID
+    doctor_id: UUID | None
     mode: str
     accept_by: datetime
 
@@ -62,13 +79,14 @@ class ConsultationAccepted(Event):
 class ConsultationHandedOver(Event):
     """Sent when another doctor treats from now on, before acceptance or after.
 
-    `by` is who decided: the former doctor, or a supervisor.
+    `by` is who decided: the former doctor, a supervisor, an administrator; `from_doctor_id` is None
+    where an order by department had no doctor yet.
     """
 
     room_id: UUID
     patient_id: UUID
     payer_id: UUID
-    from_doctor_id: UUID
+    from_doctor_id: UUID | None
     doctor_id: UUID
     by: UUID | None
 
@@ -90,14 +108,14 @@ class ConsultationDeclined(Event):
 class ConsultationCancelled(Event):
     """Sent once, when it ended before acceptance for another reason than the doctor's refusal.
 
-    `close_reason` is `cancelled_by_patient`, `payment_expired`, `not_accepted` or `not_a_revisit`.
-    `paid` says whether money had arrived by then: if so, `RefundRequested` goes with it; if not,
-    payments closes the order after the commit.
+    `close_reason` is `cancelled_by_patient`, `payment_expired`, `not_accepted`,
+    `suspended` or `not_a_revisit`. `paid` says whether money had arrived by then: if so,
+    `RefundRequested` goes with it; if not, payments closes the order after the commit.
     """
 
     order_id: UUID | None
     payer_id: UUID
-    doctor_id: UUID
+    doctor_id: UUID | None
     close_reason: str
     paid: bool
 

@@ -8,7 +8,12 @@ from zoneinfo import ZoneInfo
 from clinical.consultation import access, listing
 from clinical.consultation.listing import Filters
 from clinical.consultation.models import Consultation
-from clinical.consultation.states import CLOSE_TEXT, MODE_TEXT, PURPOSE_TEXT, STATE_TEXT
+from clinical.consultation.states import (
+    CLOSE_TEXT,
+    PURPOSE_TEXT,
+    STATE_TEXT,
+    service_text,
+)
 from clinical.days import zone_of
 from clinical.people import access as people
 from clinical.people.access import Practitioner
@@ -17,6 +22,7 @@ from core import exports
 from core.access import Grant
 from core.data_classes import DataClass
 from core.exports import Field
+from core.identity.access import departments
 from core.identity.caller import Caller
 from core.uow import UnitOfWork
 
@@ -29,7 +35,8 @@ class Line:
 
     row: Consultation
     patient_name: str
-    doctor: Practitioner
+    doctor: Practitioner | None
+    department: str
     stars: int | None
     zone: ZoneInfo
 
@@ -39,7 +46,7 @@ class Line:
 
 FIELDS: tuple[Field[Line], ...] = (
     Field("问诊编号", lambda line: line.row.number, Consultation.number),
-    Field("方式", lambda line: MODE_TEXT[line.row.mode]),
+    Field("方式", lambda line: service_text(line.row.kind, line.row.mode)),
     Field("目的", lambda line: PURPOSE_TEXT[line.row.purpose]),
     Field("状态", lambda line: STATE_TEXT[line.row.state]),
     Field(
@@ -47,10 +54,13 @@ FIELDS: tuple[Field[Line], ...] = (
         lambda line: CLOSE_TEXT[line.row.close_reason] if line.row.close_reason else None,
     ),
     Field("就诊人", lambda line: line.patient_name, DataClass.PERSONAL, "patient.name"),
-    Field("医生", lambda line: line.doctor.clinician.name, DataClass.PUBLIC),
-    Field("科室", lambda line: line.doctor.department.name, DataClass.PUBLIC),
+    Field(
+        "医生", lambda line: line.doctor.clinician.name if line.doctor else None, DataClass.PUBLIC
+    ),
+    Field("科室", lambda line: line.department, DataClass.PUBLIC),
     Field("金额（元）", lambda line: f"{line.row.price_fen / 100:.2f}"),
     Field("退款", lambda line: "是" if line.row.refund_requested_at else None),
+    Field("预约时间", lambda line: line.at(line.row.starts_at)),
     Field("提交时间", lambda line: line.at(line.row.submitted_at)),
     Field("支付时间", lambda line: line.at(line.row.paid_at)),
     Field("接诊时间", lambda line: line.at(line.row.accepted_at)),
@@ -91,14 +101,16 @@ async def _lines(
         uow.session, hospital_id, {row.relation_id for row in rows}
     )
     doctors = await people.practitioners_by_id(
-        uow.session, hospital_id, {row.doctor_id for row in rows}
+        uow.session, hospital_id, {row.doctor_id for row in rows if row.doctor_id}
     )
+    named = {row.id: row.name for row, _ in await departments(uow, hospital_id)}
     given = await ratings.of_consultations(uow.session, hospital_id, [row.id for row in rows])
     return [
         Line(
             row,
             relations[row.relation_id].patient.name,
-            doctors[row.doctor_id],
+            doctors[row.doctor_id] if row.doctor_id else None,
+            named.get(row.department_id, ""),
             given[row.id].stars if row.id in given else None,
             zone,
         )

@@ -50,13 +50,13 @@ async def follow_the_room(uow: UnitOfWork, event: RoomHandedOver) -> None:
             patient_id=row.patient_id,
             payer_id=row.payer_id,
             from_doctor_id=former,
-            doctor_id=row.doctor_id,
+            doctor_id=event.to.user_id,
             by=event.by,
         )
     )
     text = f"现由{event.to.name}医生继续为您服务"
     await tell(uow, row, row.payer_id, "consultation_handed_over", "接诊医生已更换", text)
-    refresh_lists(uow, row, former)
+    refresh_lists(uow, row, *([former] if former else []))
 
 
 register_lead_check("consultation", may_take_over)

@@ -7,10 +7,12 @@ from clinical.consent.events import (
     ConsentWithdrawn,
 )
 from clinical.consent.states import Kind
+from clinical.consultation import calling as calling
 from clinical.consultation import drafts, recording, service
 from clinical.consultation.documents import CLOSING_NOTE
 from clinical.consultation.handing_over import follow_the_room
 from clinical.payments.events import OrderClosed, OrderPaid
+from clinical.schedule.events import AppointmentMoved, ShiftSuspended
 from clinical.signature.events import DocumentSigned
 from core.runtime import Runtime
 from core.uow import UnitOfWork
@@ -58,6 +60,20 @@ async def record_no_longer(uow: UnitOfWork, event: ConsentWithdrawn) -> None:
         await recording.withdrawn(uow, event.ref_id, event.user_id)
 
 
+async def move_to_another_session(uow: UnitOfWork, event: AppointmentMoved) -> None:
+    """The appointed time of the consultation follows its place."""
+    await service.appointment_was_moved(
+        uow, event.consultation_id, event.shift_id, event.starts_at, event.ends_at
+    )
+
+
+async def cancel_the_session(runtime: Runtime, event: ShiftSuspended) -> None:
+    """Everybody who waited for the session gets the money back, one by one."""
+    for consultation_id in event.consultations:
+        async with runtime.unit_of_work() as uow:
+            await service.shift_was_suspended(uow, consultation_id)
+
+
 WITH_COMMIT = {
     ConsentGiven: [take_over_the_answer],
     ConsentRefused: [take_over_the_answer],
@@ -66,5 +82,9 @@ WITH_COMMIT = {
     OrderClosed: [cancel_with_the_order],
     DocumentSigned: [show_the_signature],
     RoomHandedOver: [follow_the_room],
+    AppointmentMoved: [move_to_another_session],
 }
-AFTER_COMMIT = {RoomClosed: [follow_a_closed_room]}
+AFTER_COMMIT = {
+    RoomClosed: [follow_a_closed_room],
+    ShiftSuspended: [cancel_the_session],
+}

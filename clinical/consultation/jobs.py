@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from clinical.consultation import reminders, service
+from clinical.consultation import reminders, rules, service
 from clinical.consultation.models import Consultation
 from clinical.consultation.states import State
 from core.errors import ProblemError
@@ -29,7 +29,8 @@ async def expire_unpaid(runtime: Runtime) -> None:
 
 async def expire_unaccepted(runtime: Runtime) -> None:
     """Cancel and pay back every consultation that was not accepted in time."""
-    await _each_due(runtime, State.WAITING, Consultation.accept_by, service.expire_unaccepted)
+    for state in rules.IN_LINE:
+        await _each_due(runtime, state, Consultation.accept_by, service.expire_unaccepted)
 
 
 async def _each_due(

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, false, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from clinical.consultation.models import Consultation
-from clinical.consultation.states import Mode, Purpose, State
+from clinical.consultation.states import Kind, Mode, Purpose, State
 from clinical.cursors import Moment
 from clinical.days import zone_of
 from clinical.people import access as people
@@ -35,6 +35,7 @@ class Moments(StrEnum):
     CREATED = "created"
     ACCEPTED = "accepted"
     ENDED = "ended"
+    APPOINTED = "appointed"
 
     @property
     def column(self) -> InstrumentedAttribute[Any]:
@@ -45,6 +46,7 @@ _COLUMNS: dict[Moments, InstrumentedAttribute[Any]] = {
     Moments.CREATED: Consultation.created_at,
     Moments.ACCEPTED: Consultation.accepted_at,
     Moments.ENDED: Consultation.ended_at,
+    Moments.APPOINTED: Consultation.starts_at,
 }
 
 
@@ -52,7 +54,8 @@ _COLUMNS: dict[Moments, InstrumentedAttribute[Any]] = {
 class Filters:
     """What somebody looks for; days are business days at the hospital, both ends included.
 
-    `q`: number, doctor or patient; `patient` and `doctor` look for these alone.
+    `booked`: with an appointed time, or without. `q`: number, doctor or patient; `patient` and
+    `doctor` look for these alone.
     """
 
     states: tuple[State, ...] = ()
@@ -62,6 +65,8 @@ class Filters:
     patient_id: UUID | None = None
     doctor_id: UUID | None = None
     department_id: UUID | None = None
+    kind: Kind | None = None
+    booked: bool | None = None
     mode: Mode | None = None
     purpose: Purpose | None = None
     by: Moments = Moments.CREATED
@@ -98,7 +103,7 @@ async def page(
 ) -> list[Consultation]:
     """Consultations within what the caller was granted, newest first."""
     query = select(Consultation).where(
-        allowed.condition, *await _conditions(uow, caller, allowed, filters)
+        allowed.condition, *await conditions(uow, caller, allowed, filters)
     )
     if after is not None:
         query = query.where(tuple_(Consultation.created_at, Consultation.id) < after)
@@ -108,34 +113,39 @@ async def page(
     return list(rows)
 
 
-async def _conditions(
+async def conditions(
     uow: UnitOfWork, caller: Caller, allowed: Grant, filters: Filters
 ) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
+    """What the filters ask for, beside what the caller was granted."""
+    found: list[ColumnElement[bool]] = []
     if filters.states:
-        conditions.append(Consultation.state.in_(filters.states))
+        found.append(Consultation.state.in_(filters.states))
     exactly: tuple[tuple[InstrumentedAttribute[Any], Any], ...] = (
         (Consultation.patient_id, filters.patient_id),
         (Consultation.doctor_id, filters.doctor_id),
         (Consultation.department_id, filters.department_id),
+        (Consultation.kind, filters.kind),
         (Consultation.mode, filters.mode),
         (Consultation.purpose, filters.purpose),
     )
-    conditions += [column == wanted for column, wanted in exactly if wanted is not None]
+    found += [column == wanted for column, wanted in exactly if wanted is not None]
+    if filters.booked is not None:
+        appointed = Consultation.shift_id.is_not(None)
+        found.append(appointed if filters.booked else ~appointed)
     zone = await zone_of(uow, caller.hospital_id)
     moment = filters.by.column
     if filters.first_day is not None:
-        conditions.append(moment >= _midnight(filters.first_day, zone))
+        found.append(moment >= _midnight(filters.first_day, zone))
     if filters.last_day is not None:
-        conditions.append(moment < _midnight(filters.last_day, zone) + timedelta(days=1))
+        found.append(moment < _midnight(filters.last_day, zone) + timedelta(days=1))
     if q := _words(filters.q):
         of_patient = _of_patient(caller, allowed, q)
-        conditions.append(or_(_numbered(q), _of_doctor(caller, q), *of_patient))
+        found.append(or_(_numbered(q), _of_doctor(caller, q), *of_patient))
     if patient := _words(filters.patient):
-        conditions.append(or_(false(), *_of_patient(caller, allowed, patient)))
+        found.append(or_(false(), *_of_patient(caller, allowed, patient)))
     if doctor := _words(filters.doctor):
-        conditions.append(_of_doctor(caller, doctor))
-    return conditions
+        found.append(_of_doctor(caller, doctor))
+    return found
 
 
 def _words(text: str | None) -> str:

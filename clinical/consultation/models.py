@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstrain
 from sqlalchemy.orm import Mapped, mapped_column
 
 from clinical.columns import word
-from clinical.consultation.rules import Standing
+from clinical.consultation.rules import Standing, note_complete
 from clinical.consultation.states import (
     CloseReason,
     Kind,
@@ -69,6 +69,9 @@ class Consultation(Protected, Base):
         "advice",
         "note_final_at",
         "note_mac",
+        "shift_id",
+        "starts_at",
+        "ends_at",
     )
 
     id: Mapped[UUID] = id_column()
@@ -83,8 +86,14 @@ class Consultation(Protected, Base):
     payer_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     patient_id: Mapped[UUID] = mapped_column(ForeignKey("patients.id"))
     relation_id: Mapped[UUID] = mapped_column(ForeignKey("patient_relations.id"))
-    doctor_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    #: Nobody yet while an order by department waits for a doctor of it.
+    doctor_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
     department_id: Mapped[UUID] = mapped_column(ForeignKey("departments.id"))
+    minutes: Mapped[int] = mapped_column(default=15, server_default="15", info=INTERNAL)
+    #: The appointed time: the session of the doctor, from and until.
+    shift_id: Mapped[UUID | None]
+    starts_at: Mapped[datetime | None]
+    ends_at: Mapped[datetime | None]
     price_fen: Mapped[int] = mapped_column(info=INTERNAL)
     order_id: Mapped[UUID | None] = mapped_column(unique=True)
     room_id: Mapped[UUID | None] = mapped_column(unique=True)
@@ -131,6 +140,16 @@ class Consultation(Protected, Base):
     __table_args__ = (
         UniqueConstraint("hospital_id", "number"),
         CheckConstraint("price_fen >= 0", name="price"),
+        CheckConstraint(
+            "doctor_id IS NOT NULL OR (kind = 'department' AND accepted_at IS NULL)",
+            name="doctor",
+        ),
+        Index(
+            "ix_consultations_pool",
+            "department_id",
+            postgresql_where=text("state = 'waiting' AND doctor_id IS NULL"),
+        ),
+        Index("ix_consultations_shift", "shift_id", postgresql_where=text("shift_id IS NOT NULL")),
         Index("ix_consultations_payer", "payer_id", "created_at", "id"),
         Index("ix_consultations_doctor", "doctor_id", "state", "created_at", "id"),
         Index("ix_consultations_hospital", "hospital_id", "created_at", "id"),
@@ -143,9 +162,15 @@ class Consultation(Protected, Base):
         Index(
             "ix_consultations_accept_by",
             "accept_by",
-            postgresql_where=text("state = 'waiting'"),
+            postgresql_where=text("state IN ('waiting', 'booked')"),
         ),
     )
+
+    @property
+    def treating_doctor(self) -> UUID:
+        """The doctor of a consultation that somebody has accepted."""
+        assert self.doctor_id is not None
+        return self.doctor_id
 
     @property
     def standing(self) -> Standing:
@@ -153,13 +178,16 @@ class Consultation(Protected, Base):
         return Standing(
             state=self.state,
             price_fen=self.price_fen,
+            kind=self.kind,
+            has_doctor=self.doctor_id is not None,
+            starts_at=self.starts_at,
             close_reason=self.close_reason,
             paid=self.paid_at is not None and self.order_id is not None,
             refund_requested=self.refund_requested_at is not None,
             revisit=self.revisit_status,
             pay_by=self.pay_by,
             accept_by=self.accept_by,
-            note_complete=bool(self.diagnosis.strip() and self.advice.strip()),
+            note_complete=note_complete(self.kind, self.diagnosis, self.advice),
             note_final=self.note_final_at is not None,
         )
 

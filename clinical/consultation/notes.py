@@ -38,7 +38,7 @@ def finalise(uow: UnitOfWork, row: Consultation) -> None:
             aggregate_id=row.id,
             occurred_at=uow.now,
             document_type=CLOSING_NOTE,
-            signer_id=row.doctor_id,
+            signer_id=row.treating_doctor,
         )
     )
 
@@ -58,9 +58,11 @@ async def amend(
     row = await access.find(uow.session, caller, consultation_id, lock=True)
     rules.amend_note(
         row.standing,
-        complete=bool(diagnosis.strip() and advice.strip()),
+        complete=rules.note_complete(row.kind, diagnosis, advice),
         changed=(diagnosis, advice) != (row.diagnosis, row.advice),
     )
+    if diagnosis.strip():
+        rules.diagnose(row.standing)
     assert row.note_final_at is not None
     uow.session.add(
         NoteVersion(

@@ -1,10 +1,12 @@
 """Who hears of what: inbox items that stay, and a hint to the lists that show a consultation."""
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
 from clinical.consultation.models import Consultation
-from clinical.consultation.states import MODE_TEXT, STATE_TEXT
+from clinical.consultation.states import MODE_TEXT, STATE_TEXT, Kind
+from clinical.people import access as people
 from core.uow import UnitOfWork
 from realtime import inbox
 from realtime.notices import (
@@ -12,17 +14,20 @@ from realtime.notices import (
     WECHAT_THEN_SMS,
     Category,
     Channel,
-    Kind,
     Parameter,
     declare,
 )
+from realtime.notices import Kind as Holds
 
 MODE = Parameter(
-    "mode", "方式", Kind.WORD, words={mode.value: text for mode, text in MODE_TEXT.items()}
+    "mode",
+    "方式",
+    Holds.WORD,
+    words={mode.value: f"{text}问诊" for mode, text in MODE_TEXT.items()},
 )
-AMOUNT = Parameter("amount", "金额", Kind.MONEY)
-PAY_BY = Parameter("pay_by", "支付截止", Kind.MOMENT)
-ACCEPT_BY = Parameter("accept_by", "接诊截止", Kind.MOMENT)
+AMOUNT = Parameter("amount", "金额", Holds.MONEY)
+PAY_BY = Parameter("pay_by", "支付截止", Holds.MOMENT)
+ACCEPT_BY = Parameter("accept_by", "接诊截止", Holds.MOMENT)
 
 
 def _stage(
@@ -67,6 +72,8 @@ _stage(
     category=Category.PAYMENT,
     more=(AMOUNT, PAY_BY),
 )
+_stage("consultation_appointed", "新的预约", "有新的患者预约，请登录查看", staff=True)
+_stage("consultation_suspended", "停诊通知", "您预约的医生停诊，费用将原路退回", urgent=True)
 _stage("consultation_booked", "预约成功", "预约成功，请等待医生接诊", channels=WECHAT)
 _stage("consultation_accepted", "医生已接诊", "医生已接诊，请进入诊间", urgent=True)
 _stage("consultation_declined", "医生未接诊", "医生未能接诊，费用将原路退回")
@@ -78,16 +85,16 @@ _stage("consultation_ended", "服务结束", "本次服务已结束，请登录�
 async def tell(
     uow: UnitOfWork,
     row: Consultation,
-    user_id: UUID,
+    whom: UUID | Collection[UUID],
     kind: str,
     title: str,
     text: str,
     **parameters: Any,
 ) -> None:
-    """Put an item about the consultation into somebody's inbox."""
+    """Put an item about the consultation into the inbox of one or several."""
     await inbox.notify(
         uow,
-        [user_id],
+        [whom] if isinstance(whom, UUID) else whom,
         hospital_id=row.hospital_id,
         type=kind,
         title=title,
@@ -97,13 +104,22 @@ async def tell(
     )
 
 
+async def doctors_of(uow: UnitOfWork, row: Consultation) -> frozenset[UUID]:
+    """The doctor; while an order by department has none, every doctor of the department."""
+    if row.doctor_id is not None:
+        return frozenset({row.doctor_id})
+    return await people.doctors_of(uow.session, row.hospital_id, row.department_id)
+
+
 def refresh_lists(uow: UnitOfWork, row: Consultation, *others: UUID) -> None:
     """After the commit, hint to both sides, and to `others`, that a list which shows this
-    consultation is stale.
+    consultation is stale; of an order by department all its doctors have one.
     """
-    people = {row.payer_id, *others}
-    if row.room_id is not None:
-        people.add(row.doctor_id)
+    heard = {row.payer_id, *others}
+    if row.room_id is not None and row.doctor_id is not None:
+        heard.add(row.doctor_id)
+    pooled = row.kind is Kind.DEPARTMENT and row.room_id is not None
+    department_id = row.department_id
     payload = {
         "code": "consultation_changed",
         "text": STATE_TEXT[row.state],
@@ -114,7 +130,11 @@ def refresh_lists(uow: UnitOfWork, row: Consultation, *others: UUID) -> None:
     hospital_id = row.hospital_id
 
     async def hint() -> None:
-        for user_id in people:
+        listening = set(heard)
+        if pooled:
+            async with uow.runtime.unit_of_work() as later:
+                listening |= await people.doctors_of(later.session, hospital_id, department_id)
+        for user_id in listening:
             await uow.runtime.realtime.to_user(user_id, "notice", payload, hospital_id=hospital_id)
 
     uow.after_commit(hint)

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, select
 
 from clinical.consultation.models import Consultation, NoteVersion
-from clinical.consultation.states import CLOSE_TEXT, MODE_TEXT, STATE_TEXT, State
+from clinical.consultation.states import CLOSE_TEXT, STATE_TEXT, State, service_text
 from core.files.models import File
 from core.integrity import remove
 from core.personal_data import (
@@ -88,7 +88,7 @@ class ConsultationData:
                 records=[
                     {
                         "number": row.number,
-                        "mode": MODE_TEXT[row.mode],
+                        "mode": service_text(row.kind, row.mode),
                         "state": STATE_TEXT[row.state],
                         "created_at": row.created_at,
                         "ended_at": row.ended_at,

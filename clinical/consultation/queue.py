@@ -3,7 +3,7 @@
 Order of locks: the order (payments), the consultation, its room, inboxes.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from clinical.consultation import intake, rules, settings
@@ -15,9 +15,10 @@ from clinical.consultation.events import (
     RefundRequested,
 )
 from clinical.consultation.models import Consultation
-from clinical.consultation.notices import refresh_lists, tell
+from clinical.consultation.notices import doctors_of, refresh_lists, tell
 from clinical.consultation.rules import Change
-from clinical.consultation.states import MODE_TEXT, CloseReason, State
+from clinical.consultation.states import CloseReason, State, service_text
+from clinical.days import zone_of
 from clinical.people import access as people
 from clinical.people.states import Relation
 from core import settings as core_settings
@@ -28,30 +29,25 @@ from realtime.rules import CloseReason as RoomCloseReason
 from realtime.rules import RecordingPolicy
 
 
-async def enter_queue(uow: UnitOfWork, row: Consultation) -> None:
-    """Open the room with both people in it and put the consultation into the doctor's queue."""
+async def enter_queue(uow: UnitOfWork, row: Consultation, state: State) -> None:
+    """Open the room and put the consultation into the queue of the doctor or the department, or
+    (`booked`) among the appointments of the doctor.
+    """
     relations = await people.relations_by_id(uow.session, row.hospital_id, [row.relation_id])
     relation = relations[row.relation_id]
-    minutes = await core_settings.get(
-        uow,
-        settings.ACCEPT_MINUTES,
-        hospital_id=row.hospital_id,
-        department_id=row.department_id,
-        user_id=row.doctor_id,
-    )
-    row.state = State.WAITING
-    row.accept_by = uow.now + timedelta(minutes=minutes)
+    row.state = state
+    row.accept_by = await accept_by(uow, row)
     row.changed_at = uow.now
     recorded = RecordingPolicy.REQUIRED if row.recording_agreed else RecordingPolicy.REFUSED
     row.room_id = await rooms.open_room(
         uow,
         hospital_id=row.hospital_id,
-        title=f"{MODE_TEXT[row.mode]} · {relation.patient.name}",
+        title=f"{service_text(row.kind, row.mode)} · {relation.patient.name}",
         members=[
             rooms.NewMember(
                 row.payer_id, Role.PATIENT, name=room_name(relation.patient.name, relation.relation)
             ),
-            rooms.NewMember(row.doctor_id, Role.DOCTOR),
+            *([rooms.NewMember(row.doctor_id, Role.DOCTOR)] if row.doctor_id else []),
         ],
         ref_type="consultation",
         ref_id=row.id,
@@ -80,14 +76,36 @@ async def enter_queue(uow: UnitOfWork, row: Consultation) -> None:
             accept_by=row.accept_by,
         )
     )
-    text = "有危急信号，请优先处理" if row.red_flag else "请及时接诊"
-    await tell(
-        uow, row, row.doctor_id, "consultation_waiting", f"新的{MODE_TEXT[row.mode]}待接诊", text
-    )
-    await tell(
-        uow, row, row.payer_id, "consultation_booked", "预约成功", "已通知医生，请等待医生接诊"
-    )
+    await _tell_both(uow, row)
     refresh_lists(uow, row)
+
+
+async def accept_by(uow: UnitOfWork, row: Consultation) -> datetime:
+    """Until when somebody must have accepted: some time after payment, or after the session."""
+    setting = settings.ACCEPT_MINUTES if row.ends_at is None else settings.OVERTIME_MINUTES
+    minutes = await core_settings.get(
+        uow,
+        setting,
+        hospital_id=row.hospital_id,
+        department_id=row.department_id,
+        user_id=row.doctor_id,
+    )
+    return (row.ends_at or uow.now) + timedelta(minutes=minutes)
+
+
+async def _tell_both(uow: UnitOfWork, row: Consultation) -> None:
+    what = service_text(row.kind, row.mode)
+    if row.state is State.BOOKED and row.starts_at is not None:
+        local = row.starts_at.astimezone(await zone_of(uow, row.hospital_id))
+        at = f"{local.month}月{local.day}日 {local:%H:%M}"
+        for_doctor = ("consultation_appointed", f"新的{what}预约", f"{at}，已自动接单")
+        for_patient = f"{at}，请按时进入诊间候诊"
+    else:
+        text = "有危急信号，请优先处理" if row.red_flag else "请及时接诊"
+        for_doctor = ("consultation_waiting", f"新的{what}待接诊", text)
+        for_patient = "已通知医生，请等待医生接诊"
+    await tell(uow, row, await doctors_of(uow, row), *for_doctor)
+    await tell(uow, row, row.payer_id, "consultation_booked", "预约成功", for_patient)
 
 
 def room_name(patient_name: str, relation: Relation) -> str:
@@ -164,7 +182,7 @@ def _announce(
                 room_id=row.room_id,
                 patient_id=row.patient_id,
                 payer_id=row.payer_id,
-                doctor_id=row.doctor_id,
+                doctor_id=row.treating_doctor,
                 close_reason=reason.value,
             )
         )
@@ -178,7 +196,7 @@ def _announce(
                 order_id=row.order_id,
                 room_id=row.room_id,
                 payer_id=row.payer_id,
-                doctor_id=row.doctor_id,
+                doctor_id=row.treating_doctor,
                 reason=words,
             )
         )
@@ -205,6 +223,7 @@ _PATIENT_HEARS: dict[CloseReason, tuple[str, str]] = {
     CloseReason.DECLINED: ("consultation_declined", "医生未接诊"),
     CloseReason.REFUNDED_BY_DOCTOR: ("consultation_cancelled", "医生已退诊"),
     CloseReason.NOT_A_REVISIT: ("consultation_cancelled", "复诊凭证未通过"),
+    CloseReason.SUSPENDED: ("consultation_suspended", "医生停诊"),
 }
 
 
@@ -216,5 +235,5 @@ async def _tell_the_other(
         await tell(uow, row, row.payer_id, kind, title, rules.reason_text(reason, words))
     elif reason is CloseReason.ENDED_BY_PATIENT:
         await tell(
-            uow, row, row.doctor_id, "consultation_ended", "患者已结束问诊", "请补充问诊小结"
+            uow, row, row.treating_doctor, "consultation_ended", "患者已结束问诊", "请补充问诊小结"
         )

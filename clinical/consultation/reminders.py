@@ -6,9 +6,9 @@ from uuid import UUID
 from sqlalchemy import or_, select
 
 from clinical.consultation.models import Consultation, ConsultationReminder
-from clinical.consultation.notices import tell
+from clinical.consultation.notices import doctors_of, tell
 from clinical.consultation.settings import PAY_REMIND_MINUTES, REMIND_MINUTES
-from clinical.consultation.states import MODE_TEXT, State
+from clinical.consultation.states import State, service_text
 from core import settings
 from core.runtime import Runtime
 from core.uow import UnitOfWork
@@ -61,9 +61,9 @@ async def _remind_doctor(
     await tell(
         uow,
         row,
-        row.doctor_id,
+        await doctors_of(uow, row),
         "consultation_still_waiting",
-        f"{MODE_TEXT[row.mode]}仍待接诊",
+        f"{service_text(row.kind, row.mode)}仍待接诊",
         "患者仍在等待，请及时接诊",
         accept_by=row.accept_by,
     )

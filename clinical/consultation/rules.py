@@ -16,12 +16,18 @@ from clinical.consultation import errors
 from clinical.consultation.states import (
     BACKED,
     CLOSE_TEXT,
+    MODES,
+    TREATING,
     CloseReason,
+    Kind,
     Mode,
     Refusal,
     RevisitStatus,
     State,
 )
+
+#: Paid, and not yet in the room with a doctor.
+IN_LINE = frozenset({State.WAITING, State.BOOKED})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +36,9 @@ class Standing:
 
     state: State
     price_fen: int
+    kind: Kind = Kind.REVISIT
+    has_doctor: bool = True
+    starts_at: datetime | None = None
     close_reason: CloseReason | None = None
     paid: bool = False
     refund_requested: bool = False
@@ -38,6 +47,11 @@ class Standing:
     accept_by: datetime | None = None
     note_complete: bool = False
     note_final: bool = False
+
+    @property
+    def treats(self) -> bool:
+        """Whether it may come to a diagnosis."""
+        return self.kind in TREATING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,15 +90,35 @@ def submit(standing: Standing, intake: Intake) -> Change:
         raise errors.GuardianUnverified()
     if not intake.patient_verified:
         raise errors.PatientUnverified()
-    if standing.revisit not in BACKED | {RevisitStatus.PROOF_SUBMITTED}:
+    if standing.treats and standing.revisit not in BACKED | {RevisitStatus.PROOF_SUBMITTED}:
         raise errors.RevisitUnproven()
     if intake.consent_version is None:
         raise errors.ConsentRequired()
     if not intake.notice_stands:
         raise errors.ConsentOutdated()
-    if intake.mode is Mode.VIDEO and not intake.recording_agreed:
+    if intake.mode is not Mode.TEXT and not intake.recording_agreed:
         raise errors.RecordingRefused()
-    return Change(state=State.AWAITING_PAYMENT if standing.price_fen > 0 else State.WAITING)
+    if standing.price_fen > 0:
+        return Change(state=State.AWAITING_PAYMENT)
+    return Change(state=_next_in_line(standing))
+
+
+def _next_in_line(standing: Standing) -> State:
+    """With an appointed time it is booked; without one it waits for a doctor."""
+    return State.WAITING if standing.starts_at is None else State.BOOKED
+
+
+def possible(kind: Kind, mode: Mode) -> None:
+    """Not every kind can be held in every way."""
+    if mode not in MODES[kind]:
+        raise errors.KindNotOffered()
+
+
+def may_call(mode: Mode, media: str) -> None:
+    """A call belongs to the way that was booked: by voice no picture, in text no call."""
+    allowed = {Mode.TEXT: (), Mode.VOICE: ("voice",), Mode.VIDEO: ("voice", "video")}[mode]
+    if media not in allowed:
+        raise errors.CallNotBooked()
 
 
 def edit(standing: Standing) -> None:
@@ -96,7 +130,7 @@ def edit(standing: Standing) -> None:
 def payment_arrived(standing: Standing) -> Change | None:
     """Money came in. Too late means back to the patient; a repeated message changes nothing."""
     if standing.state is State.AWAITING_PAYMENT:
-        return Change(state=State.WAITING)
+        return Change(state=_next_in_line(standing))
     if standing.state is State.CANCELLED and not standing.refund_requested:
         return Change(state=State.CANCELLED, close_reason=standing.close_reason, refund=True)
     return None
@@ -113,33 +147,52 @@ def payment_deadline(standing: Standing, now: datetime) -> Change | None:
 
 
 def accept(standing: Standing, now: datetime) -> Change:
-    """The doctor takes the patient in, before the deadline."""
-    if standing.state is not State.WAITING:
+    """The doctor takes the patient in, before the deadline and not before an appointed time."""
+    if standing.state not in IN_LINE:
         raise errors.NotWaiting()
+    if standing.starts_at is not None and now < standing.starts_at:
+        raise errors.NotYetTime()
     if _passed(standing.accept_by, now):
         raise errors.AcceptTooLate()
     return Change(state=State.ACTIVE)
 
 
 def decline(standing: Standing) -> Change:
-    """The doctor does not take the patient in: everything is paid back."""
-    if standing.state is not State.WAITING:
+    """The doctor does not take the patient in: everything is paid back.
+
+    Nobody declines for a whole department: such an order waits for a colleague.
+    """
+    if standing.state not in IN_LINE:
         raise errors.NotWaiting()
+    _has_doctor(standing)
     return _over(standing, CloseReason.DECLINED)
 
 
 def cancel(standing: Standing) -> Change:
     """The patient steps back before the doctor accepted: what was paid is paid back."""
-    if standing.state not in (State.AWAITING_PAYMENT, State.WAITING):
+    if standing.state is not State.AWAITING_PAYMENT and standing.state not in IN_LINE:
         raise errors.NotCancellable()
     return _over(standing, CloseReason.CANCELLED_BY_PATIENT)
 
 
 def accept_deadline(standing: Standing, now: datetime) -> Change | None:
     """Not accepted in time: everything is paid back."""
-    if standing.state is not State.WAITING or not _passed(standing.accept_by, now):
+    if standing.state not in IN_LINE or not _passed(standing.accept_by, now):
         return None
     return _over(standing, CloseReason.NOT_ACCEPTED)
+
+
+def suspend(standing: Standing) -> Change | None:
+    """The doctor's session is called off: who waited for it gets everything back."""
+    if standing.state is not State.AWAITING_PAYMENT and standing.state is not State.BOOKED:
+        return None
+    return _over(standing, CloseReason.SUSPENDED)
+
+
+def assign(standing: Standing) -> None:
+    """A doctor is named by the hospital while nobody has accepted."""
+    if standing.state is not State.WAITING:
+        raise errors.NotAssignable()
 
 
 # --- in the room ---------------------------------------------------------------------------------
@@ -158,9 +211,10 @@ def end_by_doctor(standing: Standing, *, note_required: bool) -> Change:
     if standing.state is not State.ACTIVE and not late_note:
         raise errors.NotActive()
     if standing.note_complete:
-        diagnose(standing)
+        if standing.treats:
+            diagnose(standing)
     elif note_required or late_note:
-        raise errors.ClosingNoteRequired()
+        _ask_for_note(standing)
     return Change(
         state=State.ENDED,
         close_reason=standing.close_reason or CloseReason.COMPLETED,
@@ -179,15 +233,16 @@ def room_was_closed(standing: Standing) -> Change | None:
     """Somebody else closed the room: an active consultation is over, a waiting one is paid back."""
     if standing.state is State.ACTIVE:
         return Change(state=State.ENDED, close_reason=CloseReason.COMPLETED)
-    if standing.state is State.WAITING:
+    if standing.state in IN_LINE:
         return _over(standing, CloseReason.NOT_ACCEPTED)
     return None
 
 
 def refund_by_doctor(standing: Standing) -> Change:
     """The condition does not suit an online revisit: the doctor gives everything back."""
-    if standing.state not in (State.WAITING, State.ACTIVE):
+    if standing.state is not State.ACTIVE and standing.state not in IN_LINE:
         raise errors.NotRefundable()
+    _has_doctor(standing)
     return _over(standing, CloseReason.REFUNDED_BY_DOCTOR)
 
 
@@ -207,19 +262,42 @@ def amend_note(standing: Standing, *, complete: bool, changed: bool) -> None:
     if not standing.note_final:
         raise errors.ClosingNoteNotFinal()
     if not complete:
-        raise errors.ClosingNoteRequired()
+        _ask_for_note(standing)
     if not changed:
         raise errors.ClosingNoteUnchanged()
-    diagnose(standing)
+    if standing.treats:
+        diagnose(standing)
+
+
+def _ask_for_note(standing: Standing) -> None:
+    raise errors.ClosingNoteRequired() if standing.treats else errors.AdviceRequired()
+
+
+def _has_doctor(standing: Standing) -> None:
+    if not standing.has_doctor:
+        raise errors.AcceptFirst()
+
+
+def note_complete(kind: Kind, diagnosis: str, advice: str) -> bool:
+    """A revisit ends with diagnosis and advice, any other consultation with advice."""
+    return bool(advice.strip()) and (kind not in TREATING or bool(diagnosis.strip()))
 
 
 def diagnose(standing: Standing) -> None:
     """No first visit online: a diagnosis needs a revisit that is backed by evidence."""
+    if not standing.treats:
+        raise errors.AdviceOnly()
     if standing.revisit not in BACKED:
         raise errors.ProofUndecided()
 
 
 # --- revisit evidence ----------------------------------------------------------------------------
+
+
+def needs_evidence(standing: Standing) -> None:
+    """Only what may come to a diagnosis asks for earlier visits."""
+    if not standing.treats:
+        raise errors.ProofNotExpected()
 
 
 def earliest_visit(today: date, window_days: int) -> date:
@@ -238,14 +316,14 @@ def revisit_checked(visits: Iterable[date], today: date, window_days: int) -> Re
 def hand_in_proof(standing: Standing, count: int) -> RevisitStatus:
     """Proof is handed in with the draft; taking every picture back asks for it again."""
     edit(standing)
-    if standing.revisit in BACKED:
+    if standing.revisit in BACKED or not standing.treats:
         raise errors.ProofNotExpected()
     return RevisitStatus.PROOF_SUBMITTED if count else RevisitStatus.PROOF_REQUIRED
 
 
 def decide_proof(standing: Standing, *, accepted: bool) -> tuple[RevisitStatus, Change | None]:
     """The doctor looks at the proof; refusing it ends the consultation and pays everything back."""
-    open_now = standing.state in (State.WAITING, State.ACTIVE)
+    open_now = standing.state is State.ACTIVE or standing.state in IN_LINE
     if not open_now or standing.revisit is not RevisitStatus.PROOF_SUBMITTED:
         raise errors.ProofNotSubmitted()
     if accepted:

@@ -14,7 +14,7 @@ from clinical.consultation.states import (
     RevisitStatus,
     State,
 )
-from clinical.people.schemas import DoctorRef, PatientView
+from clinical.people.schemas import DepartmentRef, DoctorRef, PatientView
 from clinical.signature.schemas import SignatureMark
 from core.files.schemas import FileRef
 
@@ -23,13 +23,46 @@ Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, m
 
 
 class NewConsultation(BaseModel):
-    """A draft to begin with."""
+    """A draft to begin with: with a doctor, or by department; with `shift_id` in a session."""
 
     patient_id: UUID
-    doctor_id: UUID
+    doctor_id: UUID | None = None
+    department_id: UUID | None = None
     kind: Kind = Kind.REVISIT
     mode: Mode
     purpose: Purpose = Purpose.REVISIT
+    shift_id: UUID | None = None
+
+
+class DepartmentOffer(BaseModel):
+    """A department that takes orders without a choice of doctor."""
+
+    department: DepartmentRef
+    intro: str
+    modes: list[Mode]
+    price_fen: int
+    minutes: int
+
+
+class DoctorLoad(BaseModel):
+    """What one doctor had to do: counts by state, kind and mode, `booked` with an appointed time,
+    `minutes` of ended consultations from acceptance to end.
+    """
+
+    doctor: DoctorRef
+    total: int
+    booked: int
+    states: dict[str, int]
+    kinds: dict[str, int]
+    modes: dict[str, int]
+    minutes: int
+
+
+class AssignDoctor(BaseModel):
+    """Who is to accept."""
+
+    doctor_id: UUID
+    reason: Reason
 
 
 class EditConsultation(BaseModel):
@@ -143,7 +176,8 @@ class EmergencyMark(BaseModel):
 class ConsultationView(BaseModel):
     """A consultation as its reader may see it; `withheld` names what was taken out or masked.
 
-    `first`: the patient had not been served in a consultation of this hospital before it began.
+    `doctor` is None while an order by department waits for a doctor. `first`: the patient had not
+    been served in a consultation of this hospital before it began.
     """
 
     id: UUID
@@ -156,7 +190,13 @@ class ConsultationView(BaseModel):
     close_reason: CloseReason | None
     close_text: str | None
     patient: PatientView
-    doctor: DoctorRef
+    doctor: DoctorRef | None
+    department: DepartmentRef
+    service_text: str
+    minutes: int
+    shift_id: UUID | None
+    starts_at: datetime | None
+    ends_at: datetime | None
     room_id: UUID | None
     order_id: UUID | None
     price_fen: int

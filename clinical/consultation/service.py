@@ -1,13 +1,14 @@
 """The verbs of a consultation that reached the doctor: accept, decline, end, refund; phrases."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from clinical.consultation import access, errors, notes, rules, settings
 from clinical.consultation.events import ConsultationAccepted
 from clinical.consultation.models import Consultation, Phrase
 from clinical.consultation.notices import refresh_lists, tell
-from clinical.consultation.queue import enter_queue, finish, request_refund
+from clinical.consultation.queue import accept_by, enter_queue, finish, request_refund
 from clinical.consultation.states import CloseReason, State
 from clinical.payments import access as payments
 from clinical.people import access as people
@@ -19,6 +20,7 @@ from core.identity.caller import Caller
 from core.identity.roles import Role
 from core.uow import UnitOfWork
 from realtime import service as rooms
+from realtime.rules import JoinReason
 
 #: Sentences that one person keeps: all are sent to the room, where typing looks through them.
 MOST_PHRASES = 500
@@ -36,7 +38,7 @@ async def payment_arrived(uow: UnitOfWork, consultation_id: UUID) -> None:
     if change.refund:
         request_refund(uow, row, "paid_after_cancellation", "问诊已取消，付款原路退回")
         return
-    await enter_queue(uow, row)
+    await enter_queue(uow, row, change.state)
 
 
 async def order_closed(uow: UnitOfWork, consultation_id: UUID) -> None:
@@ -48,14 +50,20 @@ async def order_closed(uow: UnitOfWork, consultation_id: UUID) -> None:
 
 
 async def accept(uow: UnitOfWork, caller: Caller, consultation_id: UUID) -> Consultation:
-    """The doctor takes the patient in; the room becomes active.
+    """The doctor takes the patient in, or takes an order of his department; the room becomes
+    active.
 
-    Raises NotWaiting, AcceptTooLate, PractitionerUnqualified (the licence ran out meanwhile).
+    Raises NotWaiting, NotYetTime, AcceptTooLate, PractitionerUnqualified (the licence ran out
+    meanwhile).
     """
-    row = await access.find(uow.session, caller, consultation_id, lock=True)
+    row = await _to_accept(uow, caller, consultation_id)
     change = rules.accept(row.standing, uow.now)
     await _check_practice(uow, caller)
     assert row.room_id is not None
+    if row.doctor_id is None:
+        row.doctor_id = caller.user_id
+        doctor = rooms.NewMember(caller.user_id, Role.DOCTOR)
+        await rooms.add_members(uow, row.room_id, [doctor], JoinReason.TAKEN)
     row.state = change.state
     row.accepted_at = row.changed_at = uow.now
     await rooms.activate_room(uow, row.room_id, caller.user_id)
@@ -68,7 +76,7 @@ async def accept(uow: UnitOfWork, caller: Caller, consultation_id: UUID) -> Cons
             room_id=row.room_id,
             patient_id=row.patient_id,
             payer_id=row.payer_id,
-            doctor_id=row.doctor_id,
+            doctor_id=row.treating_doctor,
         )
     )
     await _audit(uow, caller, row, "accept")
@@ -77,6 +85,15 @@ async def accept(uow: UnitOfWork, caller: Caller, consultation_id: UUID) -> Cons
     )
     refresh_lists(uow, row)
     return row
+
+
+async def _to_accept(uow: UnitOfWork, caller: Caller, consultation_id: UUID) -> Consultation:
+    try:
+        return await access.find(uow.session, caller, consultation_id, lock=True)
+    except NotFound:
+        if await access.taken_by_colleague(uow.session, caller, consultation_id):
+            raise errors.NotWaiting("该订单已由其他医生接诊") from None
+        raise
 
 
 async def _check_practice(uow: UnitOfWork, caller: Caller) -> None:
@@ -174,6 +191,26 @@ async def note_was_signed(uow: UnitOfWork, consultation_id: UUID) -> None:
     row = await access.find_by_system(uow.session, consultation_id)
     if row is not None:
         refresh_lists(uow, row)
+
+
+async def shift_was_suspended(uow: UnitOfWork, consultation_id: UUID) -> None:
+    """The session was called off: cancel and pay back."""
+    row = await access.find_by_system(uow.session, consultation_id)
+    change = rules.suspend(row.standing) if row else None
+    if row is not None and change is not None:
+        await finish(uow, row, change)
+
+
+async def appointment_was_moved(
+    uow: UnitOfWork, consultation_id: UUID, shift_id: UUID, starts_at: datetime, ends_at: datetime
+) -> None:
+    """Another session of the same doctor was chosen."""
+    row = await access.find_by_system(uow.session, consultation_id)
+    assert row is not None
+    row.shift_id, row.starts_at, row.ends_at = shift_id, starts_at, ends_at
+    row.changed_at = uow.now
+    row.accept_by = await accept_by(uow, row)
+    refresh_lists(uow, row)
 
 
 async def expire_unpaid(uow: UnitOfWork, consultation_id: UUID) -> bool:

@@ -1,6 +1,7 @@
 """What a hospital can set about consultations."""
 
-from clinical.consultation.states import Refusal
+from clinical.consultation.states import KIND_TEXT, Refusal
+from clinical.consultation.states import Kind as ConsultationKind
 from core.settings import Scope, declare
 from core.settings.registry import Kind
 
@@ -26,6 +27,51 @@ ACCEPT_MINUTES = declare(
     minimum=1,
     maximum=10080,
     scopes=_NEAR,
+)
+OVERTIME_MINUTES = declare(
+    "consultation.overtime_minutes",
+    int,
+    60,
+    "预约超时时限",
+    "预约时段结束后超过此时间仍未接诊，费用全额退回",
+    "分钟",
+    minimum=0,
+    maximum=1440,
+    scopes=_NEAR,
+)
+#: Which kinds are open; what a department does not open its doctors cannot offer.
+OPEN = {
+    kind: declare(
+        f"consultation.open_{kind.value}",
+        bool,
+        kind is not ConsultationKind.DEPARTMENT,
+        f"开放{KIND_TEXT[kind]}",
+        f"患者是否可以发起{KIND_TEXT[kind]}",
+        scopes=_NEAR,
+    )
+    for kind in ConsultationKind
+}
+DEPARTMENT_PRICE_FEN = declare(
+    "consultation.department_price_fen",
+    Kind.MONEY,
+    2000,
+    "科室咨询价格",
+    "患者按科室下单的咨询价格",
+    "",
+    minimum=0,
+    maximum=1_000_000,
+    scopes=(Scope.GROUP, Scope.HOSPITAL, Scope.DEPARTMENT),
+)
+DEPARTMENT_MINUTES = declare(
+    "consultation.department_minutes",
+    int,
+    15,
+    "科室咨询时长",
+    "按科室下单的一次咨询的时长",
+    "分钟",
+    minimum=5,
+    maximum=240,
+    scopes=(Scope.GROUP, Scope.HOSPITAL, Scope.DEPARTMENT),
 )
 REMIND_MINUTES = declare(
     "consultation.remind_minutes",

@@ -8,6 +8,8 @@ class State(StrEnum):
 
     DRAFT = "draft"
     AWAITING_PAYMENT = "awaiting_payment"
+    #: Paid for an appointed time, and taken in for the doctor beforehand.
+    BOOKED = "booked"
     WAITING = "waiting"
     ACTIVE = "active"
     ENDED = "ended"
@@ -25,18 +27,24 @@ class CloseReason(StrEnum):
     DECLINED = "declined"
     REFUNDED_BY_DOCTOR = "refunded_by_doctor"
     NOT_A_REVISIT = "not_a_revisit"
+    SUSPENDED = "suspended"
 
 
 class Kind(StrEnum):
-    """What sort of consultation it is; first visits and others come with their own modules."""
+    """What sort of consultation it is."""
 
+    FIRST = "first"
     REVISIT = "revisit"
+    ADVICE = "advice"
+    #: Ordered by department: any doctor of it accepts.
+    DEPARTMENT = "department"
 
 
 class Mode(StrEnum):
     """How doctor and patient talk."""
 
     TEXT = "text"
+    VOICE = "voice"
     VIDEO = "video"
 
 
@@ -68,6 +76,7 @@ class Refusal(StrEnum):
 STATE_TEXT: dict[State, str] = {
     State.DRAFT: "待提交",
     State.AWAITING_PAYMENT: "待支付",
+    State.BOOKED: "预约中",
     State.WAITING: "待接诊",
     State.ACTIVE: "问诊中",
     State.ENDED: "已结束",
@@ -83,13 +92,37 @@ CLOSE_TEXT: dict[CloseReason, str] = {
     CloseReason.DECLINED: "医生未接诊，费用全额退回",
     CloseReason.REFUNDED_BY_DOCTOR: "医生已退诊，费用全额退回",
     CloseReason.NOT_A_REVISIT: "复诊凭证未通过，费用全额退回",
+    CloseReason.SUSPENDED: "医生停诊，费用全额退回",
 }
 
-MODE_TEXT: dict[Mode, str] = {Mode.TEXT: "图文复诊", Mode.VIDEO: "视频复诊"}
+KIND_TEXT: dict[Kind, str] = {
+    Kind.FIRST: "首诊咨询",
+    Kind.REVISIT: "在线复诊",
+    Kind.ADVICE: "图文咨询",
+    Kind.DEPARTMENT: "科室咨询",
+}
+MODE_TEXT: dict[Mode, str] = {Mode.TEXT: "图文", Mode.VOICE: "语音", Mode.VIDEO: "视频"}
+#: In which ways a consultation of a kind can be held.
+MODES: dict[Kind, tuple[Mode, ...]] = {
+    Kind.FIRST: (Mode.TEXT,),
+    Kind.REVISIT: (Mode.TEXT, Mode.VOICE, Mode.VIDEO),
+    Kind.ADVICE: (Mode.TEXT,),
+    Kind.DEPARTMENT: (Mode.TEXT, Mode.VOICE, Mode.VIDEO),
+}
+#: Backed by evidence of an earlier visit: here alone a diagnosis may be written.
+TREATING = frozenset({Kind.REVISIT})
 PURPOSE_TEXT: dict[Purpose, str] = {
     Purpose.REVISIT: "在线复诊",
     Purpose.REFILL: "在线续方",
 }
+
+
+def service_text(kind: Kind, mode: Mode) -> str:
+    """What people call a service: 视频复诊, 图文首诊咨询, 图文咨询, 语音科室咨询."""
+    if kind is Kind.ADVICE:
+        return KIND_TEXT[kind]
+    return MODE_TEXT[mode] + ("复诊" if kind is Kind.REVISIT else KIND_TEXT[kind])
+
 
 OVER = frozenset({State.ENDED, State.CANCELLED})
 BACKED = frozenset({RevisitStatus.ELIGIBLE, RevisitStatus.PROOF_CONFIRMED})

@@ -19,11 +19,11 @@ from clinical.consultation.schemas import (
     RatingView,
     RevisitView,
 )
-from clinical.consultation.states import STATE_TEXT, State
+from clinical.consultation.states import STATE_TEXT, State, service_text
 from clinical.days import business_day
 from clinical.people import access as people
 from clinical.people.access import PatientRelation, Practitioner
-from clinical.people.schemas import doctor_ref, patient_view
+from clinical.people.schemas import DepartmentRef, doctor_ref, patient_view
 from clinical.rating import access as ratings
 from clinical.signature import access as signatures
 from clinical.signature.access import Mark
@@ -32,6 +32,7 @@ from core import settings as core_settings
 from core.access import open_emergencies
 from core.files.schemas import FileRef
 from core.files.service import file_refs
+from core.identity.access import departments
 from core.identity.caller import Caller
 from core.identity.roles import Role
 from core.uow import UnitOfWork
@@ -56,6 +57,7 @@ class _Around:
 
     relations: Mapping[UUID, PatientRelation]
     doctors: Mapping[UUID, Practitioner]
+    departments: Mapping[UUID, str]
     files: Mapping[UUID, FileRef]
     ratings: Mapping[UUID, RatingView]
     unread: Mapping[UUID, int]
@@ -94,8 +96,9 @@ async def _look_around(uow: UnitOfWork, caller: Caller, rows: Sequence[Consultat
             uow.session, hospital_id, {row.relation_id for row in rows}
         ),
         doctors=await people.practitioners_by_id(
-            uow.session, hospital_id, {row.doctor_id for row in rows}
+            uow.session, hospital_id, {row.doctor_id for row in rows if row.doctor_id}
         ),
+        departments={row.id: row.name for row, _ in await departments(uow, hospital_id)},
         files={ref.id: ref for ref in await file_refs(uow, file_ids)},
         ratings={
             key: RatingView.model_validate(r, from_attributes=True) for key, r in given.items()
@@ -135,7 +138,15 @@ def _view(row: Consultation, caller: Caller, around: _Around) -> ConsultationVie
             reason_text(row.close_reason, row.close_words or "") if row.close_reason else None
         ),
         patient=patient_view(around.relations[row.relation_id], around.today),
-        doctor=doctor_ref(around.doctors[row.doctor_id]),
+        doctor=doctor_ref(around.doctors[row.doctor_id]) if row.doctor_id else None,
+        department=DepartmentRef(
+            id=row.department_id, name=around.departments.get(row.department_id, "")
+        ),
+        service_text=service_text(row.kind, row.mode),
+        minutes=row.minutes,
+        shift_id=row.shift_id,
+        starts_at=row.starts_at,
+        ends_at=row.ends_at,
         room_id=row.room_id,
         order_id=row.order_id,
         price_fen=row.price_fen,

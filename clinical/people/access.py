@@ -436,6 +436,23 @@ async def practitioners_by_id(
     }
 
 
+async def doctors_of(
+    session: AsyncSession, hospital_id: UUID, department_id: UUID
+) -> frozenset[UUID]:
+    """The doctors who belong to a department, by user id."""
+    rows = await session.scalars(
+        select(RoleAssignment.user_id)
+        .join(User, User.id == RoleAssignment.user_id)
+        .where(
+            RoleAssignment.hospital_id == hospital_id,
+            RoleAssignment.role == Role.DOCTOR,
+            RoleAssignment.department_id == department_id,
+            User.enabled,
+        )
+    )
+    return frozenset(rows)
+
+
 async def favourite_doctors(
     session: AsyncSession, caller: Caller | None, clinician_ids: Collection[UUID]
 ) -> set[UUID]:

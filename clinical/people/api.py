@@ -8,6 +8,7 @@ from clinical.people import (
     catalogue_api,
     find_api,
     holders_api,
+    offers_api,
     profiles_api,
     registration,
     service,
@@ -79,3 +80,4 @@ routes.routes.extend(catalogue_api.routes.routes)
 routes.routes.extend(holders_api.routes.routes)
 routes.routes.extend(profiles_api.routes.routes)
 routes.routes.extend(find_api.routes.routes)
+routes.routes.extend(offers_api.routes.routes)

@@ -14,7 +14,13 @@ from clinical.days import business_day
 from clinical.people import access, rules, settings
 from clinical.people.access import Practitioner
 from clinical.people.models import Clinician, ClinicianService
-from clinical.people.schemas import DoctorCard, DoctorView, doctor_ref, service_views
+from clinical.people.schemas import (
+    DoctorCard,
+    DoctorView,
+    ServiceView,
+    doctor_ref,
+    service_views,
+)
 from clinical.rating import access as ratings
 from core import settings as core_settings
 from core.errors import NotFound
@@ -222,11 +228,30 @@ async def _doctor_cards(
             ),
             rating_count=each.rating_count,
             consultation_count=each.served,
-            services=service_views(each.practitioner),
+            services=await _open_services(uow, each.practitioner),
             online=states.get(each.practitioner.user_id) != "offline",
             favourite=(each.practitioner.clinician.id in followed) if caller else None,
         )
         for each in page
+    ]
+
+
+async def _open_services(uow: UnitOfWork, doctor: Practitioner) -> list[ServiceView]:
+    """What a doctor offers; a kind that the hospital or department closed is switched off."""
+    return [
+        each.model_copy(
+            update={
+                "enabled": each.enabled
+                and await consultations.is_open(
+                    uow,
+                    doctor.clinician.hospital_id,
+                    each.kind,
+                    doctor.department.id,
+                    doctor.user_id,
+                )
+            }
+        )
+        for each in service_views(doctor)
     ]
 
 

@@ -33,6 +33,7 @@ SERVICES: tuple[tuple[str, str, str], ...] = (
     ("text", "图文复诊", "text"),
     ("video", "视频复诊", "video"),
     ("refill", "在线续方", "refill"),
+    ("consult_department", "科室咨询", "department"),
     ("department", "按科室找", "department"),
     ("doctors", "找医生", "doctors"),
     ("patients", "就诊人", "patients"),

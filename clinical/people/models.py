@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, Text, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from clinical.columns import word
@@ -198,7 +198,30 @@ class ClinicianService(Base):
     mode: Mapped[str] = mapped_column(Text, primary_key=True)
     hospital_id: Mapped[UUID] = hospital_column()
     price_fen: Mapped[int] = mapped_column(info=PUBLIC)
+    minutes: Mapped[int] = mapped_column(default=15, server_default="15", info=PUBLIC)
     enabled: Mapped[bool] = mapped_column(default=True, info=PUBLIC)
+    #: Set for this clinician alone; otherwise it follows the terms of the title.
+    own: Mapped[bool] = mapped_column(default=True, server_default=text("true"), info=INTERNAL)
+
+
+class ServiceTerms(Base):
+    """What a service costs and how long it lasts with clinicians of a title."""
+
+    __tablename__ = "service_terms"
+
+    hospital_id: Mapped[UUID] = mapped_column(ForeignKey("hospitals.id"), primary_key=True)
+    title: Mapped[str] = mapped_column(Text, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text, primary_key=True)
+    mode: Mapped[str] = mapped_column(Text, primary_key=True)
+    price_fen: Mapped[int] = mapped_column(info=PUBLIC)
+    minutes: Mapped[int] = mapped_column(info=PUBLIC)
+    enabled: Mapped[bool] = mapped_column(info=PUBLIC)
+    changed_at: Mapped[datetime]
+
+    __table_args__ = (
+        CheckConstraint("price_fen >= 0", name="price"),
+        CheckConstraint("minutes BETWEEN 5 AND 240", name="minutes"),
+    )
 
 
 class FavouriteDoctor(Base):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from clinical.people.models import PatientRelation
+from clinical.people.models import ClinicianService, PatientRelation
 from clinical.people.profile_models import ProfileSubmission, StaffCertificate
 from core.access import READ, Action, Field, Mask, Resource, Scope, allow, declare
 from core.identity.roles import CLINICAL_ROLES, Role
@@ -53,5 +53,17 @@ def _papers(key: str, title: str, row: type[Any]) -> Resource:
     )
 
 
+SERVICE_TERMS = declare(
+    "service_terms",
+    "问诊价格与时长",
+    area="管理",
+    here=ClinicianService.hospital_id,
+    actions={
+        READ: Action("查看", REVIEWERS, delegable=True),
+        "change": Action("修改", REVIEWERS, delegable=True),
+    },
+    scopes={Scope.HOSPITAL: None},
+    defaults=[allow(Role.ADMINISTRATOR, Scope.HOSPITAL, READ, "change")],
+)
 PROFILE = _papers("profile", "执业资料", ProfileSubmission)
 CERTIFICATE = _papers("staff_certificate", "执业证件", StaffCertificate)

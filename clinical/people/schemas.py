@@ -118,6 +118,7 @@ class ServiceView(BaseModel):
     kind: str
     mode: str
     price_fen: int
+    minutes: int
     enabled: bool
 
 
@@ -261,6 +262,7 @@ def service_views(doctor: "Practitioner") -> list[ServiceView]:
             kind=service.kind,
             mode=service.mode,
             price_fen=service.price_fen,
+            minutes=service.minutes,
             enabled=service.enabled,
         )
         for service in sorted(doctor.clinician.services, key=lambda each: (each.kind, each.mode))

@@ -8,7 +8,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import undefer
 
-from clinical.people import access, errors, rules
+from clinical.people import access, errors, offers, rules
 from clinical.people.models import (
     Clinician,
     ClinicianService,
@@ -274,6 +274,7 @@ async def enrol_clinician(uow: UnitOfWork, hospital_id: UUID, profile: Profile) 
         for (kind, mode), price in profile.prices.items()
     )
     await uow.session.flush()
+    await offers.follow_title(uow, clinician)
     return clinician
 
 

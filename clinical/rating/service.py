@@ -61,7 +61,7 @@ async def rate(
     rating = Rating(
         hospital_id=row.hospital_id,
         consultation_id=row.id,
-        doctor_id=row.doctor_id,
+        doctor_id=row.treating_doctor,
         rater_id=caller.user_id,
         patient_name=relations[row.relation_id].patient.name,
         stars=stars,
@@ -76,14 +76,14 @@ async def rate(
             hospital_id=row.hospital_id,
             aggregate_id=row.id,
             occurred_at=uow.now,
-            doctor_id=row.doctor_id,
+            doctor_id=row.treating_doctor,
             rater_id=caller.user_id,
             stars=stars,
         )
     )
     await inbox.notify(
         uow,
-        [row.doctor_id],
+        [row.treating_doctor],
         hospital_id=row.hospital_id,
         type="rating_received",
         title="收到新的评价",

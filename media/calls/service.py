@@ -37,6 +37,7 @@ from media.calls.schemas import CallView
 from media.calls.settings import MOST_VIEWERS, RING_SECONDS, WITHOUT_RECORDING
 from realtime import access as rooms
 from realtime import service as room_service
+from realtime.call_checks import check_call
 from realtime.errors import RoomIsClosed, RoomNotActive
 from realtime.rules import RecordingPolicy, RoomState
 
@@ -57,7 +58,8 @@ async def start(
     rings nobody and announces `CallAnswered` at once.
 
     `worker` is the control address of the media worker chosen for it. Raises NotFound, Forbidden,
-    RoomIsClosed, RoomNotActive, RecordingRefused, CallInProgress, NobodyToCall.
+    RoomIsClosed, RoomNotActive, RecordingRefused, CallInProgress, NobodyToCall, and what stands
+    against it where the room is about something (`realtime.call_checks`).
     """
     if caller.role not in STARTERS:
         raise Forbidden
@@ -65,6 +67,7 @@ async def start(
     row = await room_service.locked(uow, room_id)
     if row.state != RoomState.ACTIVE:
         raise RoomIsClosed if row.state == RoomState.CLOSED else RoomNotActive
+    await check_call(uow, row.ref_type, row.ref_id, media.value)
     record = row.recording == RecordingPolicy.REQUIRED
     if not record and not await settings.get(
         uow, WITHOUT_RECORDING, hospital_id=caller.hospital_id

@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import type { Consultation, FileRef } from '@/api/types'
-import { markSent, needsGuardian, newDraft, openStep, resume, unsent } from '@/logic/intake'
+import {
+  markSent,
+  needsGuardian,
+  newDraft,
+  openStep,
+  resume,
+  unsent,
+  stepsOf,
+  wishFor,
+} from '@/logic/intake'
 
 const photo = (id: string): FileRef => ({
   id,
@@ -17,6 +26,7 @@ const onServer = (part: Partial<Consultation> = {}): Consultation =>
     mode: 'video',
     purpose: 'revisit',
     state: 'draft',
+    kind: 'revisit',
     doctor: { id: 'd1' },
     patient: { id: 'p1' },
     description: '头晕三天',
@@ -61,8 +71,18 @@ describe('a draft of an application', () => {
   })
 
   it('of another consultation is not mixed in', () => {
-    const other = { ...newDraft('d1', 'video'), consultationId: 'c0', description: '别的' }
+    const other = { ...newDraft(wishFor('d1', 'video')), consultationId: 'c0', description: '别的' }
     expect(resume(other, onServer()).description).toBe('头晕三天')
+  })
+
+  it('asks for purpose and evidence in a revisit alone', () => {
+    expect(stepsOf('revisit')).toContain('check')
+    expect(stepsOf('department')).toEqual(['person', 'describe', 'notice', 'confirm'])
+    const first = onServer({
+      kind: 'first',
+      revisit: { status: 'unchecked', evidence: [], proof: [] },
+    })
+    expect(openStep(first)).toBe('notice')
   })
 
   it('opens at the first step that is not done', () => {

@@ -185,6 +185,12 @@ OUTCOMES: dict[str, dict[State, tuple[State, CloseReason | None, bool]]] = {
 }
 
 
+# Who has an appointment can do what others in the queue can, and so can the doctor.
+for outcomes in OUTCOMES.values():
+    if State.WAITING in outcomes:
+        outcomes[State.BOOKED] = outcomes[State.WAITING]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("state", State)
 def test_every_command_in_every_state_changes_as_the_table_says_or_is_refused(
@@ -192,7 +198,7 @@ def test_every_command_in_every_state_changes_as_the_table_says_or_is_refused(
 ) -> None:
     before = standing(
         state,
-        paid=state in (State.WAITING, State.ACTIVE, State.ENDED),
+        paid=state in (State.BOOKED, State.WAITING, State.ACTIVE, State.ENDED),
         accept_by=SOON,
         revisit=RevisitStatus.PROOF_SUBMITTED,
     )

@@ -83,6 +83,8 @@ export interface ConsultationFilter {
   patient_id?: string;
   doctor_id?: string;
   department_id?: string;
+  kind?: string;
+  booked?: string;
   mode?: string;
   purpose?: string;
   by?: string;

@@ -96,7 +96,9 @@ export interface DoctorRef {
 }
 
 export type ConsultationState =
-  "draft" | "awaiting_payment" | "waiting" | "active" | "ended" | "cancelled";
+  "draft" | "awaiting_payment" | "booked" | "waiting" | "active" | "ended" | "cancelled";
+
+export type ConsultationKind = "first" | "revisit" | "advice" | "department";
 
 export type RevisitStatus =
   | "unchecked"
@@ -109,15 +111,23 @@ export type RevisitStatus =
 export interface Consultation {
   id: string;
   number: string;
-  kind: string;
-  mode: "text" | "video";
+  kind: ConsultationKind;
+  mode: "text" | "voice" | "video";
+  service_text: string;
+  minutes: number;
+  /** The appointed time, where one was booked. */
+  shift_id: string | null;
+  starts_at: string | null;
+  ends_at: string | null;
   purpose: "revisit" | "refill";
   state: ConsultationState;
   state_text: string;
   close_reason: string | null;
   close_text?: string | null;
   patient: Patient;
-  doctor: DoctorRef;
+  /** Nobody yet while an order by department waits. */
+  doctor: DoctorRef | null;
+  department: { id: string; name: string };
   room_id: string | null;
   order_id: string | null;
   price_fen: number;

@@ -9,10 +9,11 @@ import { refreshCounts } from "@/reception/counts";
 import { session } from "@/session";
 import { debounced } from "@/support/async";
 
-export type Tab = "waiting" | "active" | "ended";
+export type Tab = "waiting" | "booked" | "active" | "ended";
 
 const STATES: Record<Tab, string> = {
   waiting: "waiting",
+  booked: "booked",
   active: "active",
   ended: "ended,cancelled",
 };
@@ -31,7 +32,7 @@ const part = (): Part => ({ items: [], next: null, loaded: false, busy: false, p
 
 /** Danger first, then whoever has waited longest. */
 function byUrgency(items: Consultation[]): Consultation[] {
-  const since = (one: Consultation) => one.paid_at ?? one.created_at;
+  const since = (one: Consultation) => one.starts_at ?? one.paid_at ?? one.created_at;
   return [...items].sort(
     (a, b) => Number(b.red_flag) - Number(a.red_flag) || since(a).localeCompare(since(b)),
   );
@@ -40,9 +41,16 @@ function byUrgency(items: Consultation[]): Consultation[] {
 /** The doctor's queue: three lists that follow what the socket tells. */
 export function useQueue() {
   const tab = ref<Tab>("waiting");
+  /** Of those who wait: all, who asked a doctor, or who asked the department. */
+  const source = ref<"" | "online" | "department">("");
   const words = ref("");
-  const parts = reactive<Record<Tab, Part>>({ waiting: part(), active: part(), ended: part() });
-  const turns: Record<Tab, number> = { waiting: 0, active: 0, ended: 0 };
+  const parts = reactive<Record<Tab, Part>>({
+    waiting: part(),
+    booked: part(),
+    active: part(),
+    ended: part(),
+  });
+  const turns: Record<Tab, number> = { waiting: 0, booked: 0, active: 0, ended: 0 };
 
   /** The short lists are searched here, by any part; the long one by the server, which knows whole names. */
   const asked = (which: Tab) => (which === "ended" ? words.value.trim() : "");
@@ -119,7 +127,7 @@ export function useQueue() {
 
   /** Whatever the list shows of one consultation changes at once. */
   function put(changed: Consultation): void {
-    for (const which of ["waiting", "active", "ended"] as const) {
+    for (const which of ["waiting", "booked", "active", "ended"] as const) {
       const list = parts[which];
       const belongs = STATES[which].split(",").includes(changed.state);
       const known = list.items.some((one) => one.id === changed.id);
@@ -142,7 +150,7 @@ export function useQueue() {
   }
 
   function reloadAll(): void {
-    for (const which of ["waiting", "active", "ended"] as const) {
+    for (const which of ["waiting", "booked", "active", "ended"] as const) {
       if (which === tab.value || parts[which].loaded) void load(which);
     }
   }
@@ -176,18 +184,27 @@ export function useQueue() {
   const current = computed(() => parts[tab.value]);
   const shown = computed(() => {
     const wanted = words.value.trim();
-    const items = tab.value === "waiting" ? byUrgency(current.value.items) : current.value.items;
-    if (!wanted || tab.value === "ended") return items;
-    return items.filter((one) =>
+    const items = ["waiting", "booked"].includes(tab.value)
+      ? byUrgency(current.value.items)
+      : current.value.items;
+    const chosen =
+      tab.value === "waiting" && source.value
+        ? items.filter((one) => (one.kind === "department") === (source.value === "department"))
+        : items;
+    if (!wanted || tab.value === "ended") return chosen;
+    return chosen.filter((one) =>
       [one.patient.name, one.number, one.description].some((text) => text.includes(wanted)),
     );
   });
   const unread = computed(() => parts.active.items.filter((one) => one.unread > 0).length);
   const show = (which: Tab) => (tab.value = which);
+  const choose = (from: unknown) => (source.value = from as typeof source.value);
   const search = (text: string) => (words.value = text);
   return {
     show,
     search,
+    source,
+    choose,
     tab,
     words,
     parts,

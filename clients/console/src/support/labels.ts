@@ -15,6 +15,7 @@ export const ROLES: Record<Role, string> = {
 export const STATES: Record<ConsultationState, string> = {
   draft: "草稿",
   awaiting_payment: "待支付",
+  booked: "预约中",
   waiting: "待接诊",
   active: "问诊中",
   ended: "已结束",
@@ -25,6 +26,7 @@ export const STATES: Record<ConsultationState, string> = {
 export const STATE_TAGS: Record<ConsultationState, "primary" | "warning" | "info"> = {
   draft: "info",
   awaiting_payment: "warning",
+  booked: "warning",
   waiting: "warning",
   active: "primary",
   ended: "info",
@@ -40,10 +42,20 @@ const CLOSE_REASONS: Record<string, string> = {
   declined: "医生拒诊，已退款",
   refunded_by_doctor: "医生退诊，已退款",
   not_a_revisit: "不符合复诊条件",
+  suspended: "医生停诊，已退款",
   ended_by_supervisor: "监督员结束",
 };
 
-export const MODES = { text: "图文", video: "视频" } as const;
+export const MODES = { text: "图文", voice: "语音", video: "视频" } as const;
+export const KINDS = {
+  revisit: "在线复诊",
+  first: "首诊咨询",
+  advice: "图文咨询",
+  department: "科室咨询",
+} as const;
+export const doctorName = (one: Consultation): string => one.doctor?.name ?? "待科室医生接诊";
+export const serviceText = (one: Consultation): string =>
+  one.service_text + (one.purpose === "refill" ? PURPOSES.refill : "");
 export const PURPOSES = { revisit: "复诊", refill: "续方" } as const;
 
 export function closeText(consultation: Consultation): string {

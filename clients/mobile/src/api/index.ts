@@ -94,6 +94,7 @@ export interface ConsultationQuery {
   q?: string
   patient_id?: string
   doctor_id?: string
+  kind?: string
   from?: string
   to?: string
   cursor?: string | null
@@ -107,7 +108,15 @@ export const consultations = {
   get: (id: string) => http.call<T.Consultation>('GET', `/consultations/${id}`),
   counts: () => http.call<Record<string, number>>('GET', '/consultations/counts'),
   create: (
-    body: { patient_id: string; doctor_id: string; kind: string; mode: string; purpose: string },
+    body: {
+      patient_id: string
+      doctor_id: string | null
+      department_id: string | null
+      kind: string
+      mode: string
+      purpose: string
+      shift_id: string | null
+    },
     idempotencyKey: string,
   ) => http.call<T.Consultation>('POST', '/consultations', { body, idempotencyKey }),
   update: (

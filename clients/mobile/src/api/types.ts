@@ -96,12 +96,14 @@ export interface Department {
   clinician_count: number
 }
 
-export type Mode = 'text' | 'video'
+export type Mode = 'text' | 'voice' | 'video'
+export type Kind = 'first' | 'revisit' | 'advice' | 'department'
 
 export interface DoctorService {
-  kind: string
+  kind: Kind
   mode: Mode
   price_fen: number
+  minutes: number
   enabled: boolean
 }
 
@@ -228,6 +230,7 @@ export interface FileLink {
 export type ConsultationState =
   | 'draft'
   | 'awaiting_payment'
+  | 'booked'
   | 'waiting'
   | 'active'
   | 'ended'
@@ -259,14 +262,22 @@ export interface Rating {
 export interface Consultation {
   id: string
   number: string
-  kind: string
+  kind: Kind
   mode: Mode
+  service_text: string
+  minutes: number
+  /** The appointed time, where one was booked. */
+  shift_id: string | null
+  starts_at: string | null
+  ends_at: string | null
   purpose: 'revisit' | 'refill'
   state: ConsultationState
   state_text: string
   close_reason: string | null
   patient: Patient
-  doctor: DoctorShort
+  /** Nobody yet while an order by department waits. */
+  doctor: DoctorShort | null
+  department: { id: string; name: string }
   room_id: string | null
   order_id: string | null
   price_fen: number

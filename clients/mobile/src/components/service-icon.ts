@@ -9,6 +9,7 @@ const BY_CODE: Readonly<Record<string, IconName>> = {
   refill: 'pill',
   medication: 'pill',
   prescription: 'order',
+  consult_department: 'building',
   department: 'building',
   departments: 'building',
   doctors: 'doctor',

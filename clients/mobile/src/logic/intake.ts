@@ -1,9 +1,14 @@
-import type { Consultation, FileRef, Patient } from '@/api/types'
+import type { Consultation, FileRef, Kind, Mode, Patient } from '@/api/types'
 
 /** What the patient has filled in so far; kept on the device at every key, sent soon after. */
 export interface IntakeDraft {
+  /** Empty for an order by department. */
   doctorId: string
-  mode: 'text' | 'video'
+  departmentId: string
+  kind: Kind
+  mode: Mode
+  /** The session of the doctor, where a time was chosen. */
+  shiftId: string
   patientId: string
   purpose: 'revisit' | 'refill' | ''
   consultationId: string
@@ -18,15 +23,37 @@ export interface IntakeDraft {
 export const STEPS = ['person', 'purpose', 'check', 'describe', 'notice', 'confirm'] as const
 export type Step = (typeof STEPS)[number]
 
+/** The steps of a kind: what treats nobody asks for no purpose and no evidence. */
+export function stepsOf(kind: Kind): readonly Step[] {
+  return kind === 'revisit' ? STEPS : STEPS.filter((one) => one !== 'purpose' && one !== 'check')
+}
+
+/** What somebody wants to order. */
+export interface Wish {
+  doctorId: string
+  departmentId: string
+  kind: Kind
+  mode: Mode
+  shiftId: string
+}
+
+export const wishFor = (doctorId: string, mode: Mode, more: Partial<Wish> = {}): Wish => ({
+  doctorId,
+  departmentId: '',
+  kind: 'revisit',
+  mode,
+  shiftId: '',
+  ...more,
+})
+
 /** A child's revisit goes on only with a guardian whose real name was verified. */
 export function needsGuardian(patient: Pick<Patient, 'kind' | 'guardian'>): boolean {
   return patient.kind === 'child' && patient.guardian?.verified !== true
 }
 
-export function newDraft(doctorId: string, mode: 'text' | 'video'): IntakeDraft {
+export function newDraft(wish: Wish): IntakeDraft {
   return {
-    doctorId,
-    mode,
+    ...wish,
     patientId: '',
     purpose: '',
     consultationId: '',
@@ -74,13 +101,21 @@ export function markSent(draft: IntakeDraft, taken: IntakeDraft): IntakeDraft {
   return { ...draft, sent: sentOf(taken) }
 }
 
+export const wishOf = (server: Consultation): Wish => ({
+  doctorId: server.doctor?.id ?? '',
+  departmentId: server.doctor ? '' : server.department.id,
+  kind: server.kind,
+  mode: server.mode,
+  shiftId: server.shift_id ?? '',
+})
+
 /**
  * The draft to go on with after a reload: the server's fields, except those that were typed on this
  * device and had not reached it.
  */
 export function resume(stored: IntakeDraft | null, server: Consultation): IntakeDraft {
   const fresh: IntakeDraft = {
-    ...newDraft(server.doctor.id, server.mode),
+    ...newDraft(wishOf(server)),
     patientId: server.patient.id,
     purpose: server.purpose,
     consultationId: server.id,
@@ -107,7 +142,7 @@ export function openStep(server: Consultation): Step {
   const { status } = server.revisit
   const checked =
     status === 'eligible' || status === 'proof_submitted' || status === 'proof_confirmed'
-  if (!checked) return 'check'
+  if (server.kind === 'revisit' && !checked) return 'check'
   if (!server.description) return 'describe'
   if (!server.consent) return 'notice'
   return 'confirm'

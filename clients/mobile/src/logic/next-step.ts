@@ -5,8 +5,9 @@ const RANK: Readonly<Record<string, number>> = {
   active: 0,
   awaiting_payment: 1,
   waiting: 2,
-  draft: 3,
-  ended: 4,
+  booked: 3,
+  draft: 4,
+  ended: 5,
 }
 
 const RATE_WITHIN_MS = 7 * 86_400_000

@@ -11,6 +11,8 @@ export function patientPage(one: Consultation): { path: string; query: Record<st
         : { path: '/pages/intake/index', query: { id: one.id } }
     case 'waiting':
       return { path: '/pages/waiting/index', query: { id: one.id } }
+    case 'booked':
+      return { path: '/pages/booking/index', query: { id: one.id } }
     case 'active':
       return { path: '/pages/room/index', query: { id: one.id } }
     default:

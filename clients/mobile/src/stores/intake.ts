@@ -4,7 +4,16 @@ import { catalogue, consultations, newIntention } from '@/api'
 import { ApiError } from '@/api/problem'
 import { consents, type NeededConsent } from '@/api/rights'
 import type { Consultation, ConsultationNotice, DoctorProfile, IntakeQuestion } from '@/api/types'
-import { markSent, newDraft, resume, unsent, type IntakeDraft } from '@/logic/intake'
+import {
+  markSent,
+  newDraft,
+  resume,
+  unsent,
+  wishFor,
+  wishOf,
+  type IntakeDraft,
+  type Wish,
+} from '@/logic/intake'
 import { storage } from '@/platform/storage'
 
 const SAVE_AFTER_MS = 600
@@ -12,7 +21,7 @@ const RETRY_AFTER_MS = 5000
 
 /** The application for a consultation that is being filled in. */
 export const useIntake = defineStore('intake', () => {
-  const draft = ref<IntakeDraft>(newDraft('', 'text'))
+  const draft = ref<IntakeDraft>(newDraft(wishFor('', 'text')))
   const consultation = shallowRef<Consultation | null>(null)
   const doctor = shallowRef<DoctorProfile | null>(null)
   const questions = shallowRef<IntakeQuestion[]>([])
@@ -25,10 +34,13 @@ export const useIntake = defineStore('intake', () => {
   let intention = newIntention()
   let intended = ''
 
-  const keyOf = (doctorId: string, mode: string): string => `intake.${doctorId}.${mode}`
+  const keyOf = (wish: Wish): string =>
+    wish.kind === 'revisit' && !wish.shiftId
+      ? `intake.${wish.doctorId}.${wish.mode}`
+      : `intake.${wish.doctorId || wish.departmentId}.${wish.kind}.${wish.mode}.${wish.shiftId}`
   const service = computed(() =>
     doctor.value?.services.find(
-      (one) => one.kind === 'revisit' && one.mode === draft.value.mode && one.enabled,
+      (one) => one.kind === draft.value.kind && one.mode === draft.value.mode && one.enabled,
     ),
   )
   const redFlags = computed(() =>
@@ -36,14 +48,16 @@ export const useIntake = defineStore('intake', () => {
   )
 
   function keep(): void {
-    storage.set(keyOf(draft.value.doctorId, draft.value.mode), draft.value)
+    storage.set(keyOf(draft.value), draft.value)
   }
 
   async function loadTexts(): Promise<void> {
     const [found, asked, told] = await Promise.all([
-      doctor.value?.id === draft.value.doctorId
-        ? doctor.value
-        : catalogue.doctor(draft.value.doctorId),
+      !draft.value.doctorId
+        ? null
+        : doctor.value?.id === draft.value.doctorId
+          ? doctor.value
+          : catalogue.doctor(draft.value.doctorId),
       questions.value.length ? questions.value : consultations.questions(),
       notice.value ?? consultations.notice(),
     ])
@@ -58,20 +72,21 @@ export const useIntake = defineStore('intake', () => {
   }
 
   /** Begins with a doctor, or goes on where the person stopped on this device. */
-  async function openFor(doctorId: string, mode: 'text' | 'video'): Promise<void> {
-    const stored = storage.get<IntakeDraft>(keyOf(doctorId, mode))
-    if (draft.value.doctorId !== doctorId || draft.value.mode !== mode) {
-      draft.value = stored ?? newDraft(doctorId, mode)
+  async function openFor(wish: Wish): Promise<void> {
+    const stored = storage.get<IntakeDraft>(keyOf(wish))
+    if (keyOf(draft.value) !== keyOf(wish)) {
+      // What was kept by an older version of the app knows less of the wish.
+      draft.value = stored ? { ...newDraft(wish), ...stored } : newDraft(wish)
       consultation.value = null
     }
     if (draft.value.consultationId) {
       try {
         await takeUp(await consultations.get(draft.value.consultationId))
-        if (consultation.value?.state !== 'draft') startOver(doctorId, mode)
+        if (consultation.value?.state !== 'draft') startOver(wish)
       } catch (error) {
         // A draft that was deleted elsewhere starts over with what was typed here.
         if (!(error instanceof ApiError) || error.status !== 404) throw error
-        draft.value = { ...draft.value, consultationId: '', sent: newDraft('', mode).sent }
+        draft.value = { ...draft.value, consultationId: '', sent: newDraft(wish).sent }
       }
     }
     await loadTexts()
@@ -82,8 +97,8 @@ export const useIntake = defineStore('intake', () => {
     await loadTexts()
   }
 
-  function startOver(doctorId: string, mode: 'text' | 'video'): void {
-    draft.value = newDraft(doctorId, mode)
+  function startOver(wish: Wish): void {
+    draft.value = newDraft(wish)
     consultation.value = null
   }
 
@@ -91,7 +106,7 @@ export const useIntake = defineStore('intake', () => {
     const stored =
       draft.value.consultationId === found.id
         ? draft.value
-        : storage.get<IntakeDraft>(keyOf(found.doctor.id, found.mode))
+        : storage.get<IntakeDraft>(keyOf(wishOf(found)))
     consultation.value = found
     draft.value = resume(stored, found)
     if (unsent(draft.value)) touch()
@@ -148,15 +163,17 @@ export const useIntake = defineStore('intake', () => {
       consultation.value &&
       consultation.value.id === now.consultationId &&
       consultation.value.patient.id === now.patientId &&
-      consultation.value.purpose === now.purpose
+      (now.kind !== 'revisit' || consultation.value.purpose === now.purpose)
     if (same && consultation.value) return consultation.value
     const old = now.consultationId
     const body = {
       patient_id: now.patientId,
-      doctor_id: now.doctorId,
-      kind: 'revisit',
+      doctor_id: now.doctorId || null,
+      department_id: now.departmentId || null,
+      kind: now.kind,
       mode: now.mode,
-      purpose: now.purpose,
+      purpose: now.purpose || 'revisit',
+      shift_id: now.shiftId || null,
     }
     // A retry of the same request carries the same key; another request gets another.
     const wanted = JSON.stringify(body)
@@ -168,7 +185,7 @@ export const useIntake = defineStore('intake', () => {
     intended = ''
     consultation.value = made
     // What was typed for the earlier choice belongs to the new draft too.
-    draft.value = { ...now, consultationId: made.id, sent: newDraft('', now.mode).sent }
+    draft.value = { ...now, consultationId: made.id, sent: newDraft(now).sent }
     keep()
     if (unsent(draft.value)) touch(0)
     if (old && old !== made.id) void consultations.remove(old).catch(() => undefined)
@@ -181,8 +198,8 @@ export const useIntake = defineStore('intake', () => {
 
   /** Submitted: nothing of the draft stays on the device. */
   function finish(): void {
-    storage.remove(keyOf(draft.value.doctorId, draft.value.mode))
-    startOver('', 'text')
+    storage.remove(keyOf(draft.value))
+    startOver(wishFor('', 'text'))
   }
 
   return {

@@ -1,4 +1,5 @@
 import { account } from './account'
+import { booking } from './booking'
 import { catalogue } from './catalogue'
 import { check } from './check'
 import { common } from './common'
@@ -18,6 +19,7 @@ import { talks } from './talks'
 export const zh = {
   common,
   ...account,
+  ...booking,
   ...catalogue,
   ...check,
   ...notices,

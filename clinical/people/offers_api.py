@@ -1,0 +1,102 @@
+"""Routes of prices and lengths of services (在线问诊设置)."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from clinical.people import offers
+from clinical.people.offers import Terms
+from clinical.people.schemas import DoctorRef, doctor_ref
+from core.http import Context, Routes
+from core.identity.roles import Role
+
+routes = Routes(tag="service_terms", title="问诊价格")
+KEEPERS = [Role.ADMINISTRATOR]
+
+KindWord = Literal["first", "revisit", "advice"]
+ModeWord = Literal["text", "voice", "video"]
+
+
+class TermsForm(BaseModel):
+    """One service on its terms: price in fen, length in minutes."""
+
+    kind: KindWord
+    mode: ModeWord
+    price_fen: Annotated[int, Field(ge=0, le=1_000_000)]
+    minutes: Annotated[int, Field(ge=5, le=240)]
+    enabled: bool
+
+    def terms(self) -> Terms:
+        return Terms(
+            kind=self.kind,
+            mode=self.mode,
+            price_fen=self.price_fen,
+            minutes=self.minutes,
+            enabled=self.enabled,
+        )
+
+
+class TitleTerms(TermsForm):
+    """What holds for a title."""
+
+    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=30)]
+
+
+class OwnTerms(BaseModel):
+    """A service of one clinician; `own` when it was set for him alone."""
+
+    kind: str
+    mode: str
+    price_fen: int
+    minutes: int
+    enabled: bool
+    own: bool
+
+
+class DoctorTerms(BaseModel):
+    """A clinician with everything that he offers."""
+
+    doctor: DoctorRef
+    services: list[OwnTerms]
+
+
+@routes.get("/service-terms", roles=KEEPERS, summary="Prices and lengths by title")
+async def by_title(ctx: Context) -> list[TitleTerms]:
+    rows = await offers.all_terms(ctx.uow, ctx.caller)
+    return [TitleTerms.model_validate(row, from_attributes=True) for row in rows]
+
+
+@routes.put("/service-terms", roles=KEEPERS, summary="Set price and length for a title")
+async def set_for_title(ctx: Context, body: TitleTerms) -> None:
+    await offers.set_for_title(ctx.uow, ctx.caller, body.title, body.terms())
+
+
+@routes.get("/service-terms/doctors", roles=KEEPERS, summary="What every clinician offers")
+async def by_doctor(ctx: Context, q: str = "") -> list[DoctorTerms]:
+    return [
+        DoctorTerms(
+            doctor=doctor_ref(each),
+            services=[
+                OwnTerms.model_validate(service, from_attributes=True)
+                for service in each.clinician.services
+            ],
+        )
+        for each in await offers.doctors(ctx.uow, ctx.caller, q[:50])
+    ]
+
+
+@routes.put(
+    "/service-terms/doctors/{doctor_id}", roles=KEEPERS, summary="Set them for one clinician alone"
+)
+async def set_for_doctor(ctx: Context, doctor_id: UUID, body: TermsForm) -> None:
+    await offers.set_for_doctor(ctx.uow, ctx.caller, doctor_id, body.terms())
+
+
+@routes.delete(
+    "/service-terms/doctors/{doctor_id}/{kind}/{mode}",
+    roles=KEEPERS,
+    summary="Let the title decide again",
+)
+async def follow_title_again(ctx: Context, doctor_id: UUID, kind: KindWord, mode: ModeWord) -> None:
+    await offers.follow_title_again(ctx.uow, ctx.caller, doctor_id, kind, mode)
