@@ -52,8 +52,6 @@ NEEDED: dict[str, tuple[str, str, Any]] = {
     "consultation.read": ("GET", "/consultations/{id}", None),
     "consultation.treat": ("POST", "/consultations/{id}/accept", None),
     "consultation.history": ("GET", "/consultations/{id}/history", None),
-    "booking.read": ("GET", "/bookings/{id}", None),
-    "booking.move": ("POST", "/bookings/{id}/arrive", None),
     "consultation.export": ("GET", "/consultations/export.csv", None),
     "consultation.assign": (
         "POST",
@@ -150,7 +148,14 @@ NEEDED: dict[str, tuple[str, str, Any]] = {
 #: Shown elsewhere: socket events (`tests/realtime/test_veil.py`), what is withheld in other views,
 #: what changes an answer rather than closing a route, and patients' own, which nobody can take.
 ELSEWHERE = {"call.talk", "room.speak", "patient.read", "audit.export_whole", "delegation.end"}
-ELSEWHERE |= {"consultation.book", "order.pay", "patient.manage", "rating.read"}
+ELSEWHERE |= {
+    "booking.read",
+    "booking.move",
+    "consultation.book",
+    "order.pay",
+    "patient.manage",
+    "rating.read",
+}
 
 
 class FixedBook(BookCache):
