@@ -28,6 +28,14 @@ PROOF = {
     "file_id": "0192e0e0-0000-7000-8000-000000000001",
 }
 PATIENT = {"name": "林小满", "number": "110101198503140000"}
+TERMS = {
+    "title": "主任医师",
+    "kind": "revisit",
+    "mode": "text",
+    "price_fen": 100,
+    "minutes": 15,
+    "enabled": True,
+}
 COLLEAGUE = {"user_id": "01a1ff81-f2e9-7ff0-a664-94dae4a6b6d2", "role": "nurse"}
 
 #: For each action of the matrix a request that needs it; a new action must be entered here.
@@ -61,7 +69,7 @@ NEEDED: dict[str, tuple[str, str, Any]] = {
     "queue_call.read": ("GET", "/queue-calls", None),
     "queue_call.export": ("GET", "/queue-calls/export.csv", None),
     "service_terms.read": ("GET", "/service-terms", None),
-    "service_terms.change": ("DELETE", "/service-terms/doctors/{id}/revisit/text", None),
+    "service_terms.change": ("PUT", "/service-terms", TERMS),
     "shift.read": ("GET", "/shifts/{id}/queue", None),
     "shift.plan": ("POST", "/shifts/{id}/enable", None),
     "shift.extra": ("POST", "/shifts/{id}/extra", {"places": 1}),
