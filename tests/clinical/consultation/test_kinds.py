@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -10,7 +11,6 @@ from clinical.consultation import errors, rules
 from clinical.consultation.rules import Standing
 from clinical.consultation.states import MODES, Kind, Mode, RevisitStatus, State
 from core.identity.roles import Role
-from core.uow import UnitOfWork
 from media.calls import service as calls
 from media.calls.rules import CallMedia
 from realtime import access as rooms
@@ -233,13 +233,10 @@ async def test_the_administrator_assigns_a_waiting_order_to_a_doctor_of_the_depa
     assert accepted["state"] == "active"
 
 
-async def start_call(story: Story, who: Person, room_id: str, media: CallMedia) -> None:
+async def start_call(story: Story, who: Person, room_id: UUID | None, media: CallMedia) -> None:
+    assert room_id is not None
     async with story.runtime.unit_of_work() as uow:
-        await _start(uow, who, room_id, media)
-
-
-async def _start(uow: UnitOfWork, who: Person, room_id: Any, media: CallMedia) -> None:
-    await calls.start(uow, who.caller, room_id, media, "device", "worker")
+        await calls.start(uow, who.caller, room_id, media, "device", "worker")
 
 
 @pytest.mark.requirement("S1-038")
