@@ -23,12 +23,14 @@ NOT_ASKING = {
 BY_ROLE = {
     ("clinical/consent/access.py", "require_for_identity"): "patients agree, staff have a contract",
     ("clinical/consultation/access.py", "find"): "which action is asked for: booking or treating",
-    ("media/recording/access.py", "require_room"): "a setting of the hospital about patients",
+    ("media/recording/footage_access.py", "_open_to"): "patients have rooms, staff also uploads",
+    ("media/recording/footage_access.py", "require_shared"): "a hospital's setting about patients",
 }
 
 
 def files() -> list[tuple[str, ast.Module]]:
-    found = [path for package in PACKAGES for path in (ROOT / package).rglob("access.py")]
+    found = [path for package in PACKAGES for path in (ROOT / package).rglob("*access.py")]
+    found = [path for path in found if "versions" not in path.parts]
     return [(str(path.relative_to(ROOT)), ast.parse(path.read_text())) for path in sorted(found)]
 
 

@@ -153,9 +153,17 @@ NEEDED: dict[str, tuple[str, str, Any]] = {
     "system.read": ("GET", "/system", None),
     "system.mend": ("GET", "/outbox/parked", None),
 }
-#: Shown elsewhere: socket events (`tests/realtime/test_veil.py`), what is withheld in other views,
-#: what changes an answer rather than closing a route, and patients' own, which nobody can take.
-ELSEWHERE = {"call.talk", "room.speak", "patient.read", "audit.export_whole", "delegation.end"}
+#: Shown elsewhere: socket events (`tests/realtime/test_veil.py`, `test_observers.py`), what is
+#: withheld in other views, what changes an answer rather than closing a route, and patients' own,
+#: which nobody can take.
+ELSEWHERE = {
+    "call.talk",
+    "call.observe",
+    "room.speak",
+    "patient.read",
+    "audit.export_whole",
+    "delegation.end",
+}
 ELSEWHERE |= {
     "booking.read",
     "booking.move",

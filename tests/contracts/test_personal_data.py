@@ -21,6 +21,7 @@ ELSEWHERE = {
     "the record of what the hospital's people did: kept by law, shown by officers": (
         "alarms",
         "audit_entries",
+        "call_observers",
         "emergency_accesses",
         "integrity_findings",
         "legal_holds",
