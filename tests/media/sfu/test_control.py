@@ -18,6 +18,7 @@ from media.errors import (
     BadRequest,
     CallUnknown,
     PeerUnknown,
+    RecordingUnavailable,
     StaleAnswer,
     WorkerFull,
     WorkerUnavailable,
@@ -265,5 +266,5 @@ async def test_a_recording_that_cannot_be_opened_refuses_the_call_by_name(
     controls: Controls, worker: Worker
 ) -> None:
     (worker.config.data_dir / "journal" / "blocked").write_text("a file where a folder must be")
-    with pytest.raises(BadRequest, match="journal"):
+    with pytest.raises(RecordingUnavailable, match="journal"):
         await controls.link.open_call("blocked", ROOM, record=True)
