@@ -11,9 +11,14 @@ from clinical.consultation import errors, rules
 from clinical.consultation.rules import Standing
 from clinical.consultation.states import MODES, Kind, Mode, RevisitStatus, State
 from core.identity.roles import Role
+from core.ids import new_id
 from media.calls import service as calls
 from media.calls.rules import CallMedia
 from realtime import access as rooms
+from realtime.groups import Send, Sent
+from realtime.rules import MessageKind, RoomKind, RoomState, sendable
+from realtime.schemas import Body, StickerBody, TextBody
+from realtime.sending import send_messages
 from tests.clinical.story import Story
 from tests.support.cast import Person, hire
 
@@ -263,3 +268,33 @@ async def test_in_a_text_consultation_nobody_calls(story: Story) -> None:
     for media in CallMedia:
         with pytest.raises(errors.CallNotBooked):
             await start_call(story, story.cast.doctor, room_id, media)
+
+
+async def say(story: Story, who: Person, room_id: UUID, kind: MessageKind, body: Body) -> str:
+    """The verdict on one message of somebody."""
+    send = Send(who.caller, room_id, new_id(), kind, body)
+    async with story.runtime.unit_of_work() as uow:
+        [outcome] = await send_messages(uow, [send])
+    return "stored" if isinstance(outcome, Sent) else outcome.code
+
+
+@pytest.mark.requirement("S2-009")
+@pytest.mark.parametrize("kind", ["revisit", "advice"])
+async def test_nothing_is_said_before_acceptance_and_then_words_pictures_films_and_emoji(
+    story: Story, kind: str
+) -> None:
+    await offer(story, "advice")
+    row = await (story.waiting() if kind == "revisit" else ordered(story, kind=kind))
+    patient, doctor = story.cast.patient, story.cast.doctor
+    async with story.runtime.unit_of_work() as uow:
+        room_id = (await story.row(uow, row["id"])).room_id
+    assert room_id is not None
+    hello, smile = TextBody(text="您好😀"), StickerBody(code="smile")
+    for person in (patient, doctor):
+        assert await say(story, person, room_id, MessageKind.TEXT, hello) == "room_not_active"
+    await story.do(doctor, row["id"], "accept")
+    for person in (patient, doctor):
+        assert await say(story, person, room_id, MessageKind.TEXT, hello) == "stored"
+        assert await say(story, person, room_id, MessageKind.STICKER, smile) == "stored"
+        may = sendable(RoomKind.CONSULTATION, RoomState.ACTIVE, person.caller.role)
+        assert may >= {MessageKind.IMAGE, MessageKind.VIDEO}
