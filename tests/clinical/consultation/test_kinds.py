@@ -111,7 +111,6 @@ async def ordered(story: Story, **wish: Any) -> dict[str, Any]:
     return again
 
 
-@pytest.mark.requirement("S0-P-153")
 @pytest.mark.requirement("S4-005")
 async def test_a_first_consultation_costs_its_own_price_and_ends_with_advice(story: Story) -> None:
     refused = await story.ask(
@@ -181,7 +180,6 @@ async def department_order(story: Story) -> dict[str, Any]:
     )
 
 
-@pytest.mark.requirement("S0-P-166")
 @pytest.mark.requirement("S0-P-175")
 @pytest.mark.requirement("S0-C-017")
 async def test_of_a_department_order_every_doctor_of_it_hears_and_exactly_one_takes_it(
@@ -244,8 +242,6 @@ async def start_call(story: Story, who: Person, room_id: UUID | None, media: Cal
         await calls.start(uow, who.caller, room_id, media, "device", "worker")
 
 
-@pytest.mark.requirement("S1-038")
-@pytest.mark.requirement("S1-095")
 async def test_in_a_voice_consultation_the_doctor_calls_by_voice_and_not_by_video(
     story: Story,
 ) -> None:
@@ -260,7 +256,6 @@ async def test_in_a_voice_consultation_the_doctor_calls_by_voice_and_not_by_vide
     await start_call(story, story.cast.doctor, room_id, CallMedia.VOICE)
 
 
-@pytest.mark.requirement("S1-037")
 async def test_in_a_text_consultation_nobody_calls(story: Story) -> None:
     row = await story.active("text")
     async with story.runtime.unit_of_work() as uow:

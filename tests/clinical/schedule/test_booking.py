@@ -15,11 +15,7 @@ from core.outbox import Relay
 from tests.clinical.schedule.conftest import Clinic
 
 
-@pytest.mark.requirement("S1-039")
-@pytest.mark.requirement("S3-050")
 @pytest.mark.requirement("S0-C-016")
-@pytest.mark.requirement("S0-C-018")
-@pytest.mark.requirement("S0-A-055")
 async def test_a_booked_video_consultation_is_taken_in_at_its_time_and_not_before(
     clinic: Clinic, clock: FakeClock
 ) -> None:

@@ -25,7 +25,6 @@ def heard(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> list[tuple[UUID, s
 
 
 @pytest.mark.requirement("S1-191")
-@pytest.mark.requirement("S4-019")
 async def test_the_doctor_calls_passes_over_and_takes_back_and_every_call_is_logged(
     clinic: Clinic, clock: FakeClock, heard: list[tuple[UUID, str]]
 ) -> None:
@@ -71,6 +70,8 @@ async def test_the_doctor_calls_passes_over_and_takes_back_and_every_call_is_log
     assert nobody["items"] == []
     table = await story.ask(story.cast.administrator, "GET", "/queue-calls/export.csv")
     assert table.status == 200
+    written = table.body.decode("utf-8-sig")
+    assert [written.count(word) for word in ("过号", "重新叫号", "\n")] == [1, 1, 5]
     assert (await story.ask(doctor, "GET", "/queue-calls")).status == 403
 
 
@@ -113,12 +114,15 @@ async def test_supervisors_see_the_four_states_and_what_each_doctor_had_to_do(
     shift = await clinic.plan()
     booked = await clinic.book(story.cast.patient, shift)
     ended = await story.ended()
+    active = await story.active("text")
+    waiting = await story.waiting()
     supervisor = story.cast.supervisor
-    for state, key in (("booked", booked), ("ended", ended["id"])):
+    shown = {"booked": booked, "ended": ended["id"], "active": active["id"]}
+    for state, key in {**shown, "waiting": waiting["id"]}.items():
         page = await story.get(supervisor, f"/consultations?state={state}")
         assert [each["id"] for each in page["items"]] == [key]
     [line] = await story.get(supervisor, "/consultations/by-doctor")
-    assert (line["doctor"]["name"], line["total"], line["booked"]) == ("陈安和", 2, 1)
-    assert line["states"] == {"booked": 1, "ended": 1}
-    assert line["modes"] == {"video": 1, "text": 1}
+    assert (line["doctor"]["name"], line["total"], line["booked"]) == ("陈安和", 4, 1)
+    assert line["states"] == {"booked": 1, "ended": 1, "active": 1, "waiting": 1}
+    assert line["modes"] == {"video": 1, "text": 3}
     assert await story.get(supervisor, "/consultations/by-doctor?booked=true&mode=text") == []

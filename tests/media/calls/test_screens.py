@@ -23,7 +23,6 @@ from tests.support.cast import Cast
 from tests.support.http import Client
 
 
-@pytest.mark.requirement("S3-118")
 async def test_a_shared_screen_is_seen_beside_the_camera_one_at_a_time_and_recorded(
     attend: Attend,
     cast: Cast,
