@@ -27,6 +27,7 @@ from typing import Any
 import uvloop
 
 from loadtests import bench_chat_ceiling
+from loadtests.bench_awake import cores_awake
 from loadtests.bench_chat_world import (
     Generator,
     Server,
@@ -287,7 +288,7 @@ async def run(plan: Plan, wanted: Sequence[str]) -> dict[str, Any]:
     }
     if not (PEERS / "node_modules").exists() and any(name.startswith("node") for name in servers):
         subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=PEERS, check=True)  # noqa: ASYNC221
-    with tempfile.TemporaryDirectory(prefix="bench-chat-") as folder:
+    with tempfile.TemporaryDirectory(prefix="bench-chat-") as folder, cores_awake():
         world = await found(Path(folder), max(plan.connections, plan.idle))
         load = await Generator.start()
         try:

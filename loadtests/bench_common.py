@@ -9,6 +9,7 @@ import statistics
 import subprocess
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,12 @@ PEERS = ROOT / "loadtests" / "peers"
 TICK = os.sysconf("SC_CLK_TCK")
 
 
+@cache
 def cores() -> tuple[set[int], set[int]]:
-    """The core of the server, and that of everything else (the same one on a small machine)."""
+    """The core of the server, and that of everything else (the same one on a small machine).
+
+    Asked once: who has moved to the core of everything else would take it for the only one.
+    """
     have = sorted(os.sched_getaffinity(0))
     return {have[0]}, set(have[1:2]) or {have[0]}
 

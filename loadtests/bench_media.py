@@ -31,6 +31,7 @@ from typing import Any
 
 import uvloop
 
+from loadtests.bench_awake import cores_awake
 from loadtests.bench_common import ROOT, cpu_seconds, machine, percentiles, resident_kb
 from loadtests.bench_media_caller import PROFILE, Traffic
 from loadtests.bench_media_signalling import Participant, Signalling, signalling
@@ -323,7 +324,7 @@ async def run(plan: Plan, parts: Sequence[str], servers: Sequence[str]) -> dict[
     }
     os.sched_setaffinity(0, OWN_CORE)
     sfus = [kind for kind in servers if kind != "relay"]
-    with tempfile.TemporaryDirectory(prefix="bench-media-") as name:
+    with tempfile.TemporaryDirectory(prefix="bench-media-") as name, cores_awake():
         folder = Path(name)
         await _quoted(folder, report, plan, parts, sfus, budget)
         await _others(folder, report, once(plan), parts, servers, budget)

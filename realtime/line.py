@@ -15,6 +15,7 @@ import asyncio
 import base64
 import binascii
 import hashlib
+from collections import deque
 from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import unquote
@@ -36,6 +37,8 @@ LINE = "zhenjian.line"
 MAX_MESSAGE_BYTES = 1024 * 1024
 #: Bytes of one turn of the event loop that are gathered into one write.
 TURN_BYTES = 64 * 1024
+#: Lines that hung up are let go so many in one turn of the event loop.
+GOODBYES = 64
 #: Seconds in which a closing line may still take what was written.
 CLOSING_SECONDS = 5.0
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -73,6 +76,38 @@ class Owner(Protocol):
 
     def lost(self) -> None:
         """The line is gone; comes once."""
+
+
+class Goodbyes:
+    """Closes the sockets of clients that hung up, some in each turn of the event loop.
+
+    When a network breaks down, thousands hang up in the same turn. Closing a socket is dear, and
+    those who are still there must not wait for all of it.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[asyncio.Transport] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def add(self, transport: asyncio.Transport) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            # Nothing waits, or what waits belongs to a loop that has ended.
+            self._waiting.clear()
+            self._loop = loop
+            loop.call_soon(self._some)
+        self._waiting.append(transport)
+
+    def _some(self) -> None:
+        for _ in range(min(GOODBYES, len(self._waiting))):
+            self._waiting.popleft().close()
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._some)
+        else:
+            self._loop = None
+
+
+_goodbyes = Goodbyes()
 
 
 class Line(asyncio.Protocol):
@@ -131,8 +166,12 @@ class Line(asyncio.Protocol):
         if owner is not None:
             owner.lost()
 
-    def eof_received(self) -> None:
-        return None
+    def eof_received(self) -> bool:
+        """The client hung up; True when that is our business (with TLS it is the transport's)."""
+        if is_ssl(self.transport):
+            return False
+        _goodbyes.add(self.transport)
+        return True
 
     def shutdown(self) -> None:
         """The process stops (called by uvicorn)."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from realtime.line import LINE, MAX_MESSAGE_BYTES, TURN_BYTES, Line, text_frame
+from realtime.line import GOODBYES, LINE, MAX_MESSAGE_BYTES, TURN_BYTES, Line, text_frame
 
 REQUEST = (
     b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
@@ -230,6 +230,45 @@ async def test_the_owner_hears_of_the_loss_once(talk: Talk) -> None:
     talk.line.connection_lost(None)
     talk.line.close()
     assert (talk.owner.losses, talk.state.connections) == (1, set())
+
+
+async def test_who_hangs_up_is_let_go(talk: Talk) -> None:
+    assert talk.line.eof_received()
+    await asyncio.sleep(0)
+    assert talk.wire.closed
+
+
+async def test_of_thousands_that_hang_up_at_once_some_go_in_each_turn_of_the_loop() -> None:
+    talks = [Talk() for _ in range(3 * GOODBYES + 1)]
+    for talk in talks:
+        assert talk.line.eof_received()
+    gone = []
+    for _ in range(4):
+        await asyncio.sleep(0)
+        gone.append(sum(talk.wire.closed for talk in talks))
+    assert gone == [GOODBYES, 2 * GOODBYES, 3 * GOODBYES, len(talks)]
+
+
+def test_who_hangs_up_in_a_loop_that_ends_keeps_nobody_in_the_next() -> None:
+    async def hang_up(turns: int) -> Talk:
+        talk = Talk()
+        talk.line.eof_received()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return talk
+
+    asyncio.run(hang_up(0))
+    assert asyncio.run(hang_up(1)).wire.closed
+
+
+async def test_with_tls_the_transport_hangs_up_itself() -> None:
+    class Secret(Wire):
+        def get_extra_info(self, name: str) -> Any:
+            return object() if name == "sslcontext" else None
+
+    line = Talk().line
+    line.connection_made(Secret())  # type: ignore[arg-type]
+    assert not line.eof_received()
 
 
 async def test_a_client_that_does_not_hang_up_is_hung_up(talk: Talk) -> None:
