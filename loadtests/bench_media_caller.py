@@ -380,10 +380,12 @@ class Traffic:
     """Sends for every publisher by the clock.
 
     It does not rest in between: packets reach the server one by one, as from callers who know
-    nothing of each other, and a server's packets wake nobody up, as on a network card.
+    nothing of each other, and a server's packets wake nobody up, as on a network card. With
+    ``rest`` (seconds) it leaves the processor to others, and packets go in small groups.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rest: float = 0.0) -> None:
+        self._rest = rest
         self.certificate = SharedCertificate.generateCertificate()
         self.publishers: list[Connection] = []
         self.listening = False
@@ -426,4 +428,4 @@ class Traffic:
                 if place == size:
                     place, cycle = 0, cycle + 1
                     due -= 1.0
-            await asyncio.sleep(0)
+            await asyncio.sleep(self._rest)

@@ -45,6 +45,12 @@ class Participant:
         return [each for each in found if each is not None]
 
 
+class Controlled(Protocol):
+    """A server, as far as its signalling is concerned: the port of its control channel."""
+
+    control: int
+
+
 class Signalling(Protocol):
     """Gets callers into rooms of one server."""
 
@@ -157,13 +163,15 @@ def _sources(connection: Connection, *, video: bool) -> list[str]:
 class Ours:
     """The control protocol of our media worker."""
 
-    def __init__(self, server: Server, traffic: Traffic, host: str = HOST) -> None:
+    def __init__(
+        self, server: Controlled, traffic: Traffic, host: str = HOST, secret: str = SECRET
+    ) -> None:
         self._traffic = traffic
         self._host = host
         self._here: dict[str, Participant] = {}
         self._workers = MediaWorkers(
             [f"ws://127.0.0.1:{server.control}/control"],
-            SECRET,
+            secret,
             self._heard,
             self._nothing,
             self._nothing,

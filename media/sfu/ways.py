@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from media.sfu.counters import Counters
 from media.sfu.ice import Address
+from media.sfu.names import Name
 from media.sfu.sdp import Codec
-from media.sfu.wire import Name, Taken, Wire
+from media.sfu.wire import Taken, Wire
 
 if TYPE_CHECKING:
     from media.sfu.layer import Layer

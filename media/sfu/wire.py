@@ -18,6 +18,7 @@ from pylibsrtp._binding import ffi
 
 from media.sfu.counters import Counters
 from media.sfu.ice import Address
+from media.sfu.names import Layout, Name, Names, layout_of
 
 #: Octets of a place: more than any datagram that is forwarded, with what encryption adds.
 ROOM: Final = 2048
@@ -35,8 +36,6 @@ pointers: Final[tuple[Any, ...]] = tuple(_memory + ROOM * place for place in ran
 _BEGIN: Final = int(ffi.cast("uintptr_t", _memory))
 
 
-#: An address as a wire tells it: what the kernel wrote, or what Python made of it.
-Name = bytes | Address
 #: A datagram of a batch: its place, its size, its source, and what an RTP header would say: its
 #: first two octets, sequence number, timestamp, SSRC, and words of a header extension.
 Taken = tuple[int, tuple[int], tuple[Name], tuple[int, int, int, int, int, int]]
@@ -151,29 +150,35 @@ class _Message(ctypes.Structure):
 
 
 _STEP: Final = ctypes.sizeof(_Message)
-_NAME_ROOM: Final = 28
 
 
 class _Messages:
-    """Headers for a batch of datagrams, each with its vector and room for a name."""
+    """Headers for a batch of datagrams, each with its vector and room for a name and what is
+    beside it.
+    """
 
-    def __init__(self, first_place: int, count: int, name_length: int) -> None:
+    def __init__(self, first_place: int, count: int, layout: Layout) -> None:
         self.headers = bytearray(_STEP * count)
         self._vectors = bytearray(ctypes.sizeof(_Vector) * count)
-        self._room = ffi.new("char[]", _NAME_ROOM * count)
+        self._room = ffi.new("char[]", layout.room * count)
         vectors = (_Vector * count).from_buffer(self._vectors)
         headers = (_Message * count).from_buffer(self.headers)
         names = int(ffi.cast("uintptr_t", self._room))
         for number in range(count):
             vectors[number].base = _BEGIN + ROOM * (first_place + number)
             vectors[number].length = ROOM
-            headers[number].name = names + _NAME_ROOM * number
-            headers[number].name_length = name_length
+            headers[number].name = names + layout.room * number
+            headers[number].name_length = layout.length
+            if layout.beside:
+                headers[number].control = names + layout.room * number + layout.beside
+                # As long as what the kernel writes, so it need not be set again for the next.
+                headers[number].control_length = layout.control
             headers[number].vectors = ctypes.addressof(vectors[number])
             headers[number].vector_count = 1
         self.address = ctypes.addressof(headers)
         self.names = ffi.buffer(self._room)
-        #: Header n names its address at ``_STEP // 8 * n``, its size at ``_SIZE + _STEP // 4 * n``.
+        #: Header n names its address at ``_STEP // 8 * n``, what is beside it at ``_BESIDE`` after
+        #: that, its size at ``_SIZE + _STEP // 4 * n``.
         self.targets = memoryview(self.headers).cast("Q")
         self.sizes = memoryview(self.headers).cast("I")
         #: The length of vector n is at ``2 * n + 1``.
@@ -185,58 +190,7 @@ _SIZE_STEP: Final = _STEP // 4
 _SIZES: Final = struct.Struct(f"{4 * _SIZE}xI{_STEP - 4 * _SIZE - 4}x")
 _TAKEN_PLACES: Final = workplace[ROOM * SENT :]
 _TARGET_STEP: Final = _STEP // 8
-
-
-class Names:
-    """Addresses as the kernel writes them, and as the engine knows them, both ways."""
-
-    MOST: Final = 8192
-
-    def __init__(self, family: int) -> None:
-        self.six = family == socket.AF_INET6
-        #: The length of a name, and how many octets tell one from another.
-        self.length, self.telling = (28, 28) if self.six else (16, 8)
-        self.known: dict[bytes, Address] = {}
-        self.written: dict[Address, int] = {}
-        self._kept: list[Any] = []
-        self._kept_before: list[Any] = []
-
-    def read(self, name: bytes) -> Address:
-        """The address of a name, which is ``known`` from now on."""
-        (port,) = struct.unpack_from("!H", name, 2)
-        found: Any
-        if self.six:
-            flow, host = struct.unpack_from("!I16s", name, 4)
-            (scope,) = struct.unpack_from("=I", name, 24)
-            found = (socket.inet_ntop(socket.AF_INET6, host), port, flow, scope)
-        else:
-            found = (socket.inet_ntop(socket.AF_INET, name[4:8]), port)
-        if len(self.known) >= self.MOST:
-            # Somebody plays with source addresses; who is real is known again at once.
-            self.known.clear()
-        self.known[name] = found
-        return found  # type: ignore[no-any-return]
-
-    def write(self, address: Address) -> int:
-        """Where the name of an address lies, which is ``written`` from now on. Raises OSError when
-        it is none of this family.
-        """
-        if self.six:
-            flow, scope = (*address[2:], 0, 0)[:2]
-            host = socket.inet_pton(socket.AF_INET6, address[0])
-            head = struct.pack("=H", socket.AF_INET6)
-            name = head + struct.pack("!HI16s", address[1], flow, host) + struct.pack("=I", scope)
-        else:
-            host = socket.inet_pton(socket.AF_INET, address[0])
-            name = struct.pack("=H", socket.AF_INET) + struct.pack("!H4s8x", address[1], host)
-        if len(self.written) >= self.MOST:
-            self.written.clear()
-            # What waits to be sent still names its address there.
-            self._kept_before, self._kept = self._kept, []
-        kept = ctypes.create_string_buffer(name, len(name))
-        self._kept.append(kept)
-        found = self.written[address] = ctypes.addressof(kept)
-        return found
+_BESIDE: Final = _Message.control.offset // 8
 
 
 def _library() -> ctypes.CDLL | None:
@@ -263,16 +217,18 @@ class Batches(Wire):
     def __init__(self, bound: socket.socket, counters: Counters) -> None:
         super().__init__(bound, counters)
         assert _LIBC is not None
-        self._names = Names(bound.family)
-        self._in = _Messages(SENT, TAKEN, self._names.length)
-        self._out = _Messages(0, SENT, self._names.length)
+        layout = layout_of(bound)
+        self._names = Names(layout)
+        self._in = _Messages(SENT, TAKEN, layout)
+        self._out = _Messages(0, SENT, layout)
         self._recvmmsg, self._sendmmsg = _LIBC.recvmmsg, _LIBC.sendmmsg
         self._number = bound.fileno()
         # What a packet touches, without the way through other objects.
         self._sizes = self._in.sizes
         self._targets, self._lengths = self._out.targets, self._out.lengths
         self._written = self._names.written
-        self._telling = struct.Struct(f"{self._names.telling}s{_NAME_ROOM - self._names.telling}x")
+        self._beside = layout.beside
+        self._telling = struct.Struct(f"{layout.telling}s{layout.room - layout.telling}x")
 
     def take(self) -> int:
         count: int = self._recvmmsg(
@@ -308,6 +264,8 @@ class Batches(Wire):
                 return
         place = self.free
         self._targets[_TARGET_STEP * place] = target
+        if self._beside:
+            self._targets[_TARGET_STEP * place + _BESIDE] = target + self._beside
         self._lengths[2 * place + 1] = size
         self.free = place = place + 1
         if place == SENT or not self.gathering:

@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import os
 import re
+import signal
 import sys
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +54,37 @@ class WorkerProcess:
             stdout=asyncio.subprocess.PIPE,
         )
         assert self._process.stdout is not None
-        ports = {}
-        while "udp" not in ports:
-            line = await self._process.stdout.readline()
-            assert line, "the worker ended at once"
-            ports = json.loads(line) if line.startswith(b'{"udp"') else {}
+        ports = await self._told("udp")
         self.udp, self.control = ports["udp"], ports["control"]
+
+    async def _told(self, what: str) -> dict[str, int]:
+        """The next line of numbers that begins with this one; others are its log."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        while True:
+            line = await self._process.stdout.readline()
+            assert line, "the worker has ended"
+            if line.startswith(f'{{"{what}"'.encode()):
+                found: dict[str, int] = json.loads(line)
+                return found
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    async def tasks(self) -> int:
+        """How many tasks its loop has."""
+        os.kill(self.pid, signal.SIGUSR1)
+        return (await self._told("tasks"))["tasks"]
+
+    def sockets(self) -> int:
+        """How many sockets it has open."""
+        found = 0
+        for each in Path(f"/proc/{self.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                found += os.readlink(each).startswith("socket:")
+        return found
 
     async def kill(self) -> None:
         assert self._process is not None

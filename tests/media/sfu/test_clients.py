@@ -135,7 +135,7 @@ class OverIPv6(Client):
         await super().answer(Offer(offer.version, "".join(kept)))
 
 
-#: This machine in both families, one address each; the kernel answers from where it was asked.
+#: This machine in both families, one address each.
 OWN = (*get_host_addresses(True, False)[:1], *get_host_addresses(False, True)[:1])
 
 

@@ -10,6 +10,7 @@ from media.sfu import port as ports
 from media.sfu import wire as wires
 from media.sfu.counters import Counters
 from media.sfu.ice import Address
+from media.sfu.names import FOUR, Names
 from media.sfu.port import Port
 from media.sfu.wire import ROOM, SENT, Taken, octets
 
@@ -80,6 +81,38 @@ async def test_datagrams_come_whole_with_their_source_and_answers_find_it(
     port.close()
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+async def test_a_port_for_all_addresses_answers_from_the_one_that_was_asked(host: str) -> None:
+    if wires._LIBC is None:
+        pytest.skip("this system does not tell to which address a datagram came")
+    ears, counters = Ears(), Counters()
+    port = ears.port = Port(host, 0, ears.receive, counters)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as caller:
+        # By the route alone an answer to this caller would leave from 127.0.0.1.
+        caller.bind(("127.0.0.1", 0))
+        caller.settimeout(5)
+        for asked in ("127.0.0.2", "127.0.0.3", "127.0.0.2"):
+            caller.sendto(asked.encode(), (asked, port.number))
+        await ears.wait_for(3)
+        sources = [source for _, source in ears.heard]
+        assert sources[0] == sources[2] != sources[1]
+        # Answers together, and once more when both are known.
+        for batch in (ears.heard, ears.heard[::-1]):
+            port.wire.gathering = True
+            for data, source in batch:
+                port.send(data, source)
+            port.wire.flush()
+            told = [caller.recvfrom(99) for _ in batch]
+            assert [data.decode() for data, _ in told] == [name for _, (name, _) in told]
+        # Where nobody came from, the route decides.
+        known = caller.getsockname()
+        port.send(b"by the route", (known[0] if "." in host else f"::ffff:{known[0]}", known[1]))
+        port.wire.flush()
+        assert caller.recvfrom(99) == (b"by the route", ("127.0.0.1", port.number))
+    assert counters.send_refused == 0
+    port.close()
+
+
 async def test_more_than_fits_goes_out_in_order_and_what_is_refused_costs_nothing_else(
     calls: str,
 ) -> None:
@@ -130,8 +163,8 @@ async def test_a_busy_port_goes_by_the_clock_and_comes_back(
 def test_addresses_are_forgotten_before_they_fill_the_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(wires.Names, "MOST", 10)
-    names = wires.Names(socket.AF_INET)
+    monkeypatch.setattr(Names, "MOST", 10)
+    names = Names(FOUR)
     for number in range(35):
         name = bytes([2, 0, 0, number, 10, 0, 0, 1])
         assert names.read(name) == ("10.0.0.1", number)

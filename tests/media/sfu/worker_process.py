@@ -1,6 +1,10 @@
-"""A media worker as a process of its own: prints its ports as one JSON line and runs on."""
+"""A media worker as a process of its own: prints its ports as one JSON line and runs on.
+
+SIGUSR1 makes it print how many tasks its loop has.
+"""
 
 import asyncio
+import gc
 import json
 import signal
 import sys
@@ -17,11 +21,18 @@ def announce(worker: Worker) -> None:
     sys.stdout.flush()
 
 
+def count() -> None:
+    gc.collect()
+    print(json.dumps({"tasks": len(asyncio.all_tasks())}), flush=True)
+
+
 async def main() -> None:
     folder, secret, control = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, count)
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
     config = WorkerConfig(
         secret=secret,
         data_dir=folder,
