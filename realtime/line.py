@@ -15,8 +15,9 @@ import asyncio
 import base64
 import binascii
 import hashlib
-from collections import deque
+import sys
 from http import HTTPStatus
+from operator import methodcaller
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -29,6 +30,8 @@ except ImportError:
     # A machine for which there is no wheel and no compiler.
     from websockets.utils import apply_mask
 
+from realtime.turns import Turns
+
 log = structlog.get_logger(__name__)
 
 #: Where the scope of a WebSocket request holds its line.
@@ -37,7 +40,9 @@ LINE = "zhenjian.line"
 MAX_MESSAGE_BYTES = 1024 * 1024
 #: Bytes of one turn of the event loop that are gathered into one write.
 TURN_BYTES = 64 * 1024
-#: Lines that hung up are let go so many in one turn of the event loop.
+#: Lines that hung up are let go so many in one turn of the event loop: when a network breaks down,
+#: thousands hang up in the same turn, closing a socket is dear, and those who are still there must
+#: not wait for all of it.
 GOODBYES = 64
 #: Seconds in which a closing line may still take what was written.
 CLOSING_SECONDS = 5.0
@@ -76,38 +81,6 @@ class Owner(Protocol):
 
     def lost(self) -> None:
         """The line is gone; comes once."""
-
-
-class Goodbyes:
-    """Closes the sockets of clients that hung up, some in each turn of the event loop.
-
-    When a network breaks down, thousands hang up in the same turn. Closing a socket is dear, and
-    those who are still there must not wait for all of it.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: deque[asyncio.Transport] = deque()
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def add(self, transport: asyncio.Transport) -> None:
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            # Nothing waits, or what waits belongs to a loop that has ended.
-            self._waiting.clear()
-            self._loop = loop
-            loop.call_soon(self._some)
-        self._waiting.append(transport)
-
-    def _some(self) -> None:
-        for _ in range(min(GOODBYES, len(self._waiting))):
-            self._waiting.popleft().close()
-        if self._waiting:
-            asyncio.get_running_loop().call_soon(self._some)
-        else:
-            self._loop = None
-
-
-_goodbyes = Goodbyes()
 
 
 class Line(asyncio.Protocol):
@@ -195,7 +168,7 @@ class Line(asyncio.Protocol):
         if waiting is None:
             self._waiting = [data]
             self._waiting_size = len(data)
-            asyncio.get_running_loop().call_soon(self._flush)
+            _flushes.add(self)
             return
         waiting.append(data)
         self._waiting_size += len(data)
@@ -396,6 +369,11 @@ class Line(asyncio.Protocol):
                 self._owner.heard(b"".join(parts[1:]))
             else:
                 self._owner.heard_binary()
+
+
+#: A call of the loop for each line that is written to costs more than the line's own work.
+_flushes = Turns(Line._flush, sys.maxsize)
+_goodbyes: Turns[asyncio.Transport] = Turns(methodcaller("close"), GOODBYES)
 
 
 def _handshake(method: bytes, headers: dict[bytes, bytes]) -> bytes | HTTPStatus:

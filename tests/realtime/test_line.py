@@ -249,18 +249,6 @@ async def test_of_thousands_that_hang_up_at_once_some_go_in_each_turn_of_the_loo
     assert gone == [GOODBYES, 2 * GOODBYES, 3 * GOODBYES, len(talks)]
 
 
-def test_who_hangs_up_in_a_loop_that_ends_keeps_nobody_in_the_next() -> None:
-    async def hang_up(turns: int) -> Talk:
-        talk = Talk()
-        talk.line.eof_received()
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        return talk
-
-    asyncio.run(hang_up(0))
-    assert asyncio.run(hang_up(1)).wire.closed
-
-
 async def test_with_tls_the_transport_hangs_up_itself() -> None:
     class Secret(Wire):
         def get_extra_info(self, name: str) -> Any:
