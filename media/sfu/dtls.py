@@ -35,6 +35,10 @@ _rtcp_in, _rtcp_out = lib.srtp_unprotect_rtcp, lib.srtp_protect_rtcp
 SUPPORTED_HASHES: Final = ("sha-256", "sha-384", "sha-512")
 
 
+def _ignore(_: object) -> None:
+    """In place of what is gone."""
+
+
 class SharedCertificate(RTCCertificate):
     """The certificate of a worker: one key and one prepared TLS context for all its peers."""
 
@@ -75,6 +79,10 @@ class Link:
         if self._waiting.full():
             self._waiting.get_nowait()
         self._waiting.put_nowait(None)
+
+    def release(self) -> None:
+        """Forget who sends for it."""
+        self._send_datagram = _ignore
 
     async def _recv(self) -> bytes:
         data = await self._waiting.get()
@@ -145,10 +153,25 @@ class Dtls:
         return asyncio.get_running_loop().create_task(self._stop())
 
     async def _stop(self) -> None:
+        running = [task for task in (self._task, self._transport._task) if task is not None]
         if self._task is not None and not self._task.done():
             self._task.cancel()
         await self._transport.stop()
         self.link.close()
+        await asyncio.gather(*running, return_exceptions=True)
+        self._release()
+
+    def _release(self) -> None:
+        """Give back what the keys and the handshake took, now and not with some later collection:
+        the collector of a worker runs seldom.
+        """
+        transport: Any = self._transport
+        transport.remove_all_listeners()
+        transport._rx_srtp = transport._tx_srtp = transport._ssl = None
+        self._sessions = ()
+        self._task = None
+        self._on_state = _ignore
+        self.link.release()
 
     def _changed(self) -> None:
         state = self._transport.state

@@ -247,6 +247,7 @@ class Engine:
         for track in peer.tracks.values():
             self._worries.pop(track, None)
             del self._owner[track]
+        peer.release()
         goodbye = peer.dtls.stop()
         self._goodbyes.add(goodbye)
         goodbye.add_done_callback(self._goodbyes.discard)

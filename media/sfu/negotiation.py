@@ -217,4 +217,11 @@ class Negotiation:
         for slot in self._inactive:
             slot.cooling = False
         answered = {line.mid: line for line in lines}
-        return [(sub, answered[mid]) for mid, sub in self._offered.items() if mid in answered]
+        # Who leaves is not to be remembered here until the next offer.
+        offered, self._offered = self._offered, {}
+        return [(sub, answered[mid]) for mid, sub in offered.items() if mid in answered]
+
+    def release(self) -> None:
+        """Forget all lines: the peer is gone."""
+        self.slots, self.screens, self._sections, self._inactive = [], [], [], []
+        self._offered = {}

@@ -259,6 +259,18 @@ class Peer:
             if subscription.live and layer is not None:
                 subscription.track.want_key_frame(now, layer)
 
+    def release(self) -> None:
+        """Give back memory at once, when the peer is out of its call: what is kept for others, and
+        the circles of references in which the rest would wait for a collection.
+        """
+        for track in self.tracks.values():
+            track.release()
+        self.tracks.clear()
+        self._by_ssrc.clear()
+        self._by_source.clear()
+        self.arrivals = None
+        self.negotiation.release()
+
     # Sending.
 
     def _send_plain(self, data: bytes) -> None:

@@ -245,6 +245,13 @@ class Track:
             subscription.layer = self.layers[0]
             subscription.layer.viewers.append(subscription)
 
+    def release(self) -> None:
+        """Forget the publisher's packets: nobody receives it any more."""
+        for layer in self.layers:
+            layer.cache.clear()
+        self.layers = []
+        self._recorded = None
+
     def unsubscribed(self, subscription: Subscription) -> None:
         subscription.leave_layer()
         if subscription in self.subscriptions:

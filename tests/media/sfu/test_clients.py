@@ -1,6 +1,8 @@
 """Two aiortc PeerConnections through a real worker over loopback UDP."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -175,6 +177,31 @@ async def test_a_closed_peerconnection_is_noticed_at_once(join: Join, controls: 
     assert gone["reason"] == "closed"
     offer = await controls.event("offer", peer="bert:test", version=2)
     assert "u_anna" not in offer["sdp"]
+
+
+async def test_who_leaves_gives_everything_back_and_waits_for_no_collection(
+    join: Join, worker: Worker, controls: Controls
+) -> None:
+    anna = await join("anna")
+    bert = await join("bert")
+    await asyncio.gather(anna.receives(5, 2), bert.receives(5, 2))
+    peer = worker.engine.calls[CALL].peers["anna:test"]
+    transport = peer.dtls._transport
+    layers = [layer for track in peer.tracks.values() for layer in track.layers]
+    held = [peer, peer.dtls, peer.dtls.link, transport, transport._rx_srtp, transport._ssl]
+    held += [*peer.tracks.values(), *layers, *peer.sent.values(), peer.negotiation]
+    kept = [weakref.ref(each) for each in held]
+    assert len(kept) == 13
+    gc.disable()  # The collector of a worker runs once in a thousand sessions.
+    try:
+        del peer, transport, layers, held
+        await controls.link.remove_peer(CALL, "anna:test", "left")
+        async with asyncio.timeout(5):
+            while any(each() is not None for each in kept):
+                await asyncio.sleep(0.05)
+    finally:
+        gc.enable()
+    await controls.event("offer", peer="bert:test", version=2)
 
 
 async def test_a_hidden_peer_sees_everybody_and_nobody_is_told(

@@ -44,6 +44,9 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    # The loop that the installed program runs on.
+    # The loop that the installed program runs on, and how it collects.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
