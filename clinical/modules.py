@@ -13,6 +13,7 @@ MODULES: list[str] = [
     "clinical.notifications.announcements",
     "clinical.consultation",
     "clinical.schedule",
+    "clinical.outpatient",
     "clinical.payments",
     "clinical.rating",
 ]

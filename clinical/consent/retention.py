@@ -13,6 +13,7 @@ from clinical.consent.models import ConsentRecord, LegalHold, RightsRequest, Rig
 from clinical.consent.policies import LEGAL_HOLD
 from clinical.consent.states import HELD_TEXT, HeldThing, Outcome, RequestState
 from clinical.consultation import access as consultations
+from clinical.outpatient import access as self_orders
 from clinical.people import access as people
 from core import audit, holds, integrity
 from core.access import require
@@ -138,12 +139,13 @@ async def close_due_accounts(runtime: Runtime) -> None:
 async def close_account(uow: UnitOfWork, request_id: UUID) -> None:
     """Close one account: what may go goes now, what must stay is restricted.
 
-    A consultation or refund that was opened meanwhile puts the closing off by a day.
+    A consultation or order that was opened meanwhile puts the closing off by a day.
     """
     row = await uow.session.get(RightsRequest, request_id, with_for_update=True)
     if row is None or row.state is not RequestState.COOLING:
         return
     running = await consultations.open_for_payer(uow.session, row.user_id)
+    running += await self_orders.open_for_payer(uow.session, row.user_id)
     if running:
         assert row.close_at is not None
         row.close_at += timedelta(days=1)

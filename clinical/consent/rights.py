@@ -20,6 +20,7 @@ from clinical.consent.states import (
 )
 from clinical.consultation import access as consultations
 from clinical.days import business_day
+from clinical.outpatient import access as self_orders
 from clinical.payments import access as payments
 from clinical.people import access as people
 from core import audit
@@ -201,6 +202,9 @@ async def closing_obstacles(uow: UnitOfWork, caller: Caller) -> list[str]:
     running = await consultations.open_for_payer(uow.session, caller.user_id)
     if running:
         found.append(f"有 {running} 个问诊还未结束，请先完成或取消")
+    ordered = await self_orders.open_for_payer(uow.session, caller.user_id)
+    if ordered:
+        found.append(f"有 {ordered} 个便民门诊订单还未结束，请先取消或等待完成")
     refunds = await payments.open_refunds(uow.session, caller.user_id)
     if refunds:
         found.append(f"有 {refunds} 笔退款还未到账，请等待退款完成")

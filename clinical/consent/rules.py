@@ -143,6 +143,7 @@ CONSEQUENCES: dict[Kind, tuple[str, ...]] = {
     ),
     Kind.HOME_NURSING: ("撤回后，不再为您安排上门护理；已完成的服务不受影响。",),
     Kind.LONG_TERM: ("撤回后，不再开具长期处方；已开具的处方不受影响。",),
+    Kind.SELF_ORDER: ("撤回后，再次自助开单前需要重新同意；已提交的订单不受影响。",),
 }
 #: Taking these back ends the contract: the account is closed.
 CLOSES_ACCOUNT = frozenset({Kind.USER_AGREEMENT, Kind.PRIVACY})

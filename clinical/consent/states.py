@@ -14,6 +14,7 @@ class Kind(StrEnum):
     GUARDIAN = "guardian"
     HOME_NURSING = "home_nursing"
     LONG_TERM = "long_term_prescription"
+    SELF_ORDER = "self_order_notice"
 
 
 KIND_TEXT: dict[Kind, str] = {
@@ -25,6 +26,7 @@ KIND_TEXT: dict[Kind, str] = {
     Kind.GUARDIAN: "未满十四周岁儿童监护人同意",
     Kind.HOME_NURSING: "上门护理知情同意",
     Kind.LONG_TERM: "长期处方知情同意",
+    Kind.SELF_ORDER: "自助开单须知",
 }
 
 
@@ -45,6 +47,7 @@ REACH: dict[Kind, Reach] = {
     Kind.GUARDIAN: Reach.PATIENT,
     Kind.HOME_NURSING: Reach.OBJECT,
     Kind.LONG_TERM: Reach.OBJECT,
+    Kind.SELF_ORDER: Reach.ACCOUNT,
 }
 
 

@@ -8,6 +8,7 @@ from clinical.consent.models import LegalHold
 from clinical.consent.states import HeldThing
 from clinical.consultation import access as consultations
 from clinical.days import business_day
+from clinical.outpatient import access as self_orders
 from clinical.people import access as people
 from core.personal_data import Subject
 from core.uow import UnitOfWork
@@ -35,5 +36,6 @@ async def subject_of(
         held_users=frozenset(held[HeldThing.USER]),
         held_patients=frozenset(held[HeldThing.PATIENT]),
         held_objects=frozenset(held[HeldThing.CONSULTATION]),
-        kept_patients=await consultations.patients_with_records(uow.session, patient_ids),
+        kept_patients=await consultations.patients_with_records(uow.session, patient_ids)
+        | await self_orders.patients_with_orders(uow.session, patient_ids),
     )

@@ -21,12 +21,14 @@ from realtime.events import RoomClosed, RoomHandedOver
 
 async def open_the_room_or_pay_back(uow: UnitOfWork, event: OrderPaid) -> None:
     """Paid and in the queue are one change; paid after cancellation asks for the money back."""
-    await service.payment_arrived(uow, event.consultation_id)
+    if event.subject_type == drafts.SCOPE:
+        await service.payment_arrived(uow, event.subject_id)
 
 
 async def cancel_with_the_order(uow: UnitOfWork, event: OrderClosed) -> None:
     """A consultation whose order was closed unpaid is over."""
-    await service.order_closed(uow, event.consultation_id)
+    if event.subject_type == drafts.SCOPE:
+        await service.order_closed(uow, event.subject_id)
 
 
 async def follow_a_closed_room(runtime: Runtime, event: RoomClosed) -> None:

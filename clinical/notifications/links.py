@@ -8,6 +8,7 @@ from realtime.notices import Notice
 _PATIENT = {
     "consultation": "pages/consultation/index?id={id}",
     "order": "pages/orders/detail?id={id}",
+    "self_order": "pages/clinic/order?id={id}",
     "consultation_room": "pages/room/index?id={id}",
     "room": "pages/room/index?room={id}",
     "rights_request": "pages/rights/request?id={id}",

@@ -5,5 +5,6 @@ only signed word of the channel, close what is not paid, give back exactly once 
 and keep the channel's day bills.
 Announces: `OrderPaid`, `OrderClosed`, `OrderRefunded`, `OrderRefundFailed`; for its own reactions
 `RefundOpened`.
-Hears: `ConsultationSubmitted`, `ConsultationCancelled`, `RefundRequested`.
+Hears: `ConsultationSubmitted`, `ConsultationCancelled`, `RefundRequested`; of the convenience
+clinic `SelfOrderApproved`, `SelfOrderClosed`, `SelfOrderRefundRequested`.
 """

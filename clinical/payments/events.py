@@ -6,9 +6,16 @@ inside the commit may lock its own row.
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
+from pydantic import AliasChoices, Field
+
 from core.events import Event, event
+
+#: What an order is for when its event does not say: older versions knew consultations alone.
+CONSULTATION = "consultation"
+SubjectId = Annotated[UUID, Field(validation_alias=AliasChoices("subject_id", "consultation_id"))]
 
 
 @event("order.paid")
@@ -17,7 +24,8 @@ class OrderPaid(Event):
     """Sent once, when the whole amount arrived for an order that was still pending."""
 
     order_id: UUID
-    consultation_id: UUID
+    subject_id: SubjectId
+    subject_type: str = CONSULTATION
     user_id: UUID
     amount_fen: int
     paid_at: datetime
@@ -33,7 +41,8 @@ class OrderClosed(Event):
     """
 
     order_id: UUID
-    consultation_id: UUID
+    subject_id: SubjectId
+    subject_type: str = CONSULTATION
     user_id: UUID
     reason: str
 
@@ -57,7 +66,8 @@ class OrderRefunded(Event):
     """
 
     order_id: UUID
-    consultation_id: UUID
+    subject_id: SubjectId
+    subject_type: str = CONSULTATION
     user_id: UUID
     refund_id: UUID
     amount_fen: int
@@ -71,7 +81,8 @@ class OrderRefundFailed(Event):
     """Sent once per failure, when the channel refused a refund for good and staff must act."""
 
     order_id: UUID
-    consultation_id: UUID
+    subject_id: SubjectId
+    subject_type: str = CONSULTATION
     user_id: UUID
     refund_id: UUID
     amount_fen: int

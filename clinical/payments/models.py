@@ -40,9 +40,9 @@ class CallState(StrEnum):
 class Order(Protected, Base):
     """Something to be paid once. Its row lock decides every race about its money.
 
-    `subject_type` and `subject_id` say what it was opened for (`consultation`); `subject` is what
-    the patient reads, without health data, because the channel shows it too. The channel knows the
-    order by the hexadecimal form of its id.
+    `subject_type` and `subject_id` say what it was opened for (`consultation`, `self_order`);
+    `subject` is what the patient reads, without health data, because the channel shows it too. The
+    channel knows the order by the hexadecimal form of its id.
     """
 
     __tablename__ = "orders"

@@ -30,6 +30,7 @@ class OrderView(BaseModel):
     close_reason: str | None
     channel: Channel | None
     consultation_id: UUID | None
+    self_order_id: UUID | None
     created_at: datetime
     expires_at: datetime
     paid_at: datetime | None
@@ -52,7 +53,6 @@ class Cashier(BaseModel):
 
 
 def order_view(order: Order, refunds: list[Refund]) -> OrderView:
-    is_consultation = order.subject_type == "consultation"
     return OrderView(
         id=order.id,
         number=order.number,
@@ -61,12 +61,17 @@ def order_view(order: Order, refunds: list[Refund]) -> OrderView:
         state=order.state,
         close_reason=order.close_reason,
         channel=order.channel,
-        consultation_id=order.subject_id if is_consultation else None,
+        consultation_id=_of(order, "consultation"),
+        self_order_id=_of(order, "self_order"),
         created_at=order.created_at,
         expires_at=order.expires_at,
         paid_at=order.paid_at,
         refunds=[_refund_view(refund) for refund in refunds],
     )
+
+
+def _of(order: Order, subject_type: str) -> UUID | None:
+    return order.subject_id if order.subject_type == subject_type else None
 
 
 def _refund_view(refund: Refund) -> RefundView:

@@ -290,7 +290,7 @@ class Story:
                     aggregate_id=row.order_id,
                     occurred_at=uow.now,
                     order_id=row.order_id,
-                    consultation_id=row.id,
+                    subject_id=row.id,
                     user_id=row.payer_id,
                     amount_fen=row.price_fen,
                     paid_at=uow.now,

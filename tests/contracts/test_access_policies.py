@@ -109,6 +109,12 @@ NEEDED: dict[str, tuple[str, str, Any]] = {
     "profile.submit": ("POST", "/me/profile/submissions", PROFILE),
     "quarantine.read": ("GET", "/quarantine", None),
     "quarantine.release": ("DELETE", "/quarantine/{id}", None),
+    "self_order.read": ("GET", "/self-orders/{id}", None),
+    "self_order.review": ("POST", "/self-orders/{id}/approve", {"words": ""}),
+    "self_order.fulfil": ("POST", "/self-orders/{id}/fulfil", None),
+    "self_order_item.read": ("GET", "/self-order-items", None),
+    "self_order_item.keep": ("POST", "/self-order-items/import", None),
+    "self_order_item.export": ("GET", "/self-order-items/export.csv", None),
     "rating.received": ("GET", "/ratings/received", None),
     "recording.arrange": ("PUT", "/recordings/{id}/layout", {"layout": "speaker"}),
     "recording.download": ("POST", "/recordings/{id}/files/{id}/download", None),
@@ -171,6 +177,7 @@ ELSEWHERE |= {
     "order.pay",
     "patient.manage",
     "rating.read",
+    "self_order.place",
 }
 
 
