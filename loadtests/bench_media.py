@@ -34,6 +34,7 @@ import uvloop
 from loadtests.bench_awake import cores_awake
 from loadtests.bench_common import ROOT, cpu_seconds, machine, percentiles, resident_kb
 from loadtests.bench_media_caller import PROFILE, Traffic
+from loadtests.bench_media_loss import loss, told
 from loadtests.bench_media_signalling import Participant, Signalling, signalling
 from loadtests.bench_media_world import (
     HOST,
@@ -50,7 +51,7 @@ from loadtests.bench_media_world import (
 
 OUTPUT = ROOT / "var" / "bench" / "media.json"
 SERVERS = ("zhenjian", "janus", "janus-loop", "relay")
-PARTS = ("rooms", "fanout", "conference", "storm", "recording")
+PARTS = ("rooms", "fanout", "conference", "storm", "recording", "loss")
 #: A generator that is later than this says nothing about the server.
 LATEST_SEND_MS = 20.0
 #: The sizes that are quoted: rooms at full and at half load, and viewers of one publisher.
@@ -354,6 +355,9 @@ async def _quoted(
                 report["storm"][kind] = await storm(folder, kind, plan)
     if "recording" in parts and "zhenjian" in sfus:
         report["recording"] = await recording(folder, plan, budget)
+    if "loss" in parts and "zhenjian" in sfus and budget.allows("loss"):
+        report["loss"] = await loss(folder, warm=3.0, seconds=5 * plan.seconds)
+        print("  " + told(report["loss"]), flush=True)
 
 
 async def _others(
@@ -457,6 +461,8 @@ def table(report: dict[str, Any]) -> str:
     for kind, figures in report["storm"].items():
         joined = "p50 {p50:.0f}, p95 {p95:.0f} ms".format(**figures["first_rtp_ms"])
         lines.append(f"{'join storm':14}{kind:14} first packet {joined}")
+    if "loss" in report:
+        lines.append(f"{'bad network':14}{'zhenjian':14} {told(report['loss'])}")
     lines += ["", *(f"{key}: {value}" for key, value in report["headline"].items())]
     return "\n".join(lines)
 

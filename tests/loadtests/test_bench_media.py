@@ -6,6 +6,8 @@ import pytest
 
 from loadtests import bench_media_world
 from loadtests.bench_media import Budget, Plan, headline, measure, storm
+from loadtests.bench_media_loss import Heard, loss, told
+from loadtests.bench_media_network import Network
 from loadtests.bench_media_world import NotPossible, enter_namespace, janus_version, write_janus
 
 TINY = Plan(warm=0.5, seconds=1.0, turns=1, rooms=(1,), viewers=(1,), joins=2, minutes=1.0)
@@ -29,6 +31,37 @@ async def test_a_storm_tells_when_the_first_packet_reached_each_who_joined(tmp_p
     figures = await storm(tmp_path, "zhenjian", TINY, host=LOOPBACK, rooms=2)
     assert figures["failed"] == []
     assert 0 < figures["first_rtp_ms"]["p50"] < 10_000
+
+
+async def test_a_talk_over_a_bad_network_is_counted_at_eye_and_ear(tmp_path: Path) -> None:
+    figures = await loss(tmp_path, warm=0.0, seconds=2.0, host=LOOPBACK)
+    assert len(figures["each"]) == 2
+    for one in figures["each"]:
+        assert 0 < one["pictures_per_s"] < 60
+        assert 20 <= one["gap_spoken_ms"] < 2000
+    assert figures["gap_ms"] == max(
+        max(one["gap_heard_ms"], one["gap_spoken_ms"]) for one in figures["each"]
+    )
+    assert "5% loss each way, 80 ms round trip" in told(figures)
+
+
+def test_pictures_are_counted_by_the_second_and_gaps_from_the_beginning_to_the_end() -> None:
+    heard = Heard(
+        pictures=[100.1, 100.5, 101.2, 103.0],
+        sound=[100.3, 100.5, 101.0],
+        spoken=[7.04, 7.0, 7.1],
+    )
+    figures = heard.figures(100.0, 2.5)
+    assert (figures["pictures_per_s"], figures["worst_second"]) == (1.5, 1)
+    assert (figures["gap_heard_ms"], figures["gap_spoken_ms"]) == (1500.0, 60.0)
+
+
+async def test_the_bad_network_loses_media_alone() -> None:
+    network = Network(("127.0.0.1", 9))
+    media, report, handshake = bytes([0x80, 96]), bytes([0x80, 200]), bytes([22, 254])
+    lost = sum(network.is_lost(media) for _ in range(2000))
+    assert 60 < lost < 140
+    assert not any(network.is_lost(each) for each in (report, handshake) for _ in range(2000))
 
 
 def test_what_was_not_measured_is_none_in_the_headline() -> None:
