@@ -211,6 +211,8 @@ def relay_and_jobs(runtime: Runtime, modules: Modules) -> list[Background]:
 def provide_adapters(runtime: Runtime) -> None:
     """Give every port its adapter, as the configuration says."""
     from clinical.consultation.gateway import HisVisitHistory, VisitHistoryGateway
+    from clinical.his.gateway import HospitalSystem
+    from clinical.his.rest import RestHospital
     from clinical.notifications.gateway import NoticeSms, WechatMessages
     from clinical.notifications.wechat import wechat_messages
     from clinical.payments.gateway import PaymentGateway, WechatMerchant, WechatPay
@@ -247,6 +249,7 @@ def provide_adapters(runtime: Runtime) -> None:
         runtime.provide(VirusScanner, Clamd(config.scanner_url or ""))
     runtime.provide(VisitCardGateway, HisVisitCards(*his))
     runtime.provide(VisitHistoryGateway, HisVisitHistory(*his))
+    runtime.provide(HospitalSystem, RestHospital(*his))
     runtime.provide(
         CertificateAuthority,
         HttpCertificateAuthority(

@@ -16,4 +16,5 @@ MODULES: list[str] = [
     "clinical.outpatient",
     "clinical.payments",
     "clinical.rating",
+    "clinical.his",
 ]

@@ -10,7 +10,8 @@ from admin.demo.accounts import ADMINISTRATOR, CUSTOMER_SERVICE, NURSE, PHARMACI
 from admin.demo.announcements import announce
 from admin.demo.batch import Batch
 from admin.demo.consents import Consents, texts_in_force
-from admin.demo.dice import Dice
+from admin.demo.dice import SEED, Dice
+from admin.demo.hospital_papers import papers_of
 from admin.demo.notices import word_notices
 from admin.demo.past import History
 from admin.demo.people import HOSPITAL, Founder, Town, demo_password_hash
@@ -133,8 +134,10 @@ def his_people(dice: Dice, town: Town) -> list[dict[str, Any]]:
     under the guardian's number together with the child's name.
     """
     people: list[dict[str, Any]] = []
+    # Chance of their own: what the papers say changes nobody's story.
+    papers = Dice(dice.now, SEED + 1)
     for place, person in enumerate(town.persons):
-        visits = []
+        visits: list[dict[str, Any]] = []
         # Every sixth person has not been seen for long, so that the way by proof can be shown.
         if place % 6 != 5:
             for _ in range(dice.between(1, 3)):
@@ -154,6 +157,7 @@ def his_people(dice: Dice, town: Town) -> list[dict[str, Any]]:
                 "id_number": person.id_number or f"{person.patient_id.hex[-8:]}/{person.name}",
                 "card_number": f"8{place + 1:011d}",
                 "visits": visits,
+                **papers_of(papers, visits, f"{place + 1:04d}"),
             }
         )
     return people

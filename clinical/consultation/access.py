@@ -107,6 +107,9 @@ CONSULTATION = declare(
         "book": Action("预约与取消", (Role.PATIENT,)),
         "treat": Action("接诊与记录", (Role.DOCTOR,)),
         "history": Action("查看患者既往问诊", (Role.DOCTOR,), delegable=True),
+        "records": Action(
+            "查看患者院内病历与报告", (Role.DOCTOR, Role.NURSE, Role.PHARMACIST), delegable=True
+        ),
         "assign": Action("分配医生", (Role.ADMINISTRATOR,), delegable=True),
         "export": Action("导出", (Role.SUPERVISOR, Role.ADMINISTRATOR), delegable=True),
     },
@@ -127,8 +130,9 @@ CONSULTATION = declare(
         Scope.PATIENTS: (Role.DOCTOR,),
         Scope.DEPARTMENT: (Role.DOCTOR, Role.NURSE, Role.PHARMACIST),
     },
-    # An expert who was asked in sees the patient; the treating doctor decides.
-    never={"treat": _as_guest},
+    # An expert who was asked in sees the patient; the treating doctor decides. What a department
+    # may still claim is nobody's reason yet to look into the hospital's records.
+    never={"treat": _as_guest, "records": _of_the_pool},
     filters={
         "ended": RowFilter("仅已结束的", lambda caller: Consultation.state == State.ENDED),
         "no_red_flag": RowFilter("不含危急信号的", lambda caller: ~Consultation.red_flag),
@@ -150,9 +154,9 @@ CONSULTATION = declare(
     ],
     defaults=[
         allow(Role.PATIENT, Scope.OWN, READ, "book"),
-        allow(Role.DOCTOR, Scope.PATIENTS, READ, "treat", "history"),
-        allow(Role.NURSE, Scope.ROOMS, READ),
-        allow(Role.PHARMACIST, Scope.ROOMS, READ),
+        allow(Role.DOCTOR, Scope.PATIENTS, READ, "treat", "history", "records"),
+        allow(Role.NURSE, Scope.ROOMS, READ, "records"),
+        allow(Role.PHARMACIST, Scope.ROOMS, READ, "records"),
         allow(Role.SUPERVISOR, Scope.HOSPITAL, READ, "export"),
         allow(Role.ADMINISTRATOR, Scope.HOSPITAL, READ, "export", "assign"),
     ],
@@ -313,6 +317,21 @@ async def first_served(
         .group_by(Consultation.patient_id)
     )
     return {patient_id: first for patient_id, first in rows if first is not None}
+
+
+async def reason_for_records(
+    session: AsyncSession, caller: Caller, consultation_id: UUID
+) -> Consultation:
+    """The consultation for whose sake the caller may look into the hospital's records of its
+    patient. Raises NotFound, NotPermitted.
+    """
+    allowed = await grant(unit_of(session), caller, CONSULTATION, "records")
+    row = await session.scalar(
+        select(Consultation).where(Consultation.id == consultation_id, allowed.condition)
+    )
+    if row is None:
+        raise NotFound()
+    return row
 
 
 async def history_of(

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from clinical.sandbox import console, tencent, vendors
+from clinical.sandbox import console, records, tencent, vendors
 from clinical.sandbox.alipay import certify as alipay
 from clinical.sandbox.ca import desk as ca
 from clinical.sandbox.config import SandboxConfig
@@ -42,6 +42,7 @@ def build_app(config: SandboxConfig) -> Starlette:
     own = [*console.routes, Route("/healthz", health)]
     routes = [
         *vendors.routes,
+        *records.routes,
         *wechat.routes,
         *accounts.routes,
         *messages.routes,

@@ -37,6 +37,16 @@ SWITCHES: dict[str, Switch] = {
     ),
     "speech": Switch("语音识别", {**_DOWN, "failed": "任务失败"}),
     "his": Switch("医院信息系统", {**_DOWN, "empty": "查无就诊记录"}),
+    "his_records": Switch(
+        "院内病历与报告",
+        {
+            **_DOWN,
+            "refused": "拒绝查询",
+            "garbled": "应答错乱",
+            "other_person": "答成他人",
+            "empty": "查无记录",
+        },
+    ),
     "wechat_order": Switch(
         "微信下单、查单、关单",
         {

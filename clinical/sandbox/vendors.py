@@ -6,7 +6,7 @@ import json
 import re
 import secrets
 from collections.abc import Awaitable, Callable
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -29,7 +29,7 @@ TEMPLATES = {
 CHECK_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
 
-def _door(
+def door(
     prefix: str, secret: str, switch: str, answer: Answer
 ) -> Callable[[Request], Awaitable[Response]]:
     """A signed JSON door: faults first, then the signature, then the work."""
@@ -151,7 +151,7 @@ def check_name(world: World, content: dict[str, Any]) -> Response:
 # ------------------------------------------------------------------------------------------ HIS
 
 
-def _person(world: World, content: dict[str, Any]) -> Document | None:
+def filed_person(world: World, content: dict[str, Any]) -> Document | None:
     number, card = content.get("id_number"), content.get("card_number")
     if number:
         return world.store.get("person", str(number).upper())
@@ -162,7 +162,7 @@ def _person(world: World, content: dict[str, Any]) -> Document | None:
 
 
 def find_person(world: World, content: dict[str, Any]) -> Response:
-    person = _person(world, content)
+    person = filed_person(world, content)
     world.note(
         "his",
         "查找患者档案",
@@ -190,7 +190,7 @@ def open_file(world: World, content: dict[str, Any]) -> Response:
 
 
 def list_visits(world: World, content: dict[str, Any]) -> Response:
-    person = _person(world, content)
+    person = filed_person(world, content)
     if person is None or content["_fault"] == "empty":
         visits: list[Document] = []
     else:
@@ -216,6 +216,8 @@ def _file(world: World, key: str, content: dict[str, Any]) -> Document:
         "card_number": content.get("card_number") or f"6{number:011d}",
         "name": content["name"],
         "visits": content.get("visits") or [],
+        "records": content.get("records") or [],
+        "reports": content.get("reports") or [],
     }
     world.store.put("person", key, person)
     world.store.put("card", person["card_number"], {"key": key})
@@ -230,10 +232,11 @@ def _public(person: Document) -> Document:
 
 
 async def seed_people(request: Request) -> Response:
-    """`PUT /_sandbox/people {"people": [{name, id_number, card_number?, visits: [...]}]}`.
+    """`PUT /_sandbox/people {"people": [{name, id_number, card_number?, visits: [...], ...}]}`.
 
     Each becomes known to the registry and the HIS; a visit is `{visit_date, department, diagnosis,
-    doctor?, visit_no?}` with an ISO date. Seeding the same number again replaces the visits.
+    doctor?, visit_no?}` with an ISO date; `records` and `reports` are answered as they are given
+    (`records.py`). Seeding the same number again replaces them all.
     """
     world = world_of(request)
     try:
@@ -260,27 +263,40 @@ def _seed(world: World, entry: dict[str, Any]) -> None:
     ]
     world.store.put("identity", key, {"name": str(entry["name"])})
     known = world.store.get("person", key)
+    papers = {"visits": visits, **seeded_papers(entry)}
     if known is None:
-        _file(world, key, {**entry, "visits": visits})
+        _file(world, key, {**entry, **papers})
     else:
-        world.store.put("person", key, {**known, "name": entry["name"], "visits": visits})
+        world.store.put("person", key, {**known, "name": entry["name"], **papers})
+
+
+def seeded_papers(entry: dict[str, Any]) -> dict[str, list[Document]]:
+    """Records and reports of a seeded person. Raises KeyError or ValueError for broken ones."""
+    records, reports = entry.get("records") or [], entry.get("reports") or []
+    for record in records:
+        date.fromisoformat(record["visit_date"])
+    for report in reports:
+        datetime.fromisoformat(report["released_at"])
+        if report["kind"] not in ("exam", "lab") or not report["report_no"]:
+            raise ValueError("a report needs a kind and a number")
+    return {"records": records, "reports": reports}
 
 
 routes = [
-    Route("/sms/v1/messages", _door("X-Sms", "sms_secret", "sms", send_sms), methods=["POST"]),
+    Route("/sms/v1/messages", door("X-Sms", "sms_secret", "sms", send_sms), methods=["POST"]),
     Route("/sms/v1/messages/{message_id}", sms_receipt, methods=["GET"]),
     Route("/_sandbox/sms", sms_inbox, methods=["GET"]),
     Route(
         "/realname/v1/check",
-        _door("X-Realname", "real_name_secret", "real_name", check_name),
+        door("X-Realname", "real_name_secret", "real_name", check_name),
         methods=["POST"],
     ),
     Route(
-        "/his/v1/persons/find", _door("X-His", "his_secret", "his", find_person), methods=["POST"]
+        "/his/v1/persons/find", door("X-His", "his_secret", "his", find_person), methods=["POST"]
     ),
-    Route("/his/v1/persons", _door("X-His", "his_secret", "his", open_file), methods=["POST"]),
+    Route("/his/v1/persons", door("X-His", "his_secret", "his", open_file), methods=["POST"]),
     Route(
-        "/his/v1/visits/query", _door("X-His", "his_secret", "his", list_visits), methods=["POST"]
+        "/his/v1/visits/query", door("X-His", "his_secret", "his", list_visits), methods=["POST"]
     ),
     Route("/_sandbox/people", seed_people, methods=["PUT"]),
 ]

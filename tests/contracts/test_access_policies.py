@@ -60,6 +60,8 @@ NEEDED: dict[str, tuple[str, str, Any]] = {
     "consultation.read": ("GET", "/consultations/{id}", None),
     "consultation.treat": ("POST", "/consultations/{id}/accept", None),
     "consultation.history": ("GET", "/consultations/{id}/history", None),
+    "consultation.records": ("GET", "/consultations/{id}/hospital-records", None),
+    "his_exchange.read": ("GET", "/his/exchanges", None),
     "consultation.export": ("GET", "/consultations/export.csv", None),
     "consultation.assign": (
         "POST",
