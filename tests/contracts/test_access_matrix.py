@@ -101,6 +101,7 @@ PUBLIC_ROUTES: list[str] = [
     "GET /notification-service/messages/{request_id}",
     "GET /rating-tags",
     "GET /recordings/files/{file_id}/content",
+    "GET /report-pictures/{side}/{key}/{report_no}/{picture_no}",
     "GET /rights/copies/{copy_id}/files/{kind}",
     "GET /rooms/{room_id}/messages/{seq}/original/content",
     "GET /signature/certificate",
