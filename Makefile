@@ -17,7 +17,7 @@ REALTIME := clients/realtime
 PEERS := loadtests/peers
 SHARED := $(shell find clients/realtime/src clients/design -type f 2>/dev/null)
 
-.PHONY: run test setup clients check lint types contracts supply-chain unit journeys client-tests browser services format \
+.PHONY: run test setup clients check lint types contracts supply-chain unit journeys beside client-tests browser services format \
 	requirements clean-data clean help migration lock bench-crypto bench-chat bench-media soak load
 
 help: ## Say what can be made
@@ -95,14 +95,18 @@ contracts: setup
 	@echo "Import contracts …"
 	@$(VENV)/bin/lint-imports --no-logo
 
-# The journeys need a core or more for their cameras, so they come after the others, one by one;
-# the clients' own tests go beside them.
+# The journeys need a core or more for their cameras, so they come after the others, one by one; what
+# starts processes of its own, mostly to wait for them, and the clients' own tests go beside them.
 unit: setup clients
 	@$(PYTHON) -m pytest -q -n 2 --dist loadfile -m "not browser and not alone"
-	@$(MAKE) --no-print-directory --output-sync=target -j 2 journeys client-tests
+	@$(MAKE) --no-print-directory --output-sync=target -j 2 journeys beside
 
 journeys: setup clients
-	@$(PYTHON) -m pytest -q -m "(browser or alone) and not paced"
+	@$(PYTHON) -m pytest -q -m "browser and not paced"
+
+beside: setup clients
+	@$(MAKE) --no-print-directory client-tests
+	@$(PYTHON) -m pytest -q -m "alone and not browser"
 
 client-tests: clients
 	@for client in $(REALTIME) $(CONSOLE) $(MOBILE); do \

@@ -7,6 +7,7 @@ The plugin in ``tests/conftest.py`` notes the outcome of every marked test in
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import sys
 from collections import defaultdict
@@ -51,9 +52,12 @@ class Record:
 
     def write(self) -> None:
         """Replace what is on record of the files that ran; forget files that are gone."""
-        kept = {name: found for name, found in load().items() if (ROOT / name).exists()}
         RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(kept | self._files, indent=1, sort_keys=True))
+        # `make test` runs two sessions beside each other.
+        with RESULTS.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            kept = {name: found for name, found in load().items() if (ROOT / name).exists()}
+            RESULTS.write_text(json.dumps(kept | self._files, indent=1, sort_keys=True))
 
 
 def load() -> dict[str, dict[str, dict[str, bool]]]:
