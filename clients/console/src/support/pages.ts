@@ -45,4 +45,4 @@ export function useCursorPages<T>(load: (cursor: string | null) => Promise<Page<
   };
 }
 
-export type CursorPages = ReturnType<typeof useCursorPages>;
+export type CursorPages<Item> = ReturnType<typeof useCursorPages<Item>>;
