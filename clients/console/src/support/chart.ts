@@ -12,6 +12,8 @@ export function useChart(
   box: Ref<HTMLElement | null>,
   shown: WatchSource,
   option: (colour: (name: string) => string) => EChartsCoreOption,
+  /** With the index of the bar or point that was clicked. */
+  clicked?: (index: number) => void,
 ) {
   let chart: ECharts | null = null;
 
@@ -28,6 +30,7 @@ export function useChart(
   onMounted(() => {
     if (!box.value) return;
     chart = init(box.value, null, { renderer: "svg" });
+    if (clicked) chart.on("click", (event) => clicked(event.dataIndex));
     watcher.observe(box.value);
     draw();
   });
