@@ -31,6 +31,7 @@ from typing import Any
 
 import uvloop
 
+from loadtests import bench_media_browser
 from loadtests.bench_awake import cores_awake
 from loadtests.bench_common import ROOT, cpu_seconds, machine, percentiles, resident_kb
 from loadtests.bench_media_caller import PROFILE, Traffic
@@ -51,7 +52,7 @@ from loadtests.bench_media_world import (
 
 OUTPUT = ROOT / "var" / "bench" / "media.json"
 SERVERS = ("zhenjian", "janus", "janus-loop", "relay")
-PARTS = ("rooms", "fanout", "conference", "storm", "recording", "loss")
+PARTS = ("rooms", "fanout", "conference", "storm", "recording", "loss", "picture")
 #: A generator that is later than this says nothing about the server.
 LATEST_SEND_MS = 20.0
 #: The sizes that are quoted: rooms at full and at half load, and viewers of one publisher.
@@ -71,11 +72,12 @@ class Plan:
     rooms: tuple[int, ...]
     viewers: tuple[int, ...]
     joins: int
+    pictures: int
     minutes: float
 
 
-FULL = Plan(2.0, 6.0, 3, (5, HALF, ROOMS, 40), (10, VIEWERS, 200), 100, 18.0)
-QUICK = Plan(1.0, 4.0, 1, (HALF, ROOMS), (VIEWERS,), 30, 10.0)
+FULL = Plan(2.0, 6.0, 3, (5, HALF, ROOMS, 40), (10, VIEWERS, 200), 100, 30, 18.0)
+QUICK = Plan(1.0, 4.0, 1, (HALF, ROOMS), (VIEWERS,), 30, 10, 10.0)
 
 
 class Budget:
@@ -358,6 +360,18 @@ async def _quoted(
     if "loss" in parts and "zhenjian" in sfus and budget.allows("loss"):
         report["loss"] = await loss(folder, warm=3.0, seconds=5 * plan.seconds)
         print("  " + told(report["loss"]), flush=True)
+    if "picture" in parts and "zhenjian" in sfus and budget.allows("picture"):
+        await _picture(folder, report, plan, budget)
+
+
+async def _picture(folder: Path, report: dict[str, Any], plan: Plan, budget: Budget) -> None:
+    server = await serve(folder, "zhenjian")
+    try:
+        report["picture"] = await bench_media_browser.first_pictures(server, plan.pictures)
+    except NotPossible as problem:
+        budget.left_out.append(f"picture ({problem})")
+    finally:
+        server.stop()
 
 
 async def _others(
@@ -404,7 +418,7 @@ def headline(report: dict[str, Any]) -> dict[str, float | None]:
     at_50 = report["fanout"].get(VIEWERS, {})
     at_10 = report["rooms"].get(HALF, {})
     storms = report["storm"]
-    record = report.get("recording")
+    record, picture = report.get("recording"), report.get("picture")
     ours = at_20.get("zhenjian")
     return {
         "packets_per_cpu_vs_janus": _ratio(at_20, "janus", "forwarded_per_cpu_s"),
@@ -416,6 +430,7 @@ def headline(report: dict[str, Any]) -> dict[str, float | None]:
         "recording_cpu_overhead": record["overhead"] if record else None,
         "join_p95_ms": storms["zhenjian"]["first_rtp_ms"]["p95"] if "zhenjian" in storms else None,
         "kb_per_participant": ours["kb_per_participant"] if ours else None,
+        "first_picture_p95_ms": picture["first_picture_ms"]["p95"] if picture else None,
     }
 
 
@@ -461,6 +476,9 @@ def table(report: dict[str, Any]) -> str:
     for kind, figures in report["storm"].items():
         joined = "p50 {p50:.0f}, p95 {p95:.0f} ms".format(**figures["first_rtp_ms"])
         lines.append(f"{'join storm':14}{kind:14} first packet {joined}")
+    if "picture" in report:
+        shown = "p50 {p50:.0f}, p95 {p95:.0f} ms".format(**report["picture"]["first_picture_ms"])
+        lines.append(f"{'Chromium':14}{'zhenjian':14} first picture {shown}")
     if "loss" in report:
         lines.append(f"{'bad network':14}{'zhenjian':14} {told(report['loss'])}")
     lines += ["", *(f"{key}: {value}" for key, value in report["headline"].items())]
