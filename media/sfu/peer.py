@@ -257,7 +257,7 @@ class Peer:
         for subscription in self.sent.values():
             layer = subscription.pending or subscription.layer
             if subscription.live and layer is not None:
-                subscription.track.want_key_frame(now, layer)
+                subscription.track.want_key_frame(now, layer, soon=True)
 
     def release(self) -> None:
         """Give back memory at once, when the peer is out of its call: what is kept for others, and

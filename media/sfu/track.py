@@ -322,11 +322,17 @@ class Track:
                 self.want_key_frame(now, layer)
         return True
 
-    def want_key_frame(self, now: float, layer: Layer | None = None) -> None:
-        """Ask the publisher for a key frame of a layer (the only one), within the throttle."""
+    def want_key_frame(self, now: float, layer: Layer | None = None, *, soon: bool = False) -> None:
+        """Ask the publisher for a key frame of a layer (the only one), within the throttle; ``soon``
+        for a viewer who has no picture yet.
+        """
         layer = layer or self.layers[0]
-        if self.kind == "video" and layer.key_frames.want(now):
+        if self.kind != "video":
+            return
+        if layer.key_frames.want(now, soon=soon):
             self._request(layer)
+        elif soon:
+            self._worry(self)
 
     def tend(self, now: float, round_trip: float) -> bool:
         """Ask for missing packets and overdue key frames; True when there is more to come."""
@@ -335,7 +341,7 @@ class Track:
             if layer.key_frames.due(now):
                 self._request(layer)
             if self.kind == "video":
-                more = self._ask_again(layer, now, round_trip) or more
+                more = self._ask_again(layer, now, round_trip) or layer.key_frames.urgent or more
         return more
 
     def _ask_again(self, layer: Layer, now: float, round_trip: float) -> bool:

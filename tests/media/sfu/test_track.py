@@ -282,6 +282,19 @@ def test_key_frame_requests_are_throttled_repeated_and_ended_by_a_key_frame() ->
     assert sum(requests.due(3.0 + step / 10) for step in range(1, 500)) == 9
 
 
+def test_who_has_no_picture_yet_waits_less_for_a_key_frame() -> None:
+    requests = KeyFrameRequests()
+    assert requests.want(1.0)
+    requests.came()
+    assert not requests.want(1.1, soon=True)
+    assert requests.urgent
+    assert requests.due(1.35)
+    assert not requests.urgent
+    # When none comes it is asked for again as for everybody.
+    assert not requests.due(1.7)
+    assert requests.due(1.9)
+
+
 def test_a_key_frame_on_its_way_ends_the_request() -> None:
     scene = Scene()
     scene.track.want_key_frame(1.0)
