@@ -290,7 +290,7 @@ async def export_calls(
     media: CallMedia | None = None,
 ) -> Response:
     wanted = await report.period(
-        ctx.uow, ctx.caller, from_, to, at_most=level, media=media, order="worst"
+        ctx.uow, ctx.caller, from_, to, at_most=level, media=media, order="newest"
     )
     data = await report.as_csv(ctx.uow, ctx.caller, wanted)
     headers = {

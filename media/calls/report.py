@@ -4,13 +4,13 @@ Nobody's name but the staff's is shown: how a connection was is no matter of who
 """
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Integer, Row, Select, case, cast, func, or_, select
+from sqlalchemy import Integer, Row, Select, case, cast, func, or_, select, tuple_
 
 from core import exports
 from core.audit.access import zone_of
@@ -127,7 +127,7 @@ def _calls(caller: Caller, wanted: Period) -> Select[Any]:
         query = query.where(CallRow.room_id == wanted.room)
     if wanted.media:
         query = query.where(CallRow.media == wanted.media)
-    newest = (CallRow.started_at.desc(), CallRow.id)
+    newest = (CallRow.started_at.desc(), CallRow.id.desc())
     if wanted.order == "newest":
         return query.order_by(*newest)
     return query.order_by(
@@ -142,7 +142,11 @@ async def page(
     uow: UnitOfWork, caller: Caller, wanted: Period, offset: int, limit: int
 ) -> list[CallFigures]:
     """The calls of the period, worst or newest first."""
-    rows = (await uow.session.execute(_calls(caller, wanted).offset(offset).limit(limit))).all()
+    return await _shown(uow, _calls(caller, wanted).offset(offset).limit(limit))
+
+
+async def _shown(uow: UnitOfWork, query: Select[Any]) -> list[CallFigures]:
+    rows = (await uow.session.execute(query)).all()
     staff = await _staff(uow, [row.CallRow.id for row in rows])
     return [_figures(row, staff.get(row.CallRow.id, [])) for row in rows]
 
@@ -216,13 +220,17 @@ async def course(uow: UnitOfWork, caller: Caller, call_id: UUID) -> CallReport:
 
 
 async def as_csv(uow: UnitOfWork, caller: Caller, wanted: Period) -> bytes:
-    """The calls of the period as a table; who exported how much is recorded."""
+    """The calls of the period as a table, newest first; who exported how much is recorded."""
+    query = _calls(caller, replace(wanted, order="newest"))
 
     async def pages() -> AsyncIterator[Sequence[CallFigures]]:
-        offset = 0
-        while found := await page(uow, caller, wanted, offset, CHUNK):
+        after = query
+        while found := await _shown(uow, after.limit(CHUNK)):
             yield found
-            offset += CHUNK
+            last = found[-1]
+            after = query.where(
+                tuple_(CallRow.started_at, CallRow.id) < tuple_(last.started_at, last.id)
+            )
 
     fields: tuple[Field[CallFigures], ...] = (
         Field("通话编号", lambda it: it.id),
