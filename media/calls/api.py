@@ -137,8 +137,8 @@ async def answer(ctx: MessageContext, body: AnswerOffer) -> None:
 @messages.on("call:update", roles=TALKERS, transaction=False)
 async def update(ctx: MessageContext, body: UpdateCall) -> CallAnswer:
     """A fresh session (`join`), a fresh path for it (`restart`), who is muted (`media`), who shares
-    his screen (`screen`), who asks for the stage (`hand`), what is shown (`view`), what stood still
-    (`freezes`).
+    his screen (`screen`), who asks for the stage (`hand`) and who leaves it (`step_down`), what is
+    shown (`view`), what stood still (`freezes`).
     """
     if body.action == "freezes":
         async with ctx.runtime.unit_of_work() as uow:
@@ -166,6 +166,8 @@ async def update(ctx: MessageContext, body: UpdateCall) -> CallAnswer:
             call = await service.share_screen(uow, ctx.caller, body.call, on=body.on)
         elif body.action == "hand":
             return CallAnswer(call=await service.raise_hand(uow, ctx.caller, body.call, up=body.on))
+        elif body.action == "step_down":
+            call = await service.step_down(uow, ctx.caller, body.call)
         else:
             call = await service.join(uow, ctx.caller, body.call, ctx.device)
     if body.action == "media":

@@ -4,6 +4,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from core.identity.roles import Role
+from realtime.rules import RoomKind
 
 
 class CallMedia(StrEnum):
@@ -59,6 +60,9 @@ TALKERS: frozenset[Role] = STARTERS | {Role.PATIENT, Role.NURSE, Role.PHARMACIST
 
 #: Who may listen to a call unseen, as far as the policies allow it.
 OBSERVERS: frozenset[Role] = frozenset({Role.SUPERVISOR})
+
+#: Rooms without a patient: their calls are not recorded, and need nobody's consent.
+AMONG_COLLEAGUES: frozenset[RoomKind] = frozenset({RoomKind.COLLEAGUE, RoomKind.GROUP})
 
 #: So many people talk in one call at most; in a lecture so many are on the stage.
 MOST_PEOPLE = 16

@@ -203,13 +203,14 @@ class CheckAnswer(Strict):
 class UpdateCall(Strict):
     """`join` asks for a fresh session; `restart` for a fresh path of the session that there is, and
     for a fresh session when there is none any more; `media` mutes and unmutes; `screen` begins
-    (`on`) and ends the sharing of the screen; `hand` raises it and takes it down; `view` says on
-    how many lines each other participant is shown (0: not at all), and on how many a screen;
-    `freezes` tells how often pictures stood still lately, and for how long.
+    (`on`) and ends the sharing of the screen; `hand` raises it and takes it down; `step_down`
+    leaves the stage; `view` says on how many lines each other participant is shown (0: not at all),
+    and on how many a screen; `freezes` tells how often pictures stood still lately, and for how
+    long.
     """
 
     call: UUID
-    action: Literal["join", "restart", "media", "screen", "hand", "view", "freezes"]
+    action: Literal["join", "restart", "media", "screen", "hand", "step_down", "view", "freezes"]
     audio: bool | None = None
     video: bool | None = None
     on: bool = False

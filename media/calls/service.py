@@ -24,6 +24,7 @@ from media.calls.errors import CallInProgress, NotInCall, RecordingRefused
 from media.calls.events import CallAnswered, CallRecordingStopped, CallStarted
 from media.calls.models import CallParticipantRow, CallRow
 from media.calls.rules import (
+    AMONG_COLLEAGUES,
     STARTERS,
     TALKERS,
     CallMedia,
@@ -39,7 +40,7 @@ from realtime import access as rooms
 from realtime import service as room_service
 from realtime.call_checks import check_call
 from realtime.errors import RoomIsClosed, RoomNotActive
-from realtime.rules import RecordingPolicy, RoomState
+from realtime.rules import RecordingPolicy, RoomKind, RoomState
 
 Change = Callable[[Call], Call]
 
@@ -69,7 +70,9 @@ async def start(
         raise RoomIsClosed if row.state == RoomState.CLOSED else RoomNotActive
     await check_call(uow, row.ref_type, row.ref_id, media.value)
     record = row.recording == RecordingPolicy.REQUIRED
-    if not record and not await settings.get(
+    # Recording is agreed with a patient; colleagues among themselves are not recorded.
+    agreed = record or RoomKind(row.kind) in AMONG_COLLEAGUES
+    if not agreed and not await settings.get(
         uow, WITHOUT_RECORDING, hospital_id=caller.hospital_id
     ):
         raise RecordingRefused
@@ -198,6 +201,11 @@ async def raise_hand(uow: UnitOfWork, caller: Caller, call_id: UUID, *, up: bool
     return await _mine(
         uow, caller, call_id, lambda it: stage.raise_hand(it, caller.user_id, now, up=up)
     )
+
+
+async def step_down(uow: UnitOfWork, caller: Caller, call_id: UUID) -> CallView:
+    """Go back among the listeners. Raises NotFound, NotInCall, NoLecture, Forbidden."""
+    return await _mine(uow, caller, call_id, lambda it: stage.step_down(it, caller.user_id))
 
 
 async def set_media(

@@ -37,5 +37,5 @@ WITHOUT_RECORDING = declare(
     bool,
     False,
     title="未同意录制时允许通话",
-    description="关闭时，患者未同意录制的诊间不能发起通话，可继续图文沟通或到院就诊",
+    description="关闭时，患者未同意录制的诊间不能发起通话，可继续图文沟通或到院就诊；同事间的通话不录制，不受此限",
 )

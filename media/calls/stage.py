@@ -52,6 +52,14 @@ def dismiss(call: Call, user_id: UUID) -> Call:
     return with_person(call, replace(who, on_stage=False, audio=False, video=False, screen=False))
 
 
+def step_down(call: Call, user_id: UUID) -> Call:
+    """Leave the stage of one's own will, or not take it after an invitation.
+
+    Raises CallIsOver, NotInCall, NoLecture, Forbidden (the teacher stays).
+    """
+    return dismiss(call, user_id)
+
+
 def _listener(call: Call, user_id: UUID) -> Participant:
     who = member(call, user_id)
     if not call.lecture:

@@ -1,10 +1,12 @@
 import {
   CallClient,
   MediaError,
+  OngoingCalls,
   RoomClient,
   webStorage,
   type CallQuality,
   type CallStatus,
+  type CallView,
   type ConnectionState,
   type DeviceList,
   type InboxItem,
@@ -22,6 +24,8 @@ interface Live {
   inbox: InboxItem[];
   unread: number;
   call: CallStatus | null;
+  /** Calls that go on, by room, whether we are in them or not. */
+  ongoing: ReadonlyMap<string, CallView>;
   local: MediaStream | null;
   remotes: ReadonlyMap<string, MediaStream>;
   screens: ReadonlyMap<string, MediaStream>;
@@ -35,6 +39,7 @@ export const live = shallowReactive<Live>({
   inbox: [],
   unread: 0,
   call: null,
+  ongoing: new Map(),
   local: null,
   remotes: new Map(),
   screens: new Map(),
@@ -49,6 +54,7 @@ export const inCall = computed(() => {
 
 let client: RoomClient | null = null;
 let calls: CallClient | null = null;
+let ongoing: OngoingCalls | null = null;
 const started = new Set<(client: RoomClient) => void>();
 
 /** Runs now and after every new login; for whoever follows events for as long as the page lives. */
@@ -65,6 +71,11 @@ export function rooms(): RoomClient {
 export function callClient(): CallClient {
   if (!calls) throw new Error("The connection is opened after login.");
   return calls;
+}
+
+/** What the server says of the call in a room, asked anew. */
+export function noteCall(room: string, call: CallView | null): void {
+  ongoing?.note(room, call);
 }
 
 export function startRealtime(handlers: {
@@ -91,6 +102,7 @@ export function startRealtime(handlers: {
     live.inbox = client.inbox.items;
     live.unread = client.inbox.unread;
   });
+  ongoing = new OngoingCalls(client, (found) => (live.ongoing = found));
   startCalls(client, user.id, handlers.problem);
   client.connect();
   for (const listener of started) listener(client);
@@ -122,11 +134,12 @@ function startCalls(signalling: RoomClient, userId: string, tell: (text: string)
 
 export function stopRealtime(): void {
   calls?.destroy();
+  ongoing?.stop();
   client?.disconnect();
   client?.removeAll();
   calls = null;
   client = null;
-  Object.assign(live, { inbox: [], unread: 0, call: null, local: null });
+  Object.assign(live, { inbox: [], unread: 0, call: null, ongoing: new Map(), local: null });
 }
 
 window.addEventListener("online", () => client?.wake());

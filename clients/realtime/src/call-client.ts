@@ -1,5 +1,5 @@
 import { CallConnection } from "./call-connection";
-import { onlyWatches } from "./call-lecture";
+import { notYetOnStage, onlyWatches } from "./call-lecture";
 import { OwnMedia } from "./call-own";
 import type { Remedy } from "./call-recovery";
 import { OwnStage, SILENT } from "./call-stage";
@@ -164,6 +164,16 @@ export class CallClient extends Emitter<CallClientEvents> {
     return this.stage.raiseHand(up);
   }
 
+  /** Onto the stage to which the teacher invited us: microphone and, unless told otherwise, camera open. */
+  takeStage(options: { camera?: boolean } = {}): Promise<void> {
+    return this.stage.take(options.camera ?? true);
+  }
+
+  /** Back among a lecture's audience; also the answer to an invitation that we would rather not take. */
+  leaveStage(): Promise<void> {
+    return this.stage.leave();
+  }
+
   /** Into a call that goes on, or back after a reload: a fresh session comes from the server. */
   async rejoin(call: CallView): Promise<void> {
     if (!this.live.free) return;
@@ -174,6 +184,11 @@ export class CallClient extends Emitter<CallClientEvents> {
       return;
     }
     const me = call.participants.find((person) => person.user_id === this.options.userId);
+    if (notYetOnStage(call, this.options.userId)) {
+      this.live.set({ ...IDLE, phase: "connecting", call, invited: true, ...SILENT });
+      await this.ask("join");
+      return;
+    }
     const camera = call.media === "video" && (me?.video ?? true);
     this.live.set({ ...IDLE, phase: "connecting", call, camera, microphone: me?.audio ?? true });
     await this.own.openFor(camera ? "video" : "voice");

@@ -23,7 +23,23 @@ export class OwnStage {
     if (call) await this.signalling.request("call:update", { call, action: "hand", on: up });
   }
 
-  /** The teacher let us onto the stage, or sent us back. */
+  /** After an invitation: opens our devices and goes onto the stage. */
+  async take(camera: boolean): Promise<void> {
+    const { call, invited } = this.status.now;
+    if (!call || !invited) return;
+    this.status.change({ invited: false, microphone: true });
+    await this.own.openFor(camera ? call.media : "voice");
+    await this.connection.publish();
+    await this.own.tell();
+  }
+
+  /** Back among the audience, or not onto the stage at all. */
+  async leave(): Promise<void> {
+    const { call } = this.status;
+    if (call) await this.signalling.request("call:update", { call, action: "step_down" });
+  }
+
+  /** The teacher invited us onto the stage, or sent us back: devices close at once, and open when we agree. */
   follow(call: CallView): void {
     const { listening } = this.status.now;
     if (listening === "observer" || !call.lecture) return;
@@ -31,14 +47,11 @@ export class OwnStage {
     if (watches === (listening === "audience")) return;
     if (watches) {
       this.own.closeAll();
-      this.status.change({ listening: "audience", sharing: false, ...SILENT });
+      this.status.change({ listening: "audience", invited: false, sharing: false, ...SILENT });
       this.own.announce();
     } else {
-      this.status.change({ listening: "no", microphone: true });
-      void this.own.openFor(call.media).then(async () => {
-        await this.connection.publish();
-        await this.own.tell();
-      });
+      this.status.change({ listening: "no", invited: true, ...SILENT });
+      void this.own.tell();
     }
   }
 }

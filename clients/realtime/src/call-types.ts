@@ -29,6 +29,8 @@ export interface CallStatus {
   camera: boolean;
   /** We listen unseen, or as one of a lecture's audience: nothing of us is sent. */
   listening: "no" | "audience" | "observer";
+  /** A lecture's teacher asks us onto the stage; no device is opened before we agree. */
+  invited: boolean;
   /** We share our screen. */
   sharing: boolean;
   facing: "user" | "environment";
@@ -100,6 +102,7 @@ export const IDLE: CallStatus = {
   microphone: true,
   camera: true,
   listening: "no",
+  invited: false,
   sharing: false,
   facing: "user",
   problems: { microphone: null, camera: null },

@@ -24,7 +24,8 @@ export { Room, type JoinAnswer, type RoomEvents } from "./room";
 export type { Draft } from "./sender";
 export { RoomClient, type RoomClientEvents, type RoomClientOptions } from "./room-client";
 export { CallClient } from "./call-client";
-export { handsOf, moderates } from "./call-lecture";
+export { handsOf, moderates, peopleIn } from "./call-lecture";
+export { OngoingCalls } from "./call-ongoing";
 export type {
   CallClientEvents,
   CallClientOptions,

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { CallClient } from "../src/call-client";
-import { handsOf, moderates } from "../src/call-lecture";
+import { handsOf, moderates, peopleIn } from "../src/call-lecture";
+import { OngoingCalls } from "../src/call-ongoing";
 import type { CallSignalling } from "../src/call-types";
 import { Emitter } from "../src/emitter";
 import { RealtimeError } from "../src/errors";
@@ -188,23 +189,55 @@ describe("listening", () => {
     expect(signalling.of("call:update")).toEqual([]);
   });
 
-  it("to a lecture opens devices with the stage and closes them with it", async () => {
+  it("is asked before a device opens for the stage of a lecture, and closes them with it", async () => {
     const lecture = (on_stage: boolean, hand_at: string | null = null): CallView =>
       view({ lecture: true, viewers: 1 }, { on_stage, hand_at });
     signalling.answers["call:update"] = { call: lecture(false) };
     const calls = client(PATIENT);
     await calls.rejoin(lecture(false));
     expect(calls.status).toMatchObject({ listening: "audience", microphone: false });
-    expect(media.opened).toEqual([]);
     await calls.raiseHand(true);
     expect(signalling.of("call:update", "hand")).toMatchObject([{ on: true }]);
     signalling.emit("call-state", lecture(true));
     await settle();
-    expect(calls.status).toMatchObject({ listening: "no", microphone: true, camera: true });
+    expect(calls.status).toMatchObject({ listening: "no", invited: true, microphone: false });
+    expect(signalling.of("call:update", "media")).toMatchObject([{ audio: false, video: false }]);
+    expect(media.opened).toEqual([]);
+    await calls.takeStage();
+    expect(calls.status).toMatchObject({ invited: false, microphone: true, camera: true });
+    expect(signalling.of("call:update", "media").at(-1)).toMatchObject({
+      audio: true,
+      video: true,
+    });
     expect(media.opened).toHaveLength(2);
+    await calls.leaveStage();
+    expect(signalling.of("call:update", "step_down")).toHaveLength(1);
     signalling.emit("call-state", lecture(false));
-    expect(calls.status).toMatchObject({ listening: "audience", microphone: false });
     expect(media.opened.every((track) => track.readyState === "ended")).toBe(true);
+    expect(calls.status).toMatchObject({ listening: "audience", invited: false, camera: false });
+  });
+
+  it("is asked again after a reload that came before the answer", async () => {
+    const invited = view({ lecture: true }, { audio: false, video: false });
+    signalling.answers["call:update"] = { call: invited };
+    const calls = client(PATIENT);
+    await calls.rejoin(invited);
+    expect(calls.status).toMatchObject({ listening: "no", invited: true });
+    expect(media.opened).toEqual([]);
+  });
+
+  it("knows the calls of joined rooms, also a lecture that ends without us", () => {
+    let known: ReadonlyMap<string, CallView> = new Map();
+    const ongoing = new OngoingCalls(signalling, (now) => (known = now));
+    signalling.emit("call-state", view({ lecture: true, viewers: 3 }, { state: "left" }));
+    expect([...known.values()].map(peopleIn)).toEqual([4]);
+    signalling.emit("call-found", { room: "r", call: view({ id: "d" }) });
+    signalling.emit("call-state", view({ state: "ended" }));
+    expect(known.get("r")).toMatchObject({ id: "d" });
+    const ended = { room: "r", kind: "system", body: { event: "call_ended", text: "", call: "d" } };
+    signalling.emit("message", ended as never);
+    expect(known.size).toBe(0);
+    ongoing.stop();
   });
 
   it("shows hands in the order in which they went up, and leaves moderation to the teacher", () => {

@@ -177,11 +177,13 @@ async def attend(connect: Any, room: UUID) -> AsyncIterator[Attend]:
     """Somebody in the room: ``await attend(cast.doctor, "pc")``."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def enter(person: Person, device: str, brightness: int = 60) -> Attendee:
+        async def enter(
+            person: Person, device: str, brightness: int = 60, *, into: str | None = None
+        ) -> Attendee:
             attendee = Attendee(person, device, brightness)
             attendee.client = await connect(person, device=device, on_event=attendee.hear)
             stack.push_async_callback(attendee.close)
-            await attendee.client.join(str(room))
+            await attendee.client.join(into or str(room))
             return attendee
 
         yield enter

@@ -16,6 +16,7 @@ from media.calls.rules import MOST_PEOPLE, CallMedia, CallState, EndReason, Plac
 from tests.media.calls.conftest import Attend
 from tests.media.calls.test_calls import place, refused, stands_still, state_where
 from tests.support.cast import Cast
+from tests.support.http import Client
 
 NOW = datetime(2026, 11, 20, 1, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -76,12 +77,15 @@ def test_the_teacher_invites_and_dismisses_and_stays_himself() -> None:
     assert (it.people[users[0]].on_stage, it.people[users[0]].hand_at) == (True, None)
     shared = call.share(it, users[0], on=True)
     assert stage.dismiss(shared, users[0]).sharing == []
+    assert not stage.step_down(it, users[0]).people[users[0]].on_stage
     for each in users[1 : MOST_PEOPLE - 1]:
         it = stage.invite(it, each)
     with pytest.raises(CallIsFull):
         stage.invite(it, users[-1])
     with pytest.raises(Forbidden):
         stage.dismiss(it, TEACHER)
+    with pytest.raises(Forbidden):
+        stage.step_down(it, TEACHER)
 
 
 def test_a_lecture_outlives_its_listeners_and_ends_with_its_stage() -> None:
@@ -139,3 +143,29 @@ async def test_a_listener_watches_raises_a_hand_speaks_on_the_stage_and_goes_bac
     assert left["call"]["state"] == "active"
     ended = await teacher.call("call:end", call=it["id"])
     assert ended["call"]["end_reason"] == "hung_up"
+
+
+async def test_colleagues_hold_a_lecture_in_their_group_and_a_guest_leaves_the_stage_himself(
+    attend: Attend, cast: Cast, client: Client
+) -> None:
+    nurse = str(cast.nurse.user_id)
+    asked = {"title": "内科晨会", "people": [{"user_id": nurse, "role": "nurse"}]}
+    made = await client.post("/rooms/group", token=cast.doctor.token, json=asked)
+    room = made.expect(201)["id"]
+    teacher = await attend(cast.doctor, "pc", 60, into=room)
+    listener = await attend(cast.nurse, "phone", 180, into=room)
+    begun = await teacher.call("call:start", room=room, media="video", lecture=True)
+    # No patient is heard here: nobody records, and no consent is missing.
+    assert not begun["call"]["recording"]
+    who = {"call": begun["call"]["id"], "user": nurse}
+    await listener.call("call:update", call=who["call"], action="join")
+    assert (
+        await refused(teacher, "call:update", call=who["call"], action="step_down") == "forbidden"
+    )
+    await teacher.call("call:moderate", **who, action="invite")
+    await asyncio.gather(teacher.receives(), listener.receives())
+    back = await listener.call("call:update", call=who["call"], action="step_down")
+    assert not place(back["call"], cast.nurse)["on_stage"]
+    await stands_still(teacher, "video")
+    await listener.receives()
+    assert len(listener.sessions) == 3

@@ -25,7 +25,7 @@ import type {
   User,
 } from "@/api/types";
 import { deviceId, deviceName } from "@/session";
-import type { InboxPage } from "@zhenjian/realtime";
+import type { CallView, InboxPage } from "@zhenjian/realtime";
 
 const device = () => ({ id: deviceId(), name: deviceName(), platform: "pc" });
 const open = { open: true };
@@ -148,6 +148,7 @@ export const rooms = {
   messages: (id: string, where: { after?: number; before?: number; limit?: number }) =>
     http.get<{ messages: Message[]; has_more: boolean }>(`/rooms/${id}/messages`, where),
   recordings: (id: string) => http.get<Recording[]>(`/rooms/${id}/recordings`),
+  call: (id: string) => http.get<CallView | null>(`/rooms/${id}/call`),
   recordingLink: (recording: string, file: string) =>
     http.post<{ url: string; expires_at: string }>(`/recordings/${recording}/files/${file}/link`),
 };

@@ -30,7 +30,8 @@ export function useCallState() {
     () =>
       joined.value.find((one) => one.user_id === status.value?.speaker) ??
       joined.value[0] ??
-      others.value[0] ??
+      // Of a lecture, whoever is not on its stage is no picture.
+      (call.value?.lecture ? null : others.value[0]) ??
       null,
   );
   const sharer = computed(() => joined.value.find((one) => one.screen) ?? null);
@@ -44,12 +45,18 @@ export function useCallState() {
       call.value &&
       session.user &&
       status.value?.listening !== "observer" &&
-      moderates(call.value, session.user.id, session.role !== "patient"),
+      moderates(call.value, session.user.id, session.role === "doctor"),
     ),
   );
   const listening = computed(() => status.value?.listening ?? "no");
   const hands = computed(() => (call.value?.lecture ? handsOf(call.value) : []));
   const handUp = computed(() => hands.value.some((one) => one.user_id === session.user?.id));
+  /** We may send: not as a listener, nor before we agreed to go onto the stage. */
+  const onStage = computed(() => listening.value === "no" && !status.value?.invited);
+  /** On the stage of somebody else's lecture. */
+  const guest = computed(
+    () => onStage.value && Boolean(call.value?.lecture) && !moderator.value && !!session.user,
+  );
   const connected = computed(() => phase.value === "connected");
   const elapsed = computed(() => {
     const from = call.value?.answered_at;
@@ -106,6 +113,8 @@ export function useCallState() {
     listening,
     hands,
     handUp,
+    onStage,
+    guest,
     connected,
     elapsed,
     line,
