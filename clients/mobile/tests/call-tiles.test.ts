@@ -21,7 +21,13 @@ describe('a group call on the phone', () => {
   it('shows who speaks large, the others and oneself in the strip', () => {
     expect(keys(arrange(wanted({ speaker: 'p2' })))).toEqual(['p2', 'own', 'p1', 'p3'])
     expect(keys(arrange(wanted()))).toEqual(['p1', 'own', 'p2', 'p3'])
-    expect(keys(arrange(wanted({ others: [] })))).toEqual([undefined, 'own'])
+    expect(keys(arrange(wanted({ others: [] })))).toEqual(['own'])
+  })
+
+  it('shows a listener of a lecture the stage alone', () => {
+    const listens = wanted({ own: false, others: people(2), speaker: 'p2' })
+    expect(keys(arrange(listens))).toEqual(['p2', 'p1'])
+    expect(keys(arrange({ ...listens, others: [] }))).toEqual([undefined])
   })
 
   it('shows a shared screen large unless somebody was tapped on', () => {

@@ -22,6 +22,8 @@ export interface Wanted {
   speaker: string | null
   /** Who raised a hand, in the order of asking. */
   hands?: readonly string[]
+  /** Whether we have a tile: listeners have none. */
+  own?: boolean
   /** Who shares a screen. */
   sharer: string | null
   /** What the person tapped on; empty: the screen, else who speaks. */
@@ -38,7 +40,7 @@ const OWN: Tile = { key: 'own', user: '', kind: 'own' }
  * longer there is the last one.
  */
 export function arrange(wanted: Wanted): Arrangement {
-  const { others, speaker, sharer, pinned, perPage, hands = [] } = wanted
+  const { others, speaker, sharer, pinned, perPage, hands = [], own = true } = wanted
   const rank = (user: string): number => {
     const at = hands.indexOf(user)
     return at < 0 ? hands.length : at
@@ -53,8 +55,9 @@ export function arrange(wanted: Wanted): Arrangement {
     all.find((one) => one.kind === 'screen') ??
     all.find((one) => one.key === speaker) ??
     people[0] ??
-    null
-  const rest = [OWN, ...all.filter((one) => one !== main)]
+    // Alone on the stage of a lecture.
+    (own ? OWN : null)
+  const rest = [...(own && main !== OWN ? [OWN] : []), ...all.filter((one) => one !== main)]
   const pages = Math.max(1, Math.ceil(rest.length / perPage))
   const page = Math.min(Math.max(0, wanted.page), pages - 1)
   return { main, strip: rest.slice(page * perPage, (page + 1) * perPage), page, pages }

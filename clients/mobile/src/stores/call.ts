@@ -3,7 +3,10 @@ import { computed, markRaw, ref, shallowRef, watch } from 'vue'
 import {
   asRealtimeError,
   CallClient,
+  handsOf,
   MediaError,
+  moderates,
+  OngoingCalls,
   type CallMedia,
   type CallQuality,
   type CallStatus,
@@ -42,6 +45,7 @@ export const useCall = defineStore('call', () => {
   /** Calls that go on, by room: a new tab or another device can come in. */
   const ongoing = shallowRef<ReadonlyMap<string, CallView>>(new Map())
   const speaker = ref('')
+  let going: OngoingCalls | null = null
   let ringing: Ringing | null = null
   let asking = false
   let leaving: ReturnType<typeof setTimeout> | null = null
@@ -51,16 +55,31 @@ export const useCall = defineStore('call', () => {
   const others = computed(() =>
     (call.value?.participants ?? []).filter((one) => one.user_id !== session.user?.id),
   )
-  /** Those who are in the call now. */
-  const joined = computed(() => others.value.filter((one) => one.state === 'joined'))
+  /** Those who are in the call now; of a lecture who is on its stage. */
+  const joined = computed(() =>
+    others.value.filter((one) => one.state === 'joined' && one.on_stage),
+  )
   const other = computed(
     () =>
       // Of several the one who speaks, or spoke last.
-      others.value.find((one) => one.state === 'joined' && one.user_id === status.value?.speaker) ??
-      others.value.find((one) => one.state === 'joined') ??
-      others.value[0] ??
+      joined.value.find((one) => one.user_id === status.value?.speaker) ??
+      joined.value[0] ??
+      // Of a lecture, whoever is not on its stage is no picture.
+      (call.value?.lecture ? null : others.value[0]) ??
       null,
   )
+  const lecture = computed(() => call.value?.lecture === true)
+  /** We may send: not as a listener, nor before we agreed to go onto the stage. */
+  const onStage = computed(() => status.value?.listening === 'no' && !status.value.invited)
+  const moderator = computed(
+    () =>
+      call.value !== null &&
+      session.user !== null &&
+      moderates(call.value, session.user.id, session.role === 'doctor'),
+  )
+  /** Whose hands are up, the first one first. */
+  const hands = computed(() => (call.value?.lecture ? handsOf(call.value) : []))
+  const handUp = computed(() => hands.value.some((one) => one.user_id === session.user?.id))
   /** The caller of an incoming call. */
   const caller = computed(
     () => others.value.find((one) => one.user_id === call.value?.started_by) ?? other.value,
@@ -72,6 +91,8 @@ export const useCall = defineStore('call', () => {
       (now) => {
         client.value?.destroy()
         client.value = null
+        going?.stop()
+        going = null
         status.value = null
         ongoing.value = new Map()
         if (!now || !session.user) return
@@ -80,8 +101,7 @@ export const useCall = defineStore('call', () => {
           now.on('call-ring', ({ call: found }) => void ringOutside(found))
           return
         }
-        now.on('call-found', ({ room, call: found }) => note(room, found))
-        now.on('call-state', (found) => note(found.room, found))
+        going = new OngoingCalls(now, (found) => (ongoing.value = found))
         const made = markRaw(
           new CallClient({ signalling: now, userId: session.user.id, device: thisPage() }),
         )
@@ -115,11 +135,13 @@ export const useCall = defineStore('call', () => {
     else await live.client?.request('call:decline', { call: found.id }).catch(() => undefined)
   }
 
-  function note(room: string, found: CallView | null): void {
-    const next = new Map(ongoing.value)
-    if (found?.state === 'active') next.set(room, found)
-    else next.delete(room)
-    ongoing.value = next
+  /** Asks anew how many are in a call that goes on without us: only those inside are told. */
+  async function lookAgain(room: string): Promise<void> {
+    try {
+      going?.note(room, await rooms.call(room))
+    } catch {
+      // The next look tells.
+    }
   }
 
   /** Joined rooms tell of calls that ring or go on, and of unread messages. */
@@ -160,10 +182,10 @@ export const useCall = defineStore('call', () => {
   }
 
   /** Rings the others; a call that goes on in the room already is joined instead. */
-  const start = (room: string, media: CallMedia): Promise<void> =>
+  const start = (room: string, media: CallMedia, lecture = false): Promise<void> =>
     attempt(async () => {
       try {
-        await client.value?.start(room, media)
+        await client.value?.start(room, media, { lecture })
       } catch (error) {
         if (asRealtimeError(error).code !== 'call_in_progress') throw error
         const found = await rooms.call(room)
@@ -173,15 +195,23 @@ export const useCall = defineStore('call', () => {
   const join = (found: CallView): Promise<void> => attempt(() => client.value?.rejoin(found))
   const accept = (camera: boolean): Promise<void> => attempt(() => client.value?.accept({ camera }))
   const decline = (): Promise<void> => attempt(() => client.value?.decline())
-  /** The clinician ends the call for everybody, a patient leaves it. */
-  const hangUp = (): Promise<void> =>
-    attempt(() => client.value?.hangUp({ end: session.clinician || phase.value === 'outgoing' }))
+  /** Of a lecture the audience counts too: it loses what it watches. */
+  const several = computed(
+    () => call.value?.state === 'active' && (call.value.lecture || joined.value.length > 1),
+  )
+  /** `end` for everybody, by who moderates; else only this side leaves. */
+  const hangUp = (end: boolean): Promise<void> => attempt(() => client.value?.hangUp({ end }))
+
+  const raiseHand = (up: boolean): Promise<void> => attempt(() => client.value?.raiseHand(up))
+  const takeStage = (camera: boolean): Promise<void> =>
+    attempt(() => client.value?.takeStage({ camera }))
+  const leaveStage = (): Promise<void> => attempt(() => client.value?.leaveStage())
   const setMicrophone = (on: boolean): Promise<void> =>
     attempt(() => client.value?.setMicrophone(on))
   const setCamera = (on: boolean): Promise<void> => attempt(() => client.value?.setCamera(on))
   const switchCamera = (): Promise<void> => attempt(() => client.value?.switchCamera())
 
-  const moderate = (user: string, action: 'mute' | 'stop_screen' | 'remove'): Promise<void> =>
+  const moderate = (user: string, action: Parameters<CallClient['moderate']>[1]): Promise<void> =>
     attempt(() => client.value?.moderate(user, action))
 
   /** Takes a device again that the system took away. */
@@ -233,6 +263,16 @@ export const useCall = defineStore('call', () => {
     accept,
     decline,
     hangUp,
+    lecture,
+    several,
+    onStage,
+    moderator,
+    hands,
+    handUp,
+    lookAgain,
+    raiseHand,
+    takeStage,
+    leaveStage,
     setMicrophone,
     setCamera,
     switchCamera,
