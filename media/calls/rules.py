@@ -84,13 +84,15 @@ def started_text(name: str, media: CallMedia, *, lecture: bool = False) -> str:
     return f"{name}发起了{_kind(media)}通话"
 
 
-def ended_text(media: CallMedia, reason: EndReason, seconds: int | None) -> str:
+def ended_text(
+    media: CallMedia, reason: EndReason, seconds: int | None, *, lecture: bool = False
+) -> str:
     """The line in the room when a call is over; `seconds` of talk, None when nobody answered."""
     if seconds is None:
         return f"{_kind(media)}通话{_ENDINGS.get(reason, '未接通')}"
     minutes, rest = divmod(seconds, 60)
     length = f"{minutes}分{rest}秒" if minutes else f"{rest}秒"
-    return f"{_kind(media)}通话已结束，时长{length}"
+    return f"{_kind(media)}{'讲座' if lecture else '通话'}已结束，时长{length}"
 
 
 def _kind(media: CallMedia) -> str:

@@ -42,7 +42,7 @@ async def announce(uow: UnitOfWork, found: StoredCall, before: Call, after: Call
         uow.record(CallAnswered(**facts(found.row, uow), answered_by=first))
     if after.state is CallState.ENDED and before.state is not CallState.ENDED:
         assert after.end_reason is not None
-        text = ended_text(after.media, after.end_reason, after.seconds)
+        text = ended_text(after.media, after.end_reason, after.seconds, lecture=after.lecture)
         data = {
             "call": str(after.id),
             "media": after.media.value,

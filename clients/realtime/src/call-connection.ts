@@ -29,6 +29,7 @@ export class CallConnection {
   private readonly retired = new Set<string>();
   private early: CallOffer | null = null;
   private shown = "";
+  private turns = false;
   private readonly freezes: FreezeWatch;
   private readonly signalling: CallSignalling;
 
@@ -121,8 +122,15 @@ export class CallConnection {
     this.early = null;
   }
 
+  /** The next session comes because our place in the call changed, not because anything broke. */
+  turning(): void {
+    this.turns = true;
+  }
+
   private begin(id: string): void {
-    if (this.status.now.phase === "connected") this.status.change({ phase: "reconnecting" });
+    const phase = this.turns ? "connecting" : "reconnecting";
+    this.turns = false;
+    if (this.status.now.phase === "connected") this.status.change({ phase });
     this.close();
     this.recovery.begun();
     this.session = new CallSession(

@@ -45,6 +45,7 @@ export class OwnStage {
     if (listening === "observer" || !call.lecture) return;
     const watches = onlyWatches(call, this.user);
     if (watches === (listening === "audience")) return;
+    this.connection.turning();
     if (watches) {
       this.own.closeAll();
       this.status.change({ listening: "audience", invited: false, sharing: false, ...SILENT });

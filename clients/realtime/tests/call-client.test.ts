@@ -196,6 +196,9 @@ describe("listening", () => {
     const calls = client(PATIENT);
     await calls.rejoin(lecture(false));
     expect(calls.status).toMatchObject({ listening: "audience", microphone: false });
+    offer("s1", 1, FIRST_OFFER);
+    await settle();
+    lastConnection().becomes("connected");
     await calls.raiseHand(true);
     expect(signalling.of("call:update", "hand")).toMatchObject([{ on: true }]);
     signalling.emit("call-state", lecture(true));
@@ -203,6 +206,10 @@ describe("listening", () => {
     expect(calls.status).toMatchObject({ listening: "no", invited: true, microphone: false });
     expect(signalling.of("call:update", "media")).toMatchObject([{ audio: false, video: false }]);
     expect(media.opened).toEqual([]);
+    // Other lines come with another session: nothing broke.
+    offer("s2", 1, FIRST_OFFER);
+    await settle();
+    expect(calls.status.phase).toBe("connecting");
     await calls.takeStage();
     expect(calls.status).toMatchObject({ invited: false, microphone: true, camera: true });
     expect(signalling.of("call:update", "media").at(-1)).toMatchObject({
