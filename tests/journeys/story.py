@@ -12,7 +12,7 @@ from tests.support.demo import Demo
 from tests.support.patient_phone import PatientPhone
 from tests.support.people import id_number
 from tests.support.screens import Browsers, Screen
-from tests.support.staff_desk import StaffDesk
+from tests.support.staff_desk import PASSWORD, StaffDesk
 
 DOCTOR_LOGIN, DOCTOR = "13800000002", "陈安和"
 SUPERVISOR_LOGIN = "13800000007"
@@ -44,6 +44,17 @@ def photo(folder: Path) -> Path:
     path = folder / "photo.png"
     Image.effect_mandelbrot((800, 600), (-2, -1, 1, 1), 50).save(path)
     return path
+
+
+async def log_in_as_staff(phone: Screen, demo: Demo, account: str) -> None:
+    """On the phone by account and password, as staff do."""
+    await phone.page.goto(f"{demo.url}/m/#/pages/login/index")
+    await phone.tap("login-by-password")
+    await phone.fill("account", account)
+    await phone.fill("password", PASSWORD)
+    await phone.tap("agree")
+    await phone.tap("login")
+    await phone.item("tab-me").or_(phone.item("to-practice")).first.wait_for()
 
 
 async def register(phone: PatientPhone, family: Family) -> None:

@@ -6,25 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.story import photo
+from tests.journeys.story import log_in_as_staff, photo
 from tests.support.demo import Demo
 from tests.support.screens import Browsers, Screen
-from tests.support.staff_desk import PASSWORD, StaffDesk
+from tests.support.staff_desk import StaffDesk
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 NURSE, ADMINISTRATOR = "13800000005", "13800000006"
-
-
-async def log_in(phone: Screen, demo: Demo) -> None:
-    """By account and password, as staff do."""
-    await phone.page.goto(f"{demo.url}/m/#/pages/login/index")
-    await phone.tap("login-by-password")
-    await phone.fill("account", NURSE)
-    await phone.fill("password", PASSWORD)
-    await phone.tap("agree")
-    await phone.tap("login")
-    await phone.item("tab-me").or_(phone.item("to-practice")).first.wait_for()
 
 
 async def add_certificate(phone: Screen, picture: Path) -> None:
@@ -45,7 +34,7 @@ async def test_a_preset_nurse_account_becomes_active(
     demo: Demo, screens: Browsers, tmp_path: Path
 ) -> None:
     phone = await screens.phone("nurse")
-    await log_in(phone, demo)
+    await log_in_as_staff(phone, demo, NURSE)
     await phone.page.goto(f"{demo.url}/m/#/clinician/practice/index")
     await phone.sees("账号尚未激活")
 
