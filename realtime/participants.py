@@ -255,7 +255,7 @@ async def word_to_the_doctor(uow: UnitOfWork, caller: Caller, room_id: UUID) -> 
     """
     row = await _supervised(uow, caller, room_id)
     lead = await uow.session.get(ParticipantRow, (room_id, row.lead_id)) if row.lead_id else None
-    if lead is None or lead.role != Role.DOCTOR:
+    if lead is None or Role(lead.role) not in rules.TREATING_ROLES:
         raise NotForThisRoom
     key = uuid5(_PAIRS, f"{room_id} {caller.user_id} {lead.user_id}")
     await _alone(uow, key)
@@ -263,7 +263,7 @@ async def word_to_the_doctor(uow: UnitOfWork, caller: Caller, room_id: UUID) -> 
         uow,
         hospital_id=row.hospital_id,
         title=f"督导 · {row.title}",
-        members=[_self(caller), NewMember(lead.user_id, Role.DOCTOR)],
+        members=[_self(caller), NewMember(lead.user_id, Role(lead.role))],
         kind=RoomKind.WORD,
         ref_type="word",
         ref_id=key,

@@ -94,6 +94,8 @@ _NOTHING: Kinds = frozenset()
 _TALK: Kinds = ATTACHMENT_KINDS | {MessageKind.TEXT, MessageKind.STICKER, MessageKind.LOCATION}
 _TALK_AND_CARDS: Kinds = _TALK | {MessageKind.CARD}
 
+#: Who can lead a consultation: a doctor, and where it is about medicines a pharmacist.
+TREATING_ROLES = frozenset({Role.DOCTOR, Role.PHARMACIST})
 #: Who works together in colleague rooms and groups.
 COLLEAGUES = CLINICAL_ROLES | {Role.CUSTOMER_SERVICE}
 
@@ -131,7 +133,7 @@ SENDING: Mapping[RoomKind, Mapping[RoomState, Mapping[Role, Kinds]]] = {
     },
     RoomKind.WORD: {
         RoomState.WAITING: {},
-        RoomState.ACTIVE: dict.fromkeys((Role.SUPERVISOR, Role.DOCTOR), _TALK),
+        RoomState.ACTIVE: dict.fromkeys((Role.SUPERVISOR, *sorted(TREATING_ROLES)), _TALK),
         RoomState.CLOSED: {},
     },
 }
@@ -190,7 +192,7 @@ class Company:
 
 #: Nobody asks a supervisor in: they look on unseen, and a patient never learns of one.
 COMPANY: Mapping[RoomKind, Company] = {
-    RoomKind.CONSULTATION: Company(invited=COLLEAGUES, next_lead=frozenset({Role.DOCTOR})),
+    RoomKind.CONSULTATION: Company(invited=COLLEAGUES, next_lead=TREATING_ROLES),
     RoomKind.COLLEAGUE: Company(),
     RoomKind.GROUP: Company(
         invited=COLLEAGUES, by_anyone=True, next_lead=COLLEAGUES, lead_stays=True
@@ -217,6 +219,9 @@ BUSY_AFTER_WORD = timedelta(minutes=10)
 OFFLINE_DELAY = 8.0
 
 
+_LEADS = (Role.DOCTOR, Role.PHARMACIST)
+
+
 def sendable(kind: RoomKind, state: RoomState, role: Role) -> Kinds:
     """The message kinds that a member in this role may send in a room of this kind and state."""
     return SENDING[kind][state].get(role, _NOTHING)
@@ -229,11 +234,13 @@ def closings(kind: RoomKind, state: RoomState) -> Reasons:
 
 def first_lead(kind: RoomKind, people: Iterable[tuple[UUID, Role]]) -> UUID | None:
     """Who leads a room that opens with these people, where nobody is named: the first doctor of a
-    consultation.
+    consultation, and without one the first pharmacist.
     """
     if kind is not RoomKind.CONSULTATION:
         return None
-    return next((user_id for user_id, role in people if role is Role.DOCTOR), None)
+    known = list(people)
+    by_role = (next((who for who, role in known if role is wanted), None) for wanted in _LEADS)
+    return next((who for who in by_role if who is not None), None)
 
 
 def lead_after_start(kind: RoomKind, lead_id: UUID | None, by: UUID | None) -> UUID | None:

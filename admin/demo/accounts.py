@@ -32,7 +32,7 @@ PATIENT = Figure(
 DOCTOR = Figure(Role.DOCTOR, "doctor", "13800000002", "陈安和", "三位患者待接诊，一位问诊中")
 OTHER_DOCTOR = Figure(Role.DOCTOR, "doctor2", "13800000003", "沈若水", "儿科：一位患儿待接诊")
 PHARMACIST = Figure(
-    Role.PHARMACIST, "pharmacist", "13800000004", "方知白", "消息、个人资料、登录设备"
+    Role.PHARMACIST, "pharmacist", "13800000004", "方知白", "用药咨询：一位患者等待视频问药"
 )
 NURSE = Figure(Role.NURSE, "nurse", "13800000005", "何清和", "账号待激活：填写执业资料并提交审核")
 ADMINISTRATOR = Figure(

@@ -65,6 +65,7 @@ class Town:
     hospital_id: UUID
     founded: datetime
     doctors: list[Doctor] = field(default_factory=list)
+    pharmacists: list[Doctor] = field(default_factory=list)
     persons: list[Person] = field(default_factory=list)
     figures: dict[str, UUID] = field(default_factory=dict)
 
@@ -187,6 +188,8 @@ class Founder:
             name=name,
             name_pinyin=pinyin,
             name_initials=initials,
+            profession=Role.DOCTOR,
+            medication_fields=[],
             title=title,
             title_rank=rules.title_rank(title),
             expertise=expertise,
@@ -236,6 +239,14 @@ class Founder:
                 position=position,
                 created_at=town.founded,
             )
+
+    def staff(self, town: Town, who: Figure, department_id: UUID, title: str) -> UUID:
+        """One more member of staff; returns the user id."""
+        return self._user(town, who, department_id=department_id, title=title)
+
+    def next_phone(self) -> str:
+        """A number that nobody has."""
+        return self._phone()
 
     def _phone(self) -> str:
         self._phones += 1

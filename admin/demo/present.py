@@ -1,7 +1,8 @@
 """What is going on today: told through the services, so that everything hangs together.
 
 Three patients wait for the demo doctor (one with a red flag, one by video, one with proof to look
-at), one child waits for the second doctor, the demo patient is in an active room and has a draft.
+at), one child waits for the second doctor, one asks the pharmacist, the demo
+patient is in an active room and has a draft.
 """
 
 import tempfile
@@ -27,7 +28,7 @@ from clinical.consultation.drafts import RevisitQuestion
 from clinical.consultation.gateway import Visit
 from clinical.consultation.models import Consultation
 from clinical.consultation.schemas import EditConsultation, NewConsultation
-from clinical.consultation.states import Mode
+from clinical.consultation.states import Direction, Kind, Mode
 from clinical.payments import channel
 from clinical.payments import service as payments
 from clinical.payments.gateway import ChannelPayment, PaymentGateway, TradeState
@@ -59,6 +60,8 @@ class Scene:
     answers: dict[str, bool] = field(default_factory=dict)
     proven: bool = True
     shift_id: UUID | None = None
+    kind: Kind = Kind.REVISIT
+    direction: Direction | None = None
 
 
 class Today:
@@ -116,6 +119,17 @@ class Today:
             )
         )
         await self._book(doctor, adults[5:8], mine[0])
+        medicines = Scene(
+            person=adults[8],
+            doctor=self._town.pharmacists[0],
+            illness=asthma,
+            kind=Kind.MEDICATION,
+            mode=Mode.VIDEO,
+            minutes_ago=6,
+            complaint="一直在用降压药，这两天感冒，药店买的复方感冒药能一起吃吗？吸入药还要继续用吗？",
+            direction=Direction.INTERACTION,
+        )
+        await self._wait(medicines)
         await self._draft(Scene(person=mine[1], doctor=other, illness=small.illness))
 
     async def _book(self, doctor: Doctor, people: list[Person], mine: Person) -> None:
@@ -149,6 +163,7 @@ class Today:
             wish = NewConsultation(
                 patient_id=scene.person.patient_id,
                 doctor_id=scene.doctor.user_id,
+                kind=scene.kind,
                 mode=scene.mode,
                 shift_id=scene.shift_id,
             )
@@ -157,6 +172,7 @@ class Today:
                 description=scene.complaint or scene.illness.complaint,
                 onset=scene.illness.onset,
                 answers={"seen_here": True, "diagnosed": True, **scene.answers},
+                direction=scene.direction,
             )
             await drafts.edit(uow, caller, row.id, edit)
             return row.id
@@ -167,7 +183,9 @@ class Today:
         caller = self.caller(scene.person.account_id, Role.PATIENT)
         proof = [] if scene.proven else [await self._paper(caller, scene)]
         async with self._runtime.unit_of_work() as uow:
-            await drafts.store_visits(uow, caller, key, self._question(), self._visits(scene))
+            if scene.kind is Kind.REVISIT:
+                visits = self._visits(scene)
+                await drafts.store_visits(uow, caller, key, self._question(), visits)
             if proof:
                 await drafts.hand_in_proof(uow, caller, key, proof)
             await self._agree(uow, caller, scene, key)

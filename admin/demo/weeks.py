@@ -43,10 +43,20 @@ class Weeks:
                     made = await self._day(uow, caller, each, day)
                     if each is doctor and later is None:
                         later = made
+            for pharmacist in self._town.pharmacists:
+                for day in range(1, DAYS + 1):
+                    await self._day(uow, caller, pharmacist, day, Kind.MEDICATION)
             assert later is not None
             return running, later
 
-    async def _day(self, uow: UnitOfWork, caller: Caller, doctor: Doctor, day: int) -> UUID:
+    async def _day(
+        self,
+        uow: UnitOfWork,
+        caller: Caller,
+        doctor: Doctor,
+        day: int,
+        kind: Kind = Kind.REVISIT,
+    ) -> UUID:
         made = []
         for starts, ends, mode in HALVES:
             date = (self._dice.now.astimezone(ZONE) + timedelta(days=day)).date()
@@ -59,6 +69,7 @@ class Weeks:
                     datetime.combine(date, ends, ZONE),
                     self._dice.between(6, 12),
                     mode,
+                    kind,
                 )
             )
         return made[0]
@@ -72,10 +83,11 @@ class Weeks:
         ends_at: datetime,
         places: int,
         mode: Mode = Mode.VIDEO,
+        kind: Kind = Kind.REVISIT,
     ) -> UUID:
         wish = Plan(
             doctor_id=doctor.user_id,
-            kind=Kind.REVISIT,
+            kind=kind,
             mode=mode,
             starts_at=starts_at.astimezone(UTC),
             ends_at=ends_at.astimezone(UTC),

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from clinical.consent import access as consents
@@ -42,6 +42,10 @@ from realtime import access as rooms
 SERVED = (CloseReason.COMPLETED, CloseReason.ENDED_BY_PATIENT)
 
 
+#: Who treats: doctors, and pharmacists where it is about medicines.
+TREATERS = (Role.DOCTOR, Role.PHARMACIST)
+
+
 def _reached_doctor() -> ColumnElement[bool]:
     return Consultation.room_id.is_not(None)
 
@@ -56,8 +60,17 @@ def _as_guest(caller: Caller) -> ColumnElement[bool]:
     return and_(Consultation.doctor_id.is_distinct_from(caller.user_id), _asked_in(caller))
 
 
+def _own(caller: Caller) -> ColumnElement[bool]:
+    """Treated by the caller in the profession of the token: somebody may have two."""
+    about_medicines = Consultation.kind == Kind.MEDICATION
+    theirs = about_medicines if caller.role is Role.PHARMACIST else ~about_medicines
+    return and_(Consultation.doctor_id == caller.user_id, theirs)
+
+
 def _of_the_pool(caller: Caller) -> ColumnElement[bool]:
-    """Ordered by a department of the caller's, and nobody has taken it yet."""
+    """Ordered by a department of the doctor's, and nobody has taken it yet."""
+    if caller.role is not Role.DOCTOR:
+        return false()
     return and_(
         Consultation.state == State.WAITING,
         Consultation.doctor_id.is_(None),
@@ -105,7 +118,7 @@ CONSULTATION = declare(
             delegable=True,
         ),
         "book": Action("预约与取消", (Role.PATIENT,)),
-        "treat": Action("接诊与记录", (Role.DOCTOR,)),
+        "treat": Action("接诊与记录", TREATERS),
         "history": Action("查看患者既往问诊", (Role.DOCTOR,), delegable=True),
         "records": Action(
             "查看患者院内病历与报告", (Role.DOCTOR, Role.NURSE, Role.PHARMACIST), delegable=True
@@ -117,7 +130,7 @@ CONSULTATION = declare(
         Scope.OWN: lambda caller: Consultation.payer_id == caller.user_id,
         Scope.ROOMS: lambda caller: and_(_asked_in(caller), _in_use(caller)),
         Scope.PATIENTS: lambda caller: and_(
-            or_(Consultation.doctor_id == caller.user_id, _as_guest(caller), _of_the_pool(caller)),
+            or_(_own(caller), _as_guest(caller), _of_the_pool(caller)),
             _reached_doctor(),
             _in_use(caller),
         ),
@@ -127,7 +140,7 @@ CONSULTATION = declare(
     only={
         Scope.OWN: (Role.PATIENT,),
         Scope.ROOMS: (Role.NURSE, Role.PHARMACIST),
-        Scope.PATIENTS: (Role.DOCTOR,),
+        Scope.PATIENTS: TREATERS,
         Scope.DEPARTMENT: (Role.DOCTOR, Role.NURSE, Role.PHARMACIST),
     },
     # An expert who was asked in sees the patient; the treating doctor decides. What a department
@@ -156,7 +169,7 @@ CONSULTATION = declare(
         allow(Role.PATIENT, Scope.OWN, READ, "book"),
         allow(Role.DOCTOR, Scope.PATIENTS, READ, "treat", "history", "records"),
         allow(Role.NURSE, Scope.ROOMS, READ, "records"),
-        allow(Role.PHARMACIST, Scope.ROOMS, READ, "records"),
+        allow(Role.PHARMACIST, Scope.PATIENTS, READ, "treat", "records"),
         allow(Role.SUPERVISOR, Scope.HOSPITAL, READ, "export"),
         allow(Role.ADMINISTRATOR, Scope.HOSPITAL, READ, "export", "assign"),
     ],
@@ -359,6 +372,16 @@ async def history_of(
         .limit(limit)
     )
     return consultation, list(rows)
+
+
+def asked_by(user_id: UUID) -> Select[UUID | None]:
+    """Those who have served an account before, as a subquery of user ids."""
+    return select(Consultation.doctor_id).where(
+        Consultation.payer_id == user_id,
+        Consultation.state == State.ENDED,
+        Consultation.close_reason.in_(SERVED),
+        Consultation.doctor_id.is_not(None),
+    )
 
 
 def served_counts(hospital_id: UUID) -> Select[UUID | None, int]:

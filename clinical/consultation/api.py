@@ -60,6 +60,8 @@ from core.outside import OutsideError
 routes = Routes(tag="consultation", title="问诊")
 PATIENT = [Role.PATIENT]
 DOCTOR = [Role.DOCTOR]
+#: Doctors in their consultations, pharmacists in those about medicines.
+TREATERS = list(access.TREATERS)
 #: Who answers patients in rooms, in first, revisit and medication consultations.
 WRITERS = [Role.DOCTOR, Role.PHARMACIST, Role.NURSE, Role.CUSTOMER_SERVICE]
 # Nurses and pharmacists come in for what they were asked into, what was delegated to them, and
@@ -337,13 +339,17 @@ async def history(ctx: Context, consultation_id: UUID) -> list[ConsultationView]
 # --- the doctor ----------------------------------------------------------------------------------
 
 
-@routes.post("/consultations/{consultation_id}/accept", roles=DOCTOR, summary="Take the patient in")
+@routes.post(
+    "/consultations/{consultation_id}/accept", roles=TREATERS, summary="Take the patient in"
+)
 async def accept(ctx: Context, consultation_id: UUID) -> ConsultationView:
     return await _answer(ctx, await service.accept(ctx.uow, ctx.caller, consultation_id))
 
 
 @routes.post(
-    "/consultations/{consultation_id}/decline", roles=DOCTOR, summary="Decline, with a full refund"
+    "/consultations/{consultation_id}/decline",
+    roles=TREATERS,
+    summary="Decline, with a full refund",
 )
 async def decline(ctx: Context, consultation_id: UUID, body: GiveReason) -> ConsultationView:
     row = await service.decline(ctx.uow, ctx.caller, consultation_id, body.reason)
@@ -363,7 +369,7 @@ async def decide_proof(ctx: Context, consultation_id: UUID, body: DecideProof) -
 
 
 @routes.put(
-    "/consultations/{consultation_id}/closing-note", roles=DOCTOR, summary="Save the closing note"
+    "/consultations/{consultation_id}/closing-note", roles=TREATERS, summary="Save the closing note"
 )
 async def save_note(ctx: Context, consultation_id: UUID, body: SaveNote) -> ConsultationView:
     row = await notes.save(ctx.uow, ctx.caller, consultation_id, body.diagnosis, body.advice)
@@ -372,7 +378,7 @@ async def save_note(ctx: Context, consultation_id: UUID, body: SaveNote) -> Cons
 
 @routes.post(
     "/consultations/{consultation_id}/closing-note/versions",
-    roles=DOCTOR,
+    roles=TREATERS,
     status=201,
     idempotent=True,
     summary="Replace a final closing note by a new version, which is signed again",
@@ -386,7 +392,7 @@ async def amend_note(ctx: Context, consultation_id: UUID, body: AmendNote) -> Co
 
 @routes.post(
     "/consultations/{consultation_id}/end",
-    roles=[Role.DOCTOR, Role.PATIENT],
+    roles=[*TREATERS, Role.PATIENT],
     summary="End an active consultation",
 )
 async def end(ctx: Context, consultation_id: UUID) -> ConsultationView:
@@ -394,7 +400,9 @@ async def end(ctx: Context, consultation_id: UUID) -> ConsultationView:
 
 
 @routes.post(
-    "/consultations/{consultation_id}/refund", roles=DOCTOR, summary="Give everything back and end"
+    "/consultations/{consultation_id}/refund",
+    roles=TREATERS,
+    summary="Give everything back and end",
 )
 async def refund(ctx: Context, consultation_id: UUID, body: GiveReason) -> ConsultationView:
     row = await service.refund(ctx.uow, ctx.caller, consultation_id, body.reason)

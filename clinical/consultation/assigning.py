@@ -9,13 +9,12 @@ from clinical.consultation.events import ConsultationHandedOver
 from clinical.consultation.handing_over import may_take_over
 from clinical.consultation.models import Consultation
 from clinical.consultation.notices import refresh_lists, tell
-from clinical.consultation.states import service_text
+from clinical.consultation.states import PRACTITIONER, service_text, worded
 from clinical.people import access as people
 from core import audit
 from core.access import grant
 from core.errors import NotFound
 from core.identity.caller import Caller
-from core.identity.roles import Role
 from core.uow import UnitOfWork, unit_of
 from realtime import service as rooms
 from realtime.rules import JoinReason
@@ -42,7 +41,7 @@ async def assign(
     if row.doctor_id == doctor_id:
         return row
     assert row.room_id is not None
-    doctor = rooms.NewMember(doctor_id, Role.DOCTOR)
+    doctor = rooms.NewMember(doctor_id, PRACTITIONER[row.kind])
     former = row.doctor_id
     row.doctor_id, row.changed_at = doctor_id, uow.now
     await uow.session.flush()
@@ -79,7 +78,8 @@ async def assign(
     await tell(
         uow, row, doctor_id, "consultation_waiting", f"新的{what}待接诊", "由医院分配，请及时接诊"
     )
-    text = f"将由{named.clinician.name}医生为您服务"
-    await tell(uow, row, row.payer_id, "consultation_handed_over", "已为您安排医生", text)
+    text = worded(row.kind, f"将由{named.clinician.name}医生为您服务")
+    title = worded(row.kind, "已为您安排医生")
+    await tell(uow, row, row.payer_id, "consultation_handed_over", title, text)
     refresh_lists(uow, row, *([former] if former else []))
     return row

@@ -8,12 +8,11 @@ from sqlalchemy import select
 
 from clinical.consultation import access
 from clinical.consultation.models import Consultation
-from clinical.consultation.states import PURPOSE_TEXT, Kind, service_text
+from clinical.consultation.states import PURPOSE_TEXT, Kind, service_text, worded
 from clinical.people import access as people
 from core.documents import Content, DocumentType, Field, register_document
 from core.identity.caller import Caller
 from core.identity.models import Hospital
-from core.identity.roles import Role
 from core.uow import UnitOfWork
 
 CLOSING_NOTE = "closing_note"
@@ -46,7 +45,11 @@ async def read_note(uow: UnitOfWork, document_id: UUID, *, lock: bool = False) -
         ("sex", "性别", _SEX.get(patient.sex.value, "未说明")),
         ("birth_date", "出生日期", patient.birth_date.isoformat()),
         ("department", "科室", doctor.department.name),
-        ("doctor", "医生", f"{doctor.clinician.name} {doctor.clinician.title}".strip()),
+        (
+            "doctor",
+            worded(row.kind, "医生"),
+            f"{doctor.clinician.name} {doctor.clinician.title}".strip(),
+        ),
         ("description", "病情描述", row.description),
         ("diagnosis", "诊断", row.diagnosis),
         ("advice", "处理建议", row.advice),
@@ -87,7 +90,7 @@ async def may_see_note(uow: UnitOfWork, caller: Caller, document_id: UUID) -> bo
         "patient.name", "description", "closing_note"
     ):
         return False
-    own = caller.role is Role.DOCTOR and row.doctor_id == caller.user_id
+    own = caller.role in access.TREATERS and row.doctor_id == caller.user_id
     return own or row.note_final_at is not None
 
 

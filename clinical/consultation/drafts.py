@@ -97,6 +97,8 @@ async def edit(
         row.description = change.description
     if change.onset is not None:
         row.onset = change.onset
+    if change.direction is not None:
+        row.direction = change.direction
     if change.answers is not None:
         unknown = set(change.answers) - intake.QUESTION_IDS
         if unknown:
@@ -340,6 +342,7 @@ async def _intake(
         patient_verified=standing.patient_verified,
         guardian_required=standing.guardian_required,
         guardian_verified=standing.guardian_verified,
+        direction=row.direction,
     )
 
 

@@ -115,6 +115,10 @@ class DescriptionRequired(ProblemError):
     code, status, title = "description_required", 422, "请填写病情描述"
 
 
+class DirectionRequired(ProblemError):
+    code, status, title = "direction_required", 422, "请选择药物咨询方向"
+
+
 class PatientUnverified(ProblemError):
     code, status, title = "patient_unverified", 409, "就诊人尚未通过实名核验"
 

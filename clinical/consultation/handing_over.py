@@ -6,6 +6,7 @@ from clinical.consultation import access
 from clinical.consultation.errors import NotThisDepartment
 from clinical.consultation.events import ConsultationHandedOver
 from clinical.consultation.notices import refresh_lists, tell
+from clinical.consultation.states import PRACTITIONER, worded
 from clinical.people import access as people
 from clinical.people.errors import PractitionerUnqualified
 from core.uow import UnitOfWork
@@ -26,7 +27,8 @@ async def may_take_over(
     doctor = await people.practitioner(uow.session, hospital_id, doctor_id)
     if doctor.department.id != row.department_id:
         raise NotThisDepartment()
-    if not await people.may_treat(uow, doctor):
+    theirs = doctor.profession is PRACTITIONER[row.kind]
+    if not theirs or not await people.may_treat(uow, doctor):
         raise PractitionerUnqualified()
 
 
@@ -54,8 +56,9 @@ async def follow_the_room(uow: UnitOfWork, event: RoomHandedOver) -> None:
             by=event.by,
         )
     )
-    text = f"现由{event.to.name}医生继续为您服务"
-    await tell(uow, row, row.payer_id, "consultation_handed_over", "接诊医生已更换", text)
+    text = worded(row.kind, f"现由{event.to.name}医生继续为您服务")
+    title = worded(row.kind, "接诊医生已更换")
+    await tell(uow, row, row.payer_id, "consultation_handed_over", title, text)
     refresh_lists(uow, row, *([former] if former else []))
 
 

@@ -11,6 +11,7 @@ from clinical.columns import word
 from clinical.consultation.rules import Standing, note_complete
 from clinical.consultation.states import (
     CloseReason,
+    Direction,
     Kind,
     Mode,
     Purpose,
@@ -33,6 +34,7 @@ class Consultation(Protected, Base):
         "kind",
         "mode",
         "purpose",
+        "direction",
         "state",
         "close_reason",
         "close_words",
@@ -80,6 +82,8 @@ class Consultation(Protected, Base):
     kind: Mapped[Kind] = mapped_column(word(Kind), info=INTERNAL)
     mode: Mapped[Mode] = mapped_column(word(Mode), info=INTERNAL)
     purpose: Mapped[Purpose] = mapped_column(word(Purpose), info=INTERNAL)
+    #: What a question about medicines is about; other kinds have none.
+    direction: Mapped[Direction | None] = mapped_column(word(Direction), info=SENSITIVE)
     state: Mapped[State] = mapped_column(word(State), info=INTERNAL)
     close_reason: Mapped[CloseReason | None] = mapped_column(word(CloseReason), info=INTERNAL)
     close_words: Mapped[str | None] = mapped_column(EncryptedText(), info=SENSITIVE)

@@ -17,7 +17,13 @@ from clinical.consultation.events import (
 from clinical.consultation.models import Consultation
 from clinical.consultation.notices import doctors_of, refresh_lists, tell
 from clinical.consultation.rules import Change
-from clinical.consultation.states import CloseReason, State, service_text
+from clinical.consultation.states import (
+    PRACTITIONER,
+    CloseReason,
+    State,
+    service_text,
+    worded,
+)
 from clinical.days import zone_of
 from clinical.people import access as people
 from clinical.people.states import Relation
@@ -47,7 +53,7 @@ async def enter_queue(uow: UnitOfWork, row: Consultation, state: State) -> None:
             rooms.NewMember(
                 row.payer_id, Role.PATIENT, name=room_name(relation.patient.name, relation.relation)
             ),
-            *([rooms.NewMember(row.doctor_id, Role.DOCTOR)] if row.doctor_id else []),
+            *([rooms.NewMember(row.doctor_id, PRACTITIONER[row.kind])] if row.doctor_id else []),
         ],
         ref_type="consultation",
         ref_id=row.id,
@@ -103,7 +109,7 @@ async def _tell_both(uow: UnitOfWork, row: Consultation) -> None:
     else:
         text = "有危急信号，请优先处理" if row.red_flag else "请及时接诊"
         for_doctor = ("consultation_waiting", f"新的{what}待接诊", text)
-        for_patient = "已通知医生，请等待医生接诊"
+        for_patient = worded(row.kind, "已通知医生，请等待医生接诊")
     await tell(uow, row, await doctors_of(uow, row), *for_doctor)
     await tell(uow, row, row.payer_id, "consultation_booked", "预约成功", for_patient)
 
@@ -139,7 +145,7 @@ async def finish(
     _announce(uow, row, reason, served, had_paid, words)
     if change.refund:
         # Without somebody's own words: the channel is told the reason too.
-        request_refund(uow, row, reason.value, rules.reason_text(reason))
+        request_refund(uow, row, reason.value, rules.reason_text(reason, kind=row.kind))
     await _tell_the_other(uow, row, reason, words)
     refresh_lists(uow, row)
 
@@ -232,7 +238,8 @@ async def _tell_the_other(
 ) -> None:
     if reason in _PATIENT_HEARS:
         kind, title = _PATIENT_HEARS[reason]
-        await tell(uow, row, row.payer_id, kind, title, rules.reason_text(reason, words))
+        text = rules.reason_text(reason, words, row.kind)
+        await tell(uow, row, row.payer_id, kind, worded(row.kind, title), text)
     elif reason is CloseReason.ENDED_BY_PATIENT:
         await tell(
             uow, row, row.treating_doctor, "consultation_ended", "患者已结束问诊", "请补充问诊小结"

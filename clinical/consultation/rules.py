@@ -19,11 +19,13 @@ from clinical.consultation.states import (
     MODES,
     TREATING,
     CloseReason,
+    Direction,
     Kind,
     Mode,
     Refusal,
     RevisitStatus,
     State,
+    worded,
 )
 
 #: Paid, and not yet in the room with a doctor.
@@ -76,6 +78,7 @@ class Intake:
     patient_verified: bool
     guardian_required: bool
     guardian_verified: bool
+    direction: Direction | None = None
 
 
 # --- from draft to the queue ---------------------------------------------------------------------
@@ -86,6 +89,8 @@ def submit(standing: Standing, intake: Intake) -> Change:
     edit(standing)
     if not intake.description.strip():
         raise errors.DescriptionRequired()
+    if standing.kind is Kind.MEDICATION and intake.direction is None:
+        raise errors.DirectionRequired()
     if intake.guardian_required and not intake.guardian_verified:
         raise errors.GuardianUnverified()
     if not intake.patient_verified:
@@ -406,9 +411,9 @@ def red_flag(text: str, answers: Mapping[str, bool], red_flag_questions: Iterabl
     return bool(red_flag_words(text)) or any(answers.get(q, False) for q in red_flag_questions)
 
 
-def reason_text(reason: CloseReason, words: str = "") -> str:
+def reason_text(reason: CloseReason, words: str = "", kind: Kind = Kind.REVISIT) -> str:
     """What the patient reads about an ending."""
-    text = CLOSE_TEXT[reason]
+    text = worded(kind, CLOSE_TEXT[reason])
     return f"{text}（{words}）" if words else text
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from clinical.consultation.states import (
     CloseReason,
+    Direction,
     Kind,
     Mode,
     Purpose,
@@ -71,6 +72,7 @@ class EditConsultation(BaseModel):
     description: Long | None = None
     onset: Annotated[str, StringConstraints(max_length=200)] | None = None
     answers: dict[str, bool] | None = None
+    direction: Direction | None = None
     attachment_ids: list[UUID] | None = Field(None, max_length=9)
 
 
@@ -185,6 +187,8 @@ class ConsultationView(BaseModel):
     kind: Kind
     mode: Mode
     purpose: Purpose
+    direction: Direction | None
+    direction_text: str | None
     state: State
     state_text: str
     close_reason: CloseReason | None

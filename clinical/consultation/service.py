@@ -9,7 +9,7 @@ from clinical.consultation.events import ConsultationAccepted
 from clinical.consultation.models import Consultation, Phrase
 from clinical.consultation.notices import refresh_lists, tell
 from clinical.consultation.queue import accept_by, enter_queue, finish, request_refund
-from clinical.consultation.states import CloseReason, State
+from clinical.consultation.states import CloseReason, State, worded
 from clinical.payments import access as payments
 from clinical.people import access as people
 from clinical.people.errors import PractitionerUnqualified
@@ -80,9 +80,8 @@ async def accept(uow: UnitOfWork, caller: Caller, consultation_id: UUID) -> Cons
         )
     )
     await _audit(uow, caller, row, "accept")
-    await tell(
-        uow, row, row.payer_id, "consultation_accepted", "医生已接诊", "医生已接诊，请进入诊间"
-    )
+    done = worded(row.kind, "医生已接诊")
+    await tell(uow, row, row.payer_id, "consultation_accepted", done, f"{done}，请进入诊间")
     refresh_lists(uow, row)
     return row
 

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from core.identity.roles import Role
+
 
 class State(StrEnum):
     """Where a consultation stands."""
@@ -38,6 +40,8 @@ class Kind(StrEnum):
     ADVICE = "advice"
     #: Ordered by department: any doctor of it accepts.
     DEPARTMENT = "department"
+    #: About medicines, with a pharmacist.
+    MEDICATION = "medication"
 
 
 class Mode(StrEnum):
@@ -53,6 +57,18 @@ class Purpose(StrEnum):
 
     REVISIT = "revisit"
     REFILL = "refill"
+
+
+class Direction(StrEnum):
+    """What a question about medicines is about (药物咨询方向)."""
+
+    USAGE = "usage"
+    REACTION = "reaction"
+    INTERACTION = "interaction"
+    SPECIAL = "special"
+    CHOICE = "choice"
+    STORAGE = "storage"
+    OTHER = "other"
 
 
 class RevisitStatus(StrEnum):
@@ -100,6 +116,7 @@ KIND_TEXT: dict[Kind, str] = {
     Kind.REVISIT: "在线复诊",
     Kind.ADVICE: "图文咨询",
     Kind.DEPARTMENT: "科室咨询",
+    Kind.MEDICATION: "用药咨询",
 }
 MODE_TEXT: dict[Mode, str] = {Mode.TEXT: "图文", Mode.VOICE: "语音", Mode.VIDEO: "视频"}
 #: In which ways a consultation of a kind can be held.
@@ -108,6 +125,11 @@ MODES: dict[Kind, tuple[Mode, ...]] = {
     Kind.REVISIT: (Mode.TEXT, Mode.VOICE, Mode.VIDEO),
     Kind.ADVICE: (Mode.TEXT,),
     Kind.DEPARTMENT: (Mode.TEXT, Mode.VOICE, Mode.VIDEO),
+    Kind.MEDICATION: (Mode.TEXT, Mode.VOICE, Mode.VIDEO),
+}
+#: The profession that answers.
+PRACTITIONER: dict[Kind, Role] = {
+    kind: Role.PHARMACIST if kind is Kind.MEDICATION else Role.DOCTOR for kind in Kind
 }
 #: Backed by evidence of an earlier visit: here alone a diagnosis may be written.
 TREATING = frozenset({Kind.REVISIT})
@@ -115,13 +137,29 @@ PURPOSE_TEXT: dict[Purpose, str] = {
     Purpose.REVISIT: "在线复诊",
     Purpose.REFILL: "在线续方",
 }
+DIRECTION_TEXT: dict[Direction, str] = {
+    Direction.USAGE: "用法用量",
+    Direction.REACTION: "不良反应",
+    Direction.INTERACTION: "联合用药与相互作用",
+    Direction.SPECIAL: "孕产、儿童、老人用药",
+    Direction.CHOICE: "药品选择与替换",
+    Direction.STORAGE: "药品储存与有效期",
+    Direction.OTHER: "其他用药问题",
+}
 
 
 def service_text(kind: Kind, mode: Mode) -> str:
-    """What people call a service: 视频复诊, 图文首诊咨询, 图文咨询, 语音科室咨询."""
+    """What people call a service: 视频复诊, 图文首诊咨询, 图文咨询, 语音科室咨询, 视频问药."""
     if kind is Kind.ADVICE:
         return KIND_TEXT[kind]
+    if kind is Kind.MEDICATION:
+        return f"{MODE_TEXT[mode]}问药"
     return MODE_TEXT[mode] + ("复诊" if kind is Kind.REVISIT else KIND_TEXT[kind])
+
+
+def worded(kind: Kind, text: str) -> str:
+    """A text as it is said in a consultation of this kind: a pharmacist is called one."""
+    return text.replace("医生", "药师") if kind is Kind.MEDICATION else text
 
 
 OVER = frozenset({State.ENDED, State.CANCELLED})

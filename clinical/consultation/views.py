@@ -19,7 +19,7 @@ from clinical.consultation.schemas import (
     RatingView,
     RevisitView,
 )
-from clinical.consultation.states import STATE_TEXT, State, service_text
+from clinical.consultation.states import DIRECTION_TEXT, STATE_TEXT, State, service_text
 from clinical.days import business_day
 from clinical.people import access as people
 from clinical.people.access import PatientRelation, Practitioner
@@ -131,11 +131,15 @@ def _view(row: Consultation, caller: Caller, around: _Around) -> ConsultationVie
         kind=row.kind,
         mode=row.mode,
         purpose=row.purpose,
+        direction=row.direction,
+        direction_text=DIRECTION_TEXT[row.direction] if row.direction else None,
         state=row.state,
         state_text=STATE_TEXT[row.state],
         close_reason=row.close_reason,
         close_text=(
-            reason_text(row.close_reason, row.close_words or "") if row.close_reason else None
+            reason_text(row.close_reason, row.close_words or "", row.kind)
+            if row.close_reason
+            else None
         ),
         patient=patient_view(around.relations[row.relation_id], around.today),
         doctor=doctor_ref(around.doctors[row.doctor_id]) if row.doctor_id else None,
@@ -194,7 +198,7 @@ def _consent(row: Consultation) -> ConsentView | None:
 
 def _note(row: Consultation, caller: Caller, around: _Around) -> NoteView | None:
     at = row.note_final_at or row.note_saved_at
-    if at is None or (caller.role is not Role.DOCTOR and row.note_final_at is None):
+    if at is None or (caller.role not in access.TREATERS and row.note_final_at is None):
         return None
     mark = around.signatures.get(row.id)
     if around.unsigned_hidden and (mark is None or not mark.current):

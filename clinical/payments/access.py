@@ -29,6 +29,7 @@ from core.uow import unit_of
 STAFF = (Role.ADMINISTRATOR, Role.OPERATOR, Role.CUSTOMER_SERVICE, Role.SUPERVISOR)
 READERS = (Role.PATIENT, *STAFF)
 MENDERS = (Role.ADMINISTRATOR, Role.OPERATOR)
+TREATERS = (Role.DOCTOR, Role.PHARMACIST)
 
 ORDER = declare(
     "order",
@@ -38,7 +39,7 @@ ORDER = declare(
     actions={
         READ: Action("查看", READERS, delegable=True),
         "pay": Action("支付", (Role.PATIENT,)),
-        "refund": Action("退诊退款", (Role.DOCTOR,), on_request=Scope.PATIENTS),
+        "refund": Action("退诊退款", TREATERS, on_request=Scope.PATIENTS),
         "mend": Action("重试失败的退款", MENDERS),
     },
     scopes={
@@ -47,7 +48,7 @@ ORDER = declare(
         Scope.PATIENTS: None,
         Scope.HOSPITAL: None,
     },
-    only={Scope.OWN: (Role.PATIENT,), Scope.PATIENTS: (Role.DOCTOR,)},
+    only={Scope.OWN: (Role.PATIENT,), Scope.PATIENTS: TREATERS},
     defaults=[
         allow(Role.PATIENT, Scope.OWN, READ, "pay"),
         *(allow(role, Scope.HOSPITAL, READ) for role in STAFF),

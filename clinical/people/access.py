@@ -373,6 +373,10 @@ class Practitioner:
     def user_id(self) -> UUID:
         return self.user.id
 
+    @property
+    def profession(self) -> Role:
+        return self.clinician.profession
+
     def service(self, kind: str, mode: str) -> ClinicianService | None:
         """The enabled service of this kind and mode, or None."""
         for service in self.clinician.services:

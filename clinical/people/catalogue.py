@@ -1,7 +1,8 @@
-"""The public catalogue: doctors with their stars, prices and who is online."""
+"""The public catalogue: doctors and pharmacists with their stars, prices and who is online."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from sqlalchemy import ColumnElement, Float, Select, and_, cast, func, literal, 
 from sqlalchemy.orm import selectinload
 
 from clinical.consultation import access as consultations
+from clinical.consultation.states import Mode
 from clinical.cursors import bad_cursor
 from clinical.days import business_day
 from clinical.people import access, rules, settings
@@ -21,12 +23,15 @@ from clinical.people.schemas import (
     doctor_ref,
     service_views,
 )
+from clinical.people.states import MedicationField
 from clinical.rating import access as ratings
+from clinical.schedule import access as schedule
 from core import settings as core_settings
 from core.errors import NotFound
 from core.http import decode_cursor, encode_cursor
 from core.identity.caller import Caller
 from core.identity.models import Department, User
+from core.identity.roles import Role
 from core.masking import mask_id_number
 from core.uow import UnitOfWork
 from realtime import presence
@@ -36,7 +41,16 @@ Sort = Literal["rating", "volume", "price"]
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorQuery:
-    """What a patient looks for; everything is optional."""
+    """What a patient looks for; everything is optional.
+
+    `field` of medicines, `asked_by` an account that was served before, `on_duty` with a session on
+    that day which can be booked.
+    """
+
+    profession: Role | None = None
+    field: MedicationField | None = None
+    asked_by: UUID | None = None
+    on_duty: date | None = None
 
     department_id: UUID | None = None
     title: str | None = None
@@ -80,6 +94,10 @@ async def search(
     served = consultations.served_counts(hospital_id).subquery()
     key = _key(wish, sums, served)
     query = _cards(sums, served, key).where(await _listed(uow, hospital_id), *_wishes(wish))
+    if wish.on_duty is not None:
+        mode = Mode(wish.mode) if wish.mode else None
+        duty = await schedule.on_duty(uow, hospital_id, wish.on_duty, mode)
+        query = query.where(Clinician.user_id.in_(duty))
     query = _after(query, key, wish)
     ascending = wish.sort == "price"
     order = key.asc() if ascending else key.desc()
@@ -169,6 +187,12 @@ def _after(query: Select[Any], key: ColumnElement[float], wish: DoctorQuery) -> 
 
 def _wishes(wish: DoctorQuery) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
+    if wish.profession is not None:
+        conditions.append(Clinician.profession == wish.profession)
+    if wish.field is not None:
+        conditions.append(Clinician.medication_fields.contains([wish.field.value]))
+    if wish.asked_by is not None:
+        conditions.append(Clinician.user_id.in_(consultations.asked_by(wish.asked_by)))
     if wish.department_id is not None:
         conditions.append(
             or_(
@@ -223,6 +247,9 @@ async def _doctor_cards(
         DoctorCard(
             **doctor_ref(each.practitioner).model_dump(),
             expertise=each.practitioner.clinician.expertise,
+            medication_fields=[
+                MedicationField(word) for word in each.practitioner.clinician.medication_fields
+            ],
             rating_average=(
                 round(each.rating_average, 1) if each.rating_average is not None else None
             ),

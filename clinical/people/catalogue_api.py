@@ -1,5 +1,7 @@
 """Routes of the public catalogue and of favourites."""
 
+from datetime import date
+from typing import Literal
 from uuid import UUID
 
 from clinical.cursors import cut, read_moment
@@ -13,10 +15,13 @@ from clinical.people.schemas import (
     HomeService,
     HomeView,
     HospitalView,
+    MedicationFieldView,
     RatingLine,
 )
+from clinical.people.states import MEDICATION_FIELD_TEXT, MedicationField
 from clinical.rating import access as ratings
 from core import settings as core_settings
+from core.errors import FieldProblem, InvalidRequest
 from core.http import PUBLIC, Context, Page, Routes
 from core.identity.access import public_hospital
 from core.identity.models import Hospital
@@ -34,6 +39,7 @@ SERVICES: tuple[tuple[str, str, str], ...] = (
     ("video", "视频复诊", "video"),
     ("refill", "在线续方", "refill"),
     ("consult_department", "科室咨询", "department"),
+    ("medication", "用药咨询", "medication"),
     ("department", "按科室找", "department"),
     ("doctors", "找医生", "doctors"),
     ("patients", "就诊人", "patients"),
@@ -88,6 +94,7 @@ async def doctors(
 ) -> Page[DoctorCard]:
     here = await public_hospital(ctx.uow, ctx.optional_caller, hospital)
     wish = DoctorQuery(
+        profession=Role.DOCTOR,
         department_id=department_id,
         title=title,
         mode=mode,
@@ -100,7 +107,57 @@ async def doctors(
     return Page(items=cards, next=following)
 
 
-@routes.get("/doctors/{doctor_id}", roles=PUBLIC, summary="A doctor's page")
+@routes.get("/medication-fields", roles=PUBLIC, summary="Fields of medicines to choose from")
+async def medication_fields(ctx: Context) -> list[MedicationFieldView]:
+    return [
+        MedicationFieldView(code=code, title=title) for code, title in MEDICATION_FIELD_TEXT.items()
+    ]
+
+
+#: Days that patients can look ahead for a pharmacist on duty; sessions are not planned farther.
+YEARS = (1970, 2200)
+
+
+@routes.get("/pharmacists", roles=PUBLIC, summary="Find a pharmacist to ask about medicines")
+async def pharmacists(
+    ctx: Context,
+    hospital: UUID | None = None,
+    department_id: UUID | None = None,
+    field: MedicationField | None = None,
+    title: str | None = None,
+    mode: Literal["text", "voice", "video"] | None = None,
+    q: str | None = None,
+    asked: bool = False,
+    day: date | None = None,
+    sort: Sort = "rating",
+    cursor: str | None = None,
+    limit: int = 20,
+) -> Page[DoctorCard]:
+    """`asked`: those whom the caller has asked before, nobody for a stranger; `day`: on duty."""
+    here = await public_hospital(ctx.uow, ctx.optional_caller, hospital)
+    if day is not None and not YEARS[0] <= day.year <= YEARS[1]:
+        raise InvalidRequest(fields=[FieldProblem("day", "日期超出范围")])
+    caller = ctx.optional_caller
+    if asked and caller is None:
+        return Page(items=[], next=None)
+    wish = DoctorQuery(
+        profession=Role.PHARMACIST,
+        field=field,
+        asked_by=caller.user_id if asked and caller else None,
+        on_duty=day,
+        department_id=department_id,
+        title=title,
+        mode=mode,
+        q=q[:50] if q else None,
+        sort=sort,
+        cursor=cursor,
+        limit=max(1, min(limit, LIMIT)),
+    )
+    cards, following = await catalogue.search(ctx.uow, caller, here.id, wish)
+    return Page(items=cards, next=following)
+
+
+@routes.get("/doctors/{doctor_id}", roles=PUBLIC, summary="The page of a doctor or a pharmacist")
 async def doctor(ctx: Context, doctor_id: UUID, hospital: UUID | None = None) -> DoctorView:
     here = await public_hospital(ctx.uow, ctx.optional_caller, hospital)
     return await catalogue.doctor(ctx.uow, ctx.optional_caller, here.id, doctor_id)

@@ -4,6 +4,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from clinical.columns import word
@@ -14,6 +15,7 @@ from core.crypto.keyring import installed_keyring
 from core.data_classes import INTERNAL, PERSONAL, PUBLIC
 from core.db import Base, hospital_column, id_column
 from core.identity.id_numbers import Sex
+from core.identity.roles import Role
 from core.integrity import Protected
 
 
@@ -153,7 +155,9 @@ class PatientRelation(Protected, Base):
 
 
 class Clinician(Base):
-    """A doctor's profile at one hospital; the person is a user of `core.identity`."""
+    """The profile of a doctor or pharmacist at one hospital; the person is a user of
+    `core.identity`.
+    """
 
     __tablename__ = "clinicians"
 
@@ -164,6 +168,14 @@ class Clinician(Base):
     name: Mapped[str] = mapped_column(Text, info=PUBLIC)
     name_pinyin: Mapped[str] = mapped_column(Text, info=PUBLIC)
     name_initials: Mapped[str] = mapped_column(Text, info=PUBLIC)
+    #: Doctor, or pharmacist.
+    profession: Mapped[Role] = mapped_column(
+        word(Role), default=Role.DOCTOR, server_default=Role.DOCTOR.value, info=PUBLIC
+    )
+    #: What a pharmacist advises on, as `MedicationField` words.
+    medication_fields: Mapped[list[str]] = mapped_column(
+        ARRAY(Text), default=list, server_default=text("'{}'"), info=PUBLIC
+    )
     title: Mapped[str] = mapped_column(Text, info=PUBLIC)
     title_rank: Mapped[int] = mapped_column(info=PUBLIC)
     expertise: Mapped[str] = mapped_column(Text, default="", info=PUBLIC)

@@ -7,14 +7,15 @@ from uuid import UUID
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 
+from clinical.consultation.states import MODES, PRACTITIONER, Kind, Mode
 from clinical.people import access
 from clinical.people.access import Practitioner
 from clinical.people.models import Clinician, ClinicianService, ServiceTerms
 from clinical.people.policies import SERVICE_TERMS
 from core import audit
-from core.access import require
+from core.access import condition, require
 from core.alarms.access import officers_of
-from core.errors import NotFound
+from core.errors import FieldProblem, InvalidRequest, NotFound
 from core.identity.caller import Caller
 from core.uow import UnitOfWork
 
@@ -136,7 +137,10 @@ def _terms(row: ServiceTerms) -> Terms:
 async def set_for_doctor(uow: UnitOfWork, caller: Caller, doctor_id: UUID, terms: Terms) -> None:
     """What holds for one clinician alone, whatever the title says. Raises NotFound."""
     await require(uow, caller, SERVICE_TERMS, "change")
-    clinician = await _clinician(uow, caller, doctor_id)
+    await _set_own(uow, caller, await _clinician(uow, caller, doctor_id), terms)
+
+
+async def _set_own(uow: UnitOfWork, caller: Caller, clinician: Clinician, terms: Terms) -> None:
     await uow.session.execute(
         insert(ClinicianService)
         .values(
@@ -155,7 +159,36 @@ async def set_for_doctor(uow: UnitOfWork, caller: Caller, doctor_id: UUID, terms
     await audit.record(
         uow, caller, "service_terms.change", "clinician", clinician.id, detail=detail
     )
-    await _tell(uow, caller.hospital_id, doctor_id)
+    await _tell(uow, caller.hospital_id, clinician.user_id)
+
+
+async def mine(uow: UnitOfWork, caller: Caller) -> list[ClinicianService]:
+    """What the caller offers. Raises NotPermitted."""
+    allowed = await condition(uow, caller, SERVICE_TERMS, "own")
+    rows = await uow.session.scalars(
+        select(ClinicianService)
+        .where(allowed)
+        .order_by(ClinicianService.kind, ClinicianService.mode)
+        .execution_options(populate_existing=True)
+    )
+    return list(rows)
+
+
+async def set_mine(uow: UnitOfWork, caller: Caller, terms: Terms) -> None:
+    """Price, length and switch of one of the caller's own services.
+
+    Raises NotPermitted, NotFound without a profile, InvalidRequest for what is not of the
+    caller's profession.
+    """
+    await require(uow, caller, SERVICE_TERMS, "own")
+    kind = Kind(terms.kind)
+    possible = PRACTITIONER[kind] is caller.role and kind is not Kind.DEPARTMENT
+    if not possible or Mode(terms.mode) not in MODES[kind]:
+        raise InvalidRequest(fields=[FieldProblem("kind", "不能开通此类服务")])
+    clinician = await _clinician(uow, caller, caller.user_id)
+    if clinician.profession is not caller.role:
+        raise NotFound()
+    await _set_own(uow, caller, clinician, terms)
 
 
 async def follow_title_again(

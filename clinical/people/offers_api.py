@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from clinical.people import offers
 from clinical.people.offers import Terms
+from clinical.people.policies import OFFERERS
 from clinical.people.schemas import DoctorRef, doctor_ref
 from core.http import Context, Routes
 from core.identity.roles import Role
@@ -14,7 +15,7 @@ from core.identity.roles import Role
 routes = Routes(tag="service_terms", title="问诊价格")
 KEEPERS = [Role.ADMINISTRATOR]
 
-KindWord = Literal["first", "revisit", "advice"]
+KindWord = Literal["first", "revisit", "advice", "medication"]
 ModeWord = Literal["text", "voice", "video"]
 
 
@@ -100,3 +101,21 @@ async def set_for_doctor(ctx: Context, doctor_id: UUID, body: TermsForm) -> None
 )
 async def follow_title_again(ctx: Context, doctor_id: UUID, kind: KindWord, mode: ModeWord) -> None:
     await offers.follow_title_again(ctx.uow, ctx.caller, doctor_id, kind, mode)
+
+
+async def _mine(ctx: Context) -> list[OwnTerms]:
+    rows = await offers.mine(ctx.uow, ctx.caller)
+    return [OwnTerms.model_validate(row, from_attributes=True) for row in rows]
+
+
+@routes.get("/me/services", roles=list(OFFERERS), summary="What the caller offers")
+async def my_services(ctx: Context) -> list[OwnTerms]:
+    return await _mine(ctx)
+
+
+@routes.put(
+    "/me/services", roles=list(OFFERERS), summary="Price, length and switch of an own service"
+)
+async def set_my_service(ctx: Context, body: TermsForm) -> list[OwnTerms]:
+    await offers.set_mine(ctx.uow, ctx.caller, body.terms())
+    return await _mine(ctx)

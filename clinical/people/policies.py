@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from clinical.people.models import ClinicianService, PatientRelation
+from sqlalchemy import select
+
+from clinical.people.models import Clinician, ClinicianService, PatientRelation
 from clinical.people.profile_models import ProfileSubmission, StaffCertificate
 from core.access import READ, Action, Field, Mask, Resource, Scope, allow, declare
 from core.identity.roles import CLINICAL_ROLES, Role
@@ -11,6 +13,8 @@ HOLDER_READERS = (Role.ADMINISTRATOR, Role.OPERATOR, Role.CUSTOMER_SERVICE)
 HOLDER_KEEPERS = (Role.ADMINISTRATOR, Role.OPERATOR)
 CLINICIANS = tuple(sorted(CLINICAL_ROLES))
 REVIEWERS = (Role.ADMINISTRATOR,)
+#: Who offers consultations.
+OFFERERS = (Role.DOCTOR, Role.PHARMACIST)
 
 HOLDER = declare(
     "holder",
@@ -61,9 +65,23 @@ SERVICE_TERMS = declare(
     actions={
         READ: Action("查看", REVIEWERS, delegable=True),
         "change": Action("修改", REVIEWERS, delegable=True),
+        "own": Action("设置本人的价格与开关", OFFERERS),
     },
-    scopes={Scope.HOSPITAL: None},
-    defaults=[allow(Role.ADMINISTRATOR, Scope.HOSPITAL, READ, "change")],
+    scopes={
+        Scope.OWN: lambda caller: ClinicianService.clinician_id.in_(
+            select(Clinician.id).where(
+                Clinician.hospital_id == caller.hospital_id,
+                Clinician.user_id == caller.user_id,
+                Clinician.profession == caller.role,
+            )
+        ),
+        Scope.HOSPITAL: None,
+    },
+    only={Scope.OWN: OFFERERS, Scope.HOSPITAL: REVIEWERS},
+    defaults=[
+        allow(Role.ADMINISTRATOR, Scope.HOSPITAL, READ, "change"),
+        *(allow(role, Scope.OWN, "own") for role in OFFERERS),
+    ],
 )
 PROFILE = _papers("profile", "执业资料", ProfileSubmission)
 CERTIFICATE = _papers("staff_certificate", "执业证件", StaffCertificate)

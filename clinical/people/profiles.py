@@ -24,6 +24,7 @@ from clinical.people.profile_models import (
     StaffCertificate,
     StaffProfile,
 )
+from clinical.people.states import MedicationField
 from core import audit
 from core.access import READ, condition, find_grant, require
 from core.errors import Conflict, FieldProblem, NotFound
@@ -99,6 +100,7 @@ class ProfileContent(BaseModel):
     email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = None
     expertise: Annotated[str, StringConstraints(strip_whitespace=True, max_length=300)] = ""
     introduction: Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000)] = ""
+    medication_fields: list[MedicationField] = Field(default_factory=list, max_length=10)
     education: list[Period] = Field(default_factory=list, max_length=10)
     work: list[Period] = Field(default_factory=list, max_length=20)
 
@@ -388,6 +390,8 @@ async def _put_in_force(uow: UnitOfWork, handed: ProfileSubmission) -> None:
     if clinician is not None:
         content = ProfileContent.model_validate(handed.content)
         clinician.expertise, clinician.introduction = content.expertise, content.introduction
+        if clinician.profession is Role.PHARMACIST:
+            clinician.medication_fields = [each.value for each in content.medication_fields]
 
 
 async def _tell_owner(

@@ -19,7 +19,16 @@ _FORMATS: dict[IdType, re.Pattern[str]] = {
     IdType.HK_MACAO_PERMIT: re.compile(r"[HMC]\d{8}(\d{2})?"),
     IdType.PASSPORT: re.compile(r"[A-Z0-9]{5,17}"),
 }
-_TITLE_RANKS = {"主任医师": 4, "副主任医师": 3, "主治医师": 2, "住院医师": 1}
+_TITLE_RANKS = {
+    "主任医师": 4,
+    "副主任医师": 3,
+    "主治医师": 2,
+    "住院医师": 1,
+    "主任药师": 4,
+    "副主任药师": 3,
+    "主管药师": 2,
+    "药师": 1,
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,9 @@ from uuid import UUID
 from pydantic import BaseModel, Field, StringConstraints
 
 from clinical.people import rules
-from clinical.people.states import IdType, PatientKind, Relation
+from clinical.people.states import IdType, MedicationField, PatientKind, Relation
 from core.identity.id_numbers import Sex
+from core.identity.roles import Role
 from core.masking import mask_id_number, mask_phone
 
 if TYPE_CHECKING:
@@ -123,25 +124,34 @@ class ServiceView(BaseModel):
 
 
 class DoctorRef(BaseModel):
-    """A doctor in one line; the id is the user id."""
+    """A doctor or pharmacist in one line; the id is the user id."""
 
     id: UUID
     name: str
+    profession: Role
     title: str
     department: DepartmentRef
     avatar: UUID | None
 
 
 class DoctorCard(DoctorRef):
-    """A doctor in a list."""
+    """A doctor or pharmacist in a list; `medication_fields` of a pharmacist."""
 
     expertise: str
+    medication_fields: list[MedicationField]
     rating_average: float | None
     rating_count: int
     consultation_count: int
     services: list[ServiceView]
     online: bool
     favourite: bool | None
+
+
+class MedicationFieldView(BaseModel):
+    """A field of medicines."""
+
+    code: MedicationField
+    title: str
 
 
 class DoctorView(DoctorCard):
@@ -249,6 +259,7 @@ def doctor_ref(doctor: "Practitioner") -> DoctorRef:
     return DoctorRef(
         id=doctor.user_id,
         name=doctor.clinician.name,
+        profession=doctor.profession,
         title=doctor.clinician.title,
         department=DepartmentRef(id=doctor.department.id, name=doctor.department.name),
         avatar=doctor.user.avatar_file_id,

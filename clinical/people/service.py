@@ -16,12 +16,13 @@ from clinical.people.models import (
     Patient,
     PatientRelation,
 )
-from clinical.people.states import IdType, Relation
+from clinical.people.states import IdType, MedicationField, Relation
 from core import audit
 from core.crypto.keyring import installed_keyring
 from core.errors import NotFound
 from core.identity.caller import Caller
 from core.identity.models import User
+from core.identity.roles import Role
 from core.uow import UnitOfWork
 
 
@@ -236,6 +237,8 @@ class Profile:
     expertise: str = ""
     introduction: str = ""
     certificate_number: str | None = None
+    profession: Role = Role.DOCTOR
+    medication_fields: tuple[MedicationField, ...] = ()
     prices: dict[tuple[str, str], int]
 
 
@@ -249,6 +252,8 @@ async def enrol_clinician(uow: UnitOfWork, hospital_id: UUID, profile: Profile) 
         name=profile.name,
         name_pinyin=pinyin,
         name_initials=initials,
+        profession=profile.profession,
+        medication_fields=[each.value for each in profile.medication_fields],
         title=profile.title,
         title_rank=rules.title_rank(profile.title),
         expertise=profile.expertise,

@@ -15,6 +15,8 @@ from core.uow import unit_of
 
 Cursor = tuple[datetime, UUID]
 
+#: Doctors, and pharmacists after a consultation about medicines.
+RATED = (Role.DOCTOR, Role.PHARMACIST)
 RATING = declare(
     "rating",
     "评价",
@@ -22,16 +24,16 @@ RATING = declare(
     here=Rating.hospital_id,
     actions={
         READ: Action("查看自己给出的", (Role.PATIENT,)),
-        "received": Action("查看收到的", (Role.DOCTOR,), delegable=True),
+        "received": Action("查看收到的", RATED, delegable=True),
     },
     scopes={
         Scope.OWN: lambda caller: Rating.rater_id == caller.user_id,
         Scope.PATIENTS: lambda caller: Rating.doctor_id == caller.user_id,
     },
-    only={Scope.OWN: (Role.PATIENT,), Scope.PATIENTS: (Role.DOCTOR,)},
+    only={Scope.OWN: (Role.PATIENT,), Scope.PATIENTS: RATED},
     defaults=[
         allow(Role.PATIENT, Scope.OWN, READ),
-        allow(Role.DOCTOR, Scope.PATIENTS, "received"),
+        *(allow(role, Scope.PATIENTS, "received") for role in RATED),
     ],
     floors=[allow(Role.PATIENT, Scope.OWN, READ)],
 )

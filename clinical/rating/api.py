@@ -49,7 +49,7 @@ async def mine(ctx: Context, cursor: str | None = None, limit: int = 20) -> Page
     return await _page(ctx, rows, size)
 
 
-@routes.get("/ratings/received", roles=[Role.DOCTOR], summary="What patients said of the doctor")
+@routes.get("/ratings/received", roles=list(access.RATED), summary="What patients said of one")
 async def received(ctx: Context, cursor: str | None = None, limit: int = 20) -> Page[RatingShown]:
     size = max(1, min(limit, LIMIT))
     rows = await access.received_by(ctx.uow.session, ctx.caller, read_moment(cursor), size + 1)

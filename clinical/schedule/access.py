@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -27,22 +27,32 @@ from core.identity.caller import Caller
 from core.identity.roles import Role
 from core.uow import UnitOfWork, unit_of
 
+TREATERS = (Role.DOCTOR, Role.PHARMACIST)
+
+
+def _own(caller: Caller) -> ColumnElement[bool]:
+    """The caller's sessions in the profession of the token."""
+    about_medicines = Shift.kind == Kind.MEDICATION
+    theirs = about_medicines if caller.role is Role.PHARMACIST else ~about_medicines
+    return and_(Shift.doctor_id == caller.user_id, theirs)
+
+
 SHIFT = declare(
     "shift",
     "排班",
     area="诊疗",
     here=Shift.hospital_id,
     actions={
-        READ: Action("查看排班与候诊队列", (Role.DOCTOR, Role.ADMINISTRATOR)),
-        "plan": Action("排班、停诊", (Role.ADMINISTRATOR,), delegable=True),
-        "extra": Action("加号", (Role.DOCTOR, Role.ADMINISTRATOR)),
-        "announce": Action("叫号与过号", (Role.DOCTOR,)),
+        READ: Action("查看排班与候诊队列", (*TREATERS, Role.ADMINISTRATOR)),
+        "plan": Action("排班、停诊", (*TREATERS, Role.ADMINISTRATOR), delegable=True),
+        "extra": Action("加号", (*TREATERS, Role.ADMINISTRATOR)),
+        "announce": Action("叫号与过号", TREATERS),
         "export": Action("导出", (Role.ADMINISTRATOR,), delegable=True),
     },
-    scopes={Scope.OWN: lambda caller: Shift.doctor_id == caller.user_id, Scope.HOSPITAL: None},
-    only={Scope.OWN: (Role.DOCTOR,), Scope.HOSPITAL: (Role.ADMINISTRATOR,)},
+    scopes={Scope.OWN: _own, Scope.HOSPITAL: None},
+    only={Scope.OWN: TREATERS, Scope.HOSPITAL: (Role.ADMINISTRATOR,)},
     defaults=[
-        allow(Role.DOCTOR, Scope.OWN, READ, "extra", "announce"),
+        *(allow(role, Scope.OWN, READ, "plan", "extra", "announce") for role in TREATERS),
         allow(Role.ADMINISTRATOR, Scope.HOSPITAL, READ, "plan", "extra", "export"),
     ],
 )
@@ -132,6 +142,18 @@ async def released(
         return []
     rule = await release_rule(uow, rows[0])
     return [row for row in rows if rules.is_released(row.session, rule, uow.now, zone)]
+
+
+async def on_duty(uow: UnitOfWork, hospital_id: UUID, day: date, mode: Mode | None) -> Select[UUID]:
+    """Those with a session on a day that takes bookings and is not over, as user ids."""
+    span = Span(first=day, last=day, zone=await zone_of(uow, hospital_id))
+    query = select(Shift.doctor_id).where(
+        Shift.hospital_id == hospital_id,
+        Shift.state == ShiftState.OPEN,
+        Shift.ends_at > uow.now,
+        span.holds(Shift.starts_at),
+    )
+    return query if mode is None else query.where(Shift.mode == mode)
 
 
 async def bookable(

@@ -39,9 +39,9 @@ from core.identity.roles import Role
 
 routes = Routes(tag="schedule", title="排班与叫号")
 PATIENT = [Role.PATIENT]
-DOCTOR = [Role.DOCTOR]
-PLANNER = [Role.ADMINISTRATOR]
-BOTH = [Role.DOCTOR, Role.ADMINISTRATOR]
+TREATERS = list(access.TREATERS)
+#: Planners of the hospital; doctors and pharmacists for themselves.
+BOTH = [*TREATERS, Role.ADMINISTRATOR]
 OVERSEERS = [Role.ADMINISTRATOR, Role.SUPERVISOR]
 LIMIT = 100
 #: Days of one look at the schedule, and of one export.
@@ -101,7 +101,10 @@ async def shifts(
 
 
 @routes.get(
-    "/shifts/export.csv", limit=Kind.EXPORT, roles=PLANNER, summary="The schedule as a table"
+    "/shifts/export.csv",
+    limit=Kind.EXPORT,
+    roles=[Role.ADMINISTRATOR],
+    summary="The schedule as a table",
 )
 async def exported(ctx: Context, from_: From = None, to: date | None = None) -> Response:
     span = await _span(ctx, from_, to, LONGEST)
@@ -119,7 +122,7 @@ def _csv(data: bytes, name: str) -> Response:
     )
 
 
-@routes.post("/shifts", roles=PLANNER, status=201, idempotent=True, summary="Plan a shift")
+@routes.post("/shifts", roles=BOTH, status=201, idempotent=True, summary="Plan a shift")
 async def plan(ctx: Context, body: PlanShift) -> ShiftView:
     wish = Plan(
         doctor_id=body.doctor_id,
@@ -132,7 +135,7 @@ async def plan(ctx: Context, body: PlanShift) -> ShiftView:
     return await _shift(ctx, await planning.plan(ctx.uow, ctx.caller, wish))
 
 
-@routes.post("/shifts/copy-week", roles=PLANNER, summary="Plan seven days like seven others")
+@routes.post("/shifts/copy-week", roles=BOTH, summary="Plan seven days like seven others")
 async def copy_week(ctx: Context, body: CopyWeek) -> Copied:
     for day in (body.from_day, body.to_day):
         if not YEARS[0] <= day.year <= YEARS[1]:
@@ -143,7 +146,7 @@ async def copy_week(ctx: Context, body: CopyWeek) -> Copied:
     return Copied(made=made, left_out=left_out)
 
 
-@routes.put("/shifts/{shift_id}", roles=PLANNER, summary="Change time or places of a shift")
+@routes.put("/shifts/{shift_id}", roles=BOTH, summary="Change time or places of a shift")
 async def change(ctx: Context, shift_id: UUID, body: ChangeShift) -> ShiftView:
     row = await planning.change(
         ctx.uow,
@@ -157,22 +160,22 @@ async def change(ctx: Context, shift_id: UUID, body: ChangeShift) -> ShiftView:
     return await _shift(ctx, row)
 
 
-@routes.delete("/shifts/{shift_id}", roles=PLANNER, summary="Remove a shift that nobody booked")
+@routes.delete("/shifts/{shift_id}", roles=BOTH, summary="Remove a shift that nobody booked")
 async def remove(ctx: Context, shift_id: UUID) -> None:
     await planning.remove(ctx.uow, ctx.caller, shift_id)
 
 
-@routes.post("/shifts/{shift_id}/enable", roles=PLANNER, summary="Let patients book it")
+@routes.post("/shifts/{shift_id}/enable", roles=BOTH, summary="Let patients book it")
 async def enable(ctx: Context, shift_id: UUID) -> ShiftView:
     return await _shift(ctx, await planning.switch(ctx.uow, ctx.caller, shift_id, on=True))
 
 
-@routes.post("/shifts/{shift_id}/disable", roles=PLANNER, summary="Let nobody else book it")
+@routes.post("/shifts/{shift_id}/disable", roles=BOTH, summary="Let nobody else book it")
 async def disable(ctx: Context, shift_id: UUID) -> ShiftView:
     return await _shift(ctx, await planning.switch(ctx.uow, ctx.caller, shift_id, on=False))
 
 
-@routes.post("/shifts/{shift_id}/suspend", roles=PLANNER, summary="Call it off and pay back")
+@routes.post("/shifts/{shift_id}/suspend", roles=BOTH, summary="Call it off and pay back")
 async def suspend(ctx: Context, shift_id: UUID, body: SuspendShift) -> ShiftView:
     row = await planning.suspend(ctx.uow, ctx.caller, shift_id, body.reason)
     return await _shift(ctx, row)
@@ -198,20 +201,20 @@ async def _queue(ctx: Context, done: Booking) -> QueueView:
     return await views.queue_view(ctx.uow, ctx.caller, row)
 
 
-@routes.post("/shifts/{shift_id}/call-next", roles=DOCTOR, summary="Call whoever's turn it is")
+@routes.post("/shifts/{shift_id}/call-next", roles=TREATERS, summary="Call whoever's turn it is")
 async def call_next(ctx: Context, shift_id: UUID) -> QueueView:
     return await _queue(ctx, await calling.call_next(ctx.uow, ctx.caller, shift_id))
 
 
 @routes.post(
-    "/shifts/{shift_id}/queue/{consultation_id}/call-again", roles=DOCTOR, summary="Call again"
+    "/shifts/{shift_id}/queue/{consultation_id}/call-again", roles=TREATERS, summary="Call again"
 )
 async def call_again(ctx: Context, shift_id: UUID, consultation_id: UUID) -> QueueView:
     done = await calling.call_again(ctx.uow, ctx.caller, shift_id, consultation_id)
     return await _queue(ctx, done)
 
 
-@routes.post("/shifts/{shift_id}/queue/{consultation_id}/pass", roles=DOCTOR, summary="Pass over")
+@routes.post("/shifts/{shift_id}/queue/{consultation_id}/pass", roles=TREATERS, summary="Pass over")
 async def pass_over(ctx: Context, shift_id: UUID, consultation_id: UUID) -> QueueView:
     done = await calling.pass_over(ctx.uow, ctx.caller, shift_id, consultation_id)
     return await _queue(ctx, done)
@@ -219,7 +222,7 @@ async def pass_over(ctx: Context, shift_id: UUID, consultation_id: UUID) -> Queu
 
 @routes.post(
     "/shifts/{shift_id}/queue/{consultation_id}/return",
-    roles=DOCTOR,
+    roles=TREATERS,
     summary="Let somebody queue again who was passed over",
 )
 async def take_back(ctx: Context, shift_id: UUID, consultation_id: UUID) -> QueueView:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import select, text
 
-from clinical.consultation.states import Kind, Mode
+from clinical.consultation.states import MODES, PRACTITIONER, Kind, Mode
 from clinical.days import zone_of
 from clinical.people import access as people
 from clinical.schedule import access, errors, rules
@@ -41,6 +41,8 @@ async def plan(uow: UnitOfWork, caller: Caller, wish: Plan) -> Shift:
     """A new shift. Raises NotPermitted, NotFound, ShiftTimes, ShiftPast, ShiftOverlaps."""
     await require(uow, caller, access.SHIFT, "plan")
     row = await _add(uow, caller, wish)
+    # Whoever plans for himself plans for nobody else.
+    await access.shift(uow.session, caller, row.id, "plan")
     await audit.record(uow, caller, "shift.plan", "shift", row.id, changes=audit.changes_of(row))
     await tell_planners(uow, caller.hospital_id, [row.doctor_id])
     return row
@@ -52,7 +54,11 @@ async def _add(uow: UnitOfWork, caller: Caller, wish: Plan) -> Shift:
         raise errors.ShiftPast()
     if wish.kind is Kind.DEPARTMENT:
         raise InvalidRequest("科室咨询由本科室医生接单，不按医生排班")
+    if wish.mode not in MODES[wish.kind]:
+        raise InvalidRequest("此类问诊不能以这种方式进行")
     doctor = await people.practitioner(uow.session, caller.hospital_id, wish.doctor_id)
+    if doctor.profession is not PRACTITIONER[wish.kind]:
+        raise InvalidRequest("用药咨询由药师排班，其他问诊由医生排班")
     await _no_overlap(uow, wish.doctor_id, wish.starts_at, wish.ends_at)
     row = Shift(
         hospital_id=caller.hospital_id,

@@ -53,10 +53,10 @@ class EndReason(StrEnum):
     RECORDING_FAILED = "recording_failed"
 
 
-#: Who may start a call, and end it for everybody.
-STARTERS: frozenset[Role] = frozenset({Role.DOCTOR})
+#: Who may start a call, and end it for everybody; a pharmacist where he leads the room.
+STARTERS: frozenset[Role] = frozenset({Role.DOCTOR, Role.PHARMACIST})
 #: Who rings and takes part.
-TALKERS: frozenset[Role] = STARTERS | {Role.PATIENT, Role.NURSE, Role.PHARMACIST}
+TALKERS: frozenset[Role] = STARTERS | {Role.PATIENT, Role.NURSE}
 
 #: Who may listen to a call unseen, as far as the policies allow it.
 OBSERVERS: frozenset[Role] = frozenset({Role.SUPERVISOR})

@@ -66,6 +66,7 @@ async def start(
         raise Forbidden
     found = await rooms.member_of(uow, caller, room_id)
     row = await room_service.locked(uow, room_id)
+    _require_starter(caller, row.lead_id)
     if row.state != RoomState.ACTIVE:
         raise RoomIsClosed if row.state == RoomState.CLOSED else RoomNotActive
     await check_call(uow, row.ref_type, row.ref_id, media.value)
@@ -316,9 +317,16 @@ async def _mine(uow: UnitOfWork, caller: Caller, call_id: UUID, step: Change) ->
     return await _change(uow, room_id, call_id, step, caller.user_id)
 
 
+def _require_starter(caller: Caller, lead_id: UUID | None) -> None:
+    """A pharmacist starts calls where he advises, not where he was asked in."""
+    if caller.role is Role.PHARMACIST and caller.user_id != lead_id:
+        raise Forbidden
+
+
 def _require_moderator(it: Call, caller: Caller) -> None:
-    """A call obeys who may start calls, a lecture the one who gives it."""
-    if caller.role not in STARTERS or (it.lecture and caller.user_id != it.started_by):
+    """A call obeys who may start calls, a lecture and a pharmacist's call the one who gives it."""
+    alone = it.lecture or caller.role is Role.PHARMACIST
+    if caller.role not in STARTERS or (alone and caller.user_id != it.started_by):
         raise Forbidden
 
 

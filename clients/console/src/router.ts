@@ -37,6 +37,7 @@ const VIEWS: Record<string, () => Promise<unknown>> = {
   "announcement-desk": () => import("@/notifications/announcements/DeskPage.vue"),
   "device-check": () => import("@/devices/CheckPage.vue"),
   profile: () => import("@/personal/ProfilePage.vue"),
+  "my-services": () => import("@/schedule/MyServicesPage.vue"),
   recordings: () => import("@/recording/RecordingsPage.vue"),
   alarms: () => import("@/access/AlarmsPage.vue"),
   access: () => import("@/access/MatrixPage.vue"),

@@ -136,3 +136,6 @@ export function deviceName(): string {
           : "Linux";
   return `${browser} · ${system}`;
 }
+
+/** Whether the person at the desk has a reception of patients. */
+export const treats = (): boolean => session.role === "doctor" || session.role === "pharmacist";

@@ -20,6 +20,7 @@ PROFILE: dict[str, Any] = {
     "email": "heqing@hospital.example",
     "expertise": "伤口护理、压疮护理",
     "introduction": "从事临床护理十四年。",
+    "medication_fields": [],
     "education": [
         {"place": "示范护理学院", "role": "本科 护理学", "since": "2008-09", "until": "2012-06"}
     ],

@@ -16,6 +16,8 @@ export interface Profile {
   email: string | null;
   expertise: string;
   introduction: string;
+  /** What a pharmacist advises on. */
+  medication_fields: string[];
   education: Period[];
   work: Period[];
 }

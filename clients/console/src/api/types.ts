@@ -90,6 +90,7 @@ export interface Patient {
 export interface DoctorRef {
   id: string;
   name: string;
+  profession: "doctor" | "pharmacist";
   title: string;
   department: { id: string; name: string };
   avatar: string | null;
@@ -98,7 +99,7 @@ export interface DoctorRef {
 export type ConsultationState =
   "draft" | "awaiting_payment" | "booked" | "waiting" | "active" | "ended" | "cancelled";
 
-export type ConsultationKind = "first" | "revisit" | "advice" | "department";
+export type ConsultationKind = "first" | "revisit" | "advice" | "department" | "medication";
 
 export type RevisitStatus =
   | "unchecked"
@@ -112,6 +113,8 @@ export interface Consultation {
   id: string;
   number: string;
   kind: ConsultationKind;
+  /** What a question about medicines is about. */
+  direction_text: string | null;
   mode: "text" | "voice" | "video";
   service_text: string;
   minutes: number;

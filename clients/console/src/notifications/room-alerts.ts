@@ -5,16 +5,16 @@ import { consultations } from "@/api";
 import type { Consultation } from "@/api/types";
 import { rooms } from "@/realtime";
 import { router } from "@/router";
-import { session } from "@/session";
+import { session, treats } from "@/session";
 import { debounced } from "@/support/async";
 import { reminders } from "@/support/reminders";
 import { chimeNotice } from "@/support/sound";
 
 const FOLLOWED = 50;
 
-/** A doctor hears and sees new words of his patients on whatever page he is. */
+/** A doctor or pharmacist hears and sees new words of his patients on whatever page he is. */
 export function useRoomAlerts(): void {
-  if (session.role !== "doctor") return;
+  if (!treats()) return;
   const client = rooms();
   const bursts = new Bursts();
   let active: Consultation[] = [];

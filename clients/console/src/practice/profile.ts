@@ -1,4 +1,5 @@
 import type { Period, Profile } from "@/api/profiles";
+import { MEDICATION_FIELDS } from "@/support/labels";
 
 export const emptyProfile = (): Profile => ({
   sex: "female",
@@ -7,6 +8,7 @@ export const emptyProfile = (): Profile => ({
   email: null,
   expertise: "",
   introduction: "",
+  medication_fields: [],
   education: [],
   work: [],
 });
@@ -16,7 +18,12 @@ const copyOf = (periods: Period[]): Period[] => periods.map((period) => ({ ...pe
 /** A copy to type into: a deep one, so that what is in force stays as it is. */
 export function draftOf(profile: Profile | null): Profile {
   if (!profile) return emptyProfile();
-  return { ...profile, education: copyOf(profile.education), work: copyOf(profile.work) };
+  return {
+    ...profile,
+    medication_fields: [...(profile.medication_fields ?? [])],
+    education: copyOf(profile.education),
+    work: copyOf(profile.work),
+  };
 }
 
 /** Empty texts become nothing, as the server takes them. */
@@ -71,6 +78,7 @@ const LABELS: [keyof Profile, string][] = [
   ["email", "邮箱"],
   ["expertise", "擅长"],
   ["introduction", "简介"],
+  ["medication_fields", "用药分类"],
   ["education", "教育经历"],
   ["work", "工作经历"],
 ];
@@ -81,9 +89,12 @@ const period = (each: Period) =>
 export function textOf(profile: Profile | null, field: keyof Profile): string {
   if (!profile) return "";
   const value = profile[field];
-  if (Array.isArray(value)) return value.map(period).join("\n");
+  if (field === "medication_fields") {
+    return (profile.medication_fields ?? []).map((one) => MEDICATION_FIELDS[one] ?? one).join("、");
+  }
+  if (Array.isArray(value)) return (value as Period[]).map(period).join("\n");
   if (field === "sex") return value === "male" ? "男" : "女";
-  return value ?? "";
+  return (value as string | null) ?? "";
 }
 
 /** Every field with its text before and after, for the reviewer. */

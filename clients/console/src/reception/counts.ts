@@ -2,18 +2,16 @@ import { computed, shallowRef } from "vue";
 import { consultations } from "@/api";
 import type { ConsultationCounts } from "@/api/types";
 import { whenStarted } from "@/realtime";
-import { session } from "@/session";
+import { session, treats } from "@/session";
 import { debounced } from "@/support/async";
 
 /** Numbers of consultations by state, kept fresh by whatever the socket tells. */
 export const counts = shallowRef<ConsultationCounts | null>(null);
-export const waitingCount = computed(() =>
-  session.role === "doctor" ? (counts.value?.waiting ?? 0) : 0,
-);
+export const waitingCount = computed(() => (treats() ? (counts.value?.waiting ?? 0) : 0));
 
 export async function refreshCounts(): Promise<void> {
   const role = session.role;
-  if (role !== "doctor" && role !== "supervisor" && role !== "administrator") return;
+  if (!treats() && role !== "supervisor" && role !== "administrator") return;
   try {
     counts.value = await consultations.counts();
   } catch {

@@ -41,7 +41,7 @@ function byUrgency(items: Consultation[]): Consultation[] {
 /** The doctor's queue: three lists that follow what the socket tells. */
 export function useQueue() {
   const tab = ref<Tab>("waiting");
-  /** Of those who wait: all, who asked a doctor, or who asked the department. */
+  /** All, who asked a doctor (在线问诊), or who asked the department (科室咨询). */
   const source = ref<"" | "online" | "department">("");
   const words = ref("");
   const parts = reactive<Record<Tab, Part>>({
@@ -188,7 +188,7 @@ export function useQueue() {
       ? byUrgency(current.value.items)
       : current.value.items;
     const chosen =
-      tab.value === "waiting" && source.value
+      tab.value !== "ended" && source.value
         ? items.filter((one) => (one.kind === "department") === (source.value === "department"))
         : items;
     if (!wanted || tab.value === "ended") return chosen;

@@ -105,7 +105,7 @@ export const calls = {
 };
 
 export interface Terms {
-  kind: "first" | "revisit" | "advice";
+  kind: "first" | "revisit" | "advice" | "medication";
   mode: Mode;
   price_fen: number;
   minutes: number;
@@ -124,6 +124,12 @@ export const terms = {
   setForDoctor: (id: string, wish: Terms) => http.put<void>(`/service-terms/doctors/${id}`, wish),
   followTitle: (id: string, kind: string, mode: string) =>
     http.delete<void>(`/service-terms/doctors/${id}/${kind}/${mode}`),
+};
+
+/** What the clinician at the desk offers. */
+export const ownServices = {
+  list: () => http.get<(Terms & { own: boolean })[]>("/me/services"),
+  set: (wish: Terms) => http.put<(Terms & { own: boolean })[]>("/me/services", wish),
 };
 
 export interface DoctorLoad {

@@ -5,7 +5,7 @@ import type { RouteLocationRaw } from "vue-router";
 import { centre } from "@/notifications/api";
 import { rooms } from "@/realtime";
 import { router } from "@/router";
-import { session } from "@/session";
+import { treats, session } from "@/session";
 import { reminders } from "@/support/reminders";
 import { chimeNotice, chimeWaiting } from "@/support/sound";
 
@@ -22,7 +22,7 @@ const ACCESS_PAGES: Record<string, string> = {
 /** Where a notice leads to, if anywhere for this role. */
 export function targetOf(item: InboxItem): RouteLocationRaw | null {
   if (item.ref?.type === "consultation") {
-    if (session.role === "doctor") return { name: "reception", params: { id: item.ref.id } };
+    if (treats()) return { name: "reception", params: { id: item.ref.id } };
     if (session.role === "supervisor" || session.role === "administrator") {
       return { name: "consultation", params: { id: item.ref.id } };
     }

@@ -70,16 +70,25 @@ export const PAGES: PageEntry[] = [
     path: "/reception",
     title: "接诊中心",
     icon: ChatDotRound,
-    roles: ["doctor"],
+    roles: ["doctor", "pharmacist"],
     group: "医生工作站",
     keywords: "问诊 诊间 待接诊 jiezhen",
+  },
+  {
+    name: "my-services",
+    path: "/my-services",
+    title: "服务与排班",
+    icon: Calendar,
+    roles: ["doctor", "pharmacist"],
+    group: "医生工作站",
+    keywords: "价格 开通 号源 排班 fuwu paiban jiage",
   },
   {
     name: "ratings",
     path: "/ratings",
     title: "我的评价",
     icon: Star,
-    roles: ["doctor"],
+    roles: ["doctor", "pharmacist"],
     group: "医生工作站",
     keywords: "评分 pingjia",
   },
@@ -135,7 +144,7 @@ export const PAGES: PageEntry[] = [
     path: "/consultations",
     title: "问诊记录",
     icon: Files,
-    roles: ["supervisor", "administrator", "doctor"],
+    roles: ["supervisor", "administrator", "doctor", "pharmacist"],
     group: "监管",
     keywords: "接诊记录 监管 wenzhen jilu",
   },
@@ -458,8 +467,11 @@ export function pagesOf(role: Role | null): PageEntry[] {
   return role ? PAGES.filter((page) => !page.roles || page.roles.includes(role)) : [];
 }
 
-/** A doctor finds own records under the work station. */
+const STATION = ["reception", "my-services", "ratings", "consultations"];
+
+/** Who treats finds the own records under the work station. */
 export function groupOf(page: PageEntry, role: Role | null): string {
+  if (role === "pharmacist" && STATION.includes(page.name)) return "药师工作站";
   if (["consultations", "recordings"].includes(page.name) && role === "doctor") return "医生工作站";
   if (page.name === "recordings" && (role === "nurse" || role === "pharmacist")) return "我";
   if (page.name === "emergency" && role !== "doctor") return "我";

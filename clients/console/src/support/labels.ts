@@ -52,7 +52,20 @@ export const KINDS = {
   first: "首诊咨询",
   advice: "图文咨询",
   department: "科室咨询",
+  medication: "用药咨询",
 } as const;
+export const MEDICATION_FIELDS: Record<string, string> = {
+  heart: "心脑血管用药",
+  endocrine: "糖尿病与内分泌用药",
+  respiratory: "呼吸与过敏用药",
+  digestive: "消化系统用药",
+  infection: "抗感染用药",
+  child: "儿童用药",
+  maternal: "孕产与哺乳期用药",
+  elderly: "老年与多重用药",
+  chinese: "中药与中成药",
+  skin: "皮肤与外用药",
+};
 export const doctorName = (one: Consultation): string => one.doctor?.name ?? "待科室医生接诊";
 export const serviceText = (one: Consultation): string =>
   one.service_text + (one.purpose === "refill" ? PURPOSES.refill : "");

@@ -70,6 +70,19 @@ export const catalogue = {
     cursor?: string | null
     limit?: number
   }) => http.call<T.Page<T.DoctorCard>>('GET', '/doctors', { query }),
+  pharmacists: (query: {
+    field?: string
+    department_id?: string
+    title?: string
+    mode?: string
+    q?: string
+    asked?: string
+    day?: string
+    sort?: string
+    cursor?: string | null
+    limit?: number
+  }) => http.call<T.Page<T.DoctorCard>>('GET', '/pharmacists', { query }),
+  medicationFields: () => http.call<{ code: string; title: string }[]>('GET', '/medication-fields'),
   doctor: (id: string) => http.call<T.DoctorProfile>('GET', `/doctors/${id}`),
   ratings: (id: string, cursor?: string | null) =>
     http.call<T.Page<T.DoctorRating>>('GET', `/doctors/${id}/ratings`, { query: { cursor } }),
@@ -125,6 +138,7 @@ export const consultations = {
       description?: string
       onset?: string
       answers?: Record<string, boolean>
+      direction?: T.Direction
       attachment_ids?: string[]
     },
   ) => http.call<T.Consultation>('PATCH', `/consultations/${id}`, { body }),

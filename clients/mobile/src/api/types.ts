@@ -97,7 +97,16 @@ export interface Department {
 }
 
 export type Mode = 'text' | 'voice' | 'video'
-export type Kind = 'first' | 'revisit' | 'advice' | 'department'
+export type Kind = 'first' | 'revisit' | 'advice' | 'department' | 'medication'
+/** What a question about medicines is about. */
+export type Direction =
+  | 'usage'
+  | 'reaction'
+  | 'interaction'
+  | 'special'
+  | 'choice'
+  | 'storage'
+  | 'other'
 
 export interface DoctorService {
   kind: Kind
@@ -110,6 +119,7 @@ export interface DoctorService {
 export interface DoctorShort {
   id: string
   name: string
+  profession: 'doctor' | 'pharmacist'
   title: string
   department: { id: string; name: string }
   avatar: string | null
@@ -117,6 +127,8 @@ export interface DoctorShort {
 
 export interface DoctorCard extends DoctorShort {
   expertise: string
+  /** What a pharmacist advises on. */
+  medication_fields: string[]
   rating_average: number | null
   rating_count: number
   consultation_count: number
@@ -271,6 +283,8 @@ export interface Consultation {
   starts_at: string | null
   ends_at: string | null
   purpose: 'revisit' | 'refill'
+  direction: Direction | null
+  direction_text: string | null
   state: ConsultationState
   state_text: string
   close_reason: string | null

@@ -12,6 +12,7 @@ export function counterpart(one: Consultation): Omit<DoctorShort, 'id'> {
   return (
     one.doctor ?? {
       name: one.department.name,
+      profession: 'doctor',
       title: '',
       department: one.department,
       avatar: null,

@@ -1,4 +1,4 @@
-import type { Consultation, FileRef, Kind, Mode, Patient } from '@/api/types'
+import type { Consultation, Direction, FileRef, Kind, Mode, Patient } from '@/api/types'
 
 /** What the patient has filled in so far; kept on the device at every key, sent soon after. */
 export interface IntakeDraft {
@@ -12,12 +12,20 @@ export interface IntakeDraft {
   patientId: string
   purpose: 'revisit' | 'refill' | ''
   consultationId: string
+  /** What a question about medicines is about. */
+  direction: Direction | ''
   description: string
   onset: string
   answers: Record<string, boolean>
   attachments: FileRef[]
   /** What the server has confirmed last, to know what must still be sent. */
-  sent: { description: string; onset: string; answers: string; attachments: string }
+  sent: {
+    description: string
+    onset: string
+    answers: string
+    attachments: string
+    direction: string
+  }
 }
 
 export const STEPS = ['person', 'purpose', 'check', 'describe', 'notice', 'confirm'] as const
@@ -57,11 +65,12 @@ export function newDraft(wish: Wish): IntakeDraft {
     patientId: '',
     purpose: '',
     consultationId: '',
+    direction: '',
     description: '',
     onset: '',
     answers: {},
     attachments: [],
-    sent: { description: '', onset: '', answers: '{}', attachments: '' },
+    sent: { description: '', onset: '', answers: '{}', attachments: '', direction: '' },
   }
 }
 
@@ -75,6 +84,7 @@ function sentOf(draft: IntakeDraft): IntakeDraft['sent'] {
     onset: draft.onset,
     answers: textOf(draft.answers),
     attachments: idsOf(draft.attachments),
+    direction: draft.direction,
   }
 }
 
@@ -84,6 +94,7 @@ export function unsent(draft: IntakeDraft): {
   onset?: string
   answers?: Record<string, boolean>
   attachment_ids?: string[]
+  direction?: Direction
 } | null {
   const now = sentOf(draft)
   const change: ReturnType<typeof unsent> & object = {}
@@ -93,6 +104,7 @@ export function unsent(draft: IntakeDraft): {
   if (now.attachments !== draft.sent.attachments) {
     change.attachment_ids = draft.attachments.map((file) => file.id)
   }
+  if (draft.direction && now.direction !== draft.sent.direction) change.direction = draft.direction
   return Object.keys(change).length ? change : null
 }
 
@@ -119,6 +131,7 @@ export function resume(stored: IntakeDraft | null, server: Consultation): Intake
     patientId: server.patient.id,
     purpose: server.purpose,
     consultationId: server.id,
+    direction: server.direction ?? '',
     description: server.description ?? '',
     onset: server.onset ?? '',
     answers: { ...(server.answers ?? {}) },
@@ -133,6 +146,7 @@ export function resume(stored: IntakeDraft | null, server: Consultation): Intake
     ...(pending.description === undefined ? {} : { description: stored.description }),
     ...(pending.onset === undefined ? {} : { onset: stored.onset }),
     ...(pending.answers === undefined ? {} : { answers: stored.answers }),
+    ...(pending.direction === undefined ? {} : { direction: stored.direction }),
     ...(pending.attachment_ids === undefined ? {} : { attachments: stored.attachments }),
   }
 }
@@ -144,6 +158,7 @@ export function openStep(server: Consultation): Step {
     status === 'eligible' || status === 'proof_submitted' || status === 'proof_confirmed'
   if (server.kind === 'revisit' && !checked) return 'check'
   if (!server.description) return 'describe'
+  if (server.kind === 'medication' && !server.direction) return 'describe'
   if (!server.consent) return 'notice'
   return 'confirm'
 }

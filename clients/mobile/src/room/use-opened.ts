@@ -53,7 +53,7 @@ export function useOpened(chat: ReturnType<typeof useRoom>) {
     const opened = { consultation: found, room: null }
     const early = found.state !== 'active' && !found.accepted_at
     // Who was asked in by the doctor stays: those pages are the patient's and the doctor's.
-    if (!found.room_id || (early && ['doctor', 'patient'].includes(session.role ?? ''))) {
+    if (!found.room_id || (early && (session.treats || session.role === 'patient'))) {
       const { path, query } = session.clinician ? clinicianPage(found) : patientPage(found)
       replace(path, query)
       return opened

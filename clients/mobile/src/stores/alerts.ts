@@ -29,7 +29,7 @@ export const useAlerts = defineStore('alerts', () => {
   /** Joined rooms deliver their words, wherever in the app one is. */
   async function join(client: Pick<RoomClient, 'join'>): Promise<void> {
     // Who was asked into a consultation has it among his conversations.
-    if (session.role !== 'doctor') return
+    if (!session.treats) return
     try {
       active = (await consultations.list({ state: 'active', limit: 50 })).items
     } catch {

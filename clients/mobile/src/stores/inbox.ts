@@ -41,7 +41,7 @@ export const useInbox = defineStore('inbox', () => {
     try {
       if (session.clinician) {
         // Nobody waits for the others: they are not even told how many there are.
-        if (session.role !== 'doctor') return
+        if (!session.treats) return
         waiting.value = (await consultations.counts()).waiting ?? 0
       } else {
         const page = await consultations.list({ state: 'active', limit: 20 })

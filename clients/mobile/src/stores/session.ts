@@ -13,6 +13,8 @@ export const useSession = defineStore('session', () => {
   const role = computed<Role | null>(() => tokens.value?.role ?? null)
   const user = computed<User | null>(() => tokens.value?.user ?? null)
   const clinician = computed(() => role.value !== null && role.value !== 'patient')
+  /** Who has a reception of patients. */
+  const treats = computed(() => role.value === 'doctor' || role.value === 'pharmacist')
   const hospital = computed(() => tokens.value?.hospital ?? null)
 
   function take(next: Tokens): void {
@@ -48,6 +50,7 @@ export const useSession = defineStore('session', () => {
     role,
     user,
     clinician,
+    treats,
     hospital,
     take,
     setUser,

@@ -3,7 +3,13 @@ export const booking = {
     title: '我的预约',
     kind: '类型',
     allKinds: '全部',
-    kinds: { revisit: '在线复诊', first: '首诊咨询', advice: '图文咨询', department: '科室咨询' },
+    kinds: {
+      revisit: '在线复诊',
+      first: '首诊咨询',
+      advice: '图文咨询',
+      department: '科室咨询',
+      medication: '用药咨询',
+    },
     records: '问诊记录',
     adviceRecords: '咨询记录',
     leads: {
@@ -72,7 +78,7 @@ export const booking = {
     counts: (taken: number, all: number, served: number) => `已约 ${taken}/${all} · 已诊 ${served}`,
     calledTimes: (count: number) => `已叫 ${count} 次`,
     nobody: '还没有患者预约这个时段',
-    source: { all: '全部', online: '在线问诊', department: '科室订单' },
+    source: { all: '全部', online: '在线问诊', order: '科室订单', department: '科室咨询' },
     taken: '预约',
   },
 } as const

@@ -5,6 +5,7 @@ import { check } from './check'
 import { common } from './common'
 import { consultation } from './consultation'
 import { notices } from './notices'
+import { medication } from './medication'
 import { members } from './members'
 import { patient } from './patient'
 import { practice } from './practice'
@@ -29,6 +30,7 @@ export const zh = {
   ...recordings,
   ...rights,
   ...room,
+  ...medication,
   ...members,
   ...talks,
   ...security,
