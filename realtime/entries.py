@@ -53,11 +53,11 @@ OPEN_TEXTS: Mapping[RoomKind, str] = {
     RoomKind.WORD: "督导沟通已开启，仅双方可见",
 }
 WAITING_TEXTS: Mapping[RoomKind, str] = {
-    RoomKind.CONSULTATION: "诊间已开启，等待医生接诊",
+    RoomKind.CONSULTATION: "诊间已开启，等待接诊",
     RoomKind.SERVICE: "正在为您接通客服，可以先留言",
 }
 ACCEPTED_TEXTS: Mapping[RoomKind, str] = {
-    RoomKind.CONSULTATION: "医生已接诊，可以开始交流",
+    RoomKind.CONSULTATION: "已接诊，可以开始交流",
     RoomKind.SERVICE: "客服已接入",
 }
 

@@ -72,6 +72,7 @@ NEEDED: dict[str, tuple[str, str, Any]] = {
     "queue_call.export": ("GET", "/queue-calls/export.csv", None),
     "service_terms.read": ("GET", "/service-terms", None),
     "service_terms.change": ("PUT", "/service-terms", TERMS),
+    "service_terms.own": ("GET", "/me/services", None),
     "shift.read": ("GET", "/shifts/{id}/queue", None),
     "shift.plan": ("POST", "/shifts/{id}/enable", None),
     "shift.extra": ("POST", "/shifts/{id}/extra", {"places": 1}),
