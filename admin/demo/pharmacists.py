@@ -102,6 +102,6 @@ def found_pharmacists(founder: Founder, dice: Dice, batch: Batch, town: Town) ->
                 minutes=minutes,
                 enabled=True,
             )
-        prices = {"text_fen": price, "video_fen": 2 * price}
-        found.append(replace(model, user_id=user_id, name=name, **prices))
+        theirs = replace(model, user_id=user_id, name=name)
+        found.append(replace(theirs, text_fen=price, video_fen=2 * price))
     return found
