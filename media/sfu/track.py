@@ -323,8 +323,9 @@ class Track:
         return True
 
     def want_key_frame(self, now: float, layer: Layer | None = None, *, soon: bool = False) -> None:
-        """Ask the publisher for a key frame of a layer (the only one), within the throttle; ``soon``
-        for a viewer who has no picture yet.
+        """Ask the publisher for a key frame of a layer (the only one), within the throttle.
+
+        ``soon`` for a viewer who has no picture yet.
         """
         layer = layer or self.layers[0]
         if self.kind != "video":
