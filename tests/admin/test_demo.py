@@ -1,12 +1,16 @@
 """The demo hospital: whole, plausible and made once."""
 
 from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
+import pytest_asyncio
 from sqlalchemy import func, select
 
+import app as zhenjian
 from admin.demo.accounts import DEMO_ACCOUNTS, DOCTOR, PASSWORD
 from admin.demo.seed import seed
 from clinical.consent.models import RightsRequest, TextProposal
@@ -18,22 +22,60 @@ from clinical.payments.models import Order, Refund
 from clinical.payments.rules import OrderState
 from clinical.people.models import Clinician, Patient
 from clinical.sandbox.server import SandboxServer
+from core.bus import LocalBus
 from core.clock import FakeClock
+from core.config import Config
+from core.crypto.keyring import Keyring
 from core.db import Base
 from core.identity.id_numbers import parse_id_number
+from core.modules import Modules
 from core.outbox import Relay
+from core.postgres import EmbeddedPostgres
 from core.runtime import Runtime
 from realtime import entries
 from realtime.models import MessageRow, RoomRow
+from tests.support.databases import Databases
 from tests.support.http import Client
 
+TODAY = datetime(2026, 11, 20, 1, 0, tzinfo=UTC)
 DEVICE = {"id": "demo-device-1", "name": "测试", "platform": "pc"}
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def seeded(
+    postgres: EmbeddedPostgres,
+    databases: Databases,
+    modules: Modules,
+    keyring: Keyring,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Config]:
+    """One demo hospital for all who only look at it: where its database and its files are."""
+    name = await databases.take()
+    config = Config(
+        _env_file=None,
+        demo=True,
+        database_url=postgres.url(name),
+        data_dir=tmp_path_factory.mktemp("hospital"),
+        rate_limits=False,
+    )
+    made = runtime_on(config, modules, keyring)
+    await seed(made, None)
+    await made.engine.dispose()
+    yield config
+    await databases.give_back(name)
+
+
+def runtime_on(config: Config, modules: Modules, keyring: Keyring) -> Runtime:
+    return zhenjian.build_runtime(
+        config, modules, clock=FakeClock(TODAY), bus=LocalBus(), keyring=keyring
+    )
+
+
 @pytest.fixture
-async def hospital(runtime: Runtime) -> Runtime:
-    await seed(runtime, None)
-    return runtime
+async def hospital(seeded: Config, modules: Modules, keyring: Keyring) -> AsyncIterator[Runtime]:
+    found = runtime_on(seeded, modules, keyring)
+    yield found
+    await found.engine.dispose()
 
 
 async def login(client: Client, phone: str) -> dict[str, Any]:
@@ -48,8 +90,9 @@ async def count(runtime: Runtime, model: type[Base]) -> int:
 
 
 async def test_every_demo_account_can_log_in_and_has_something_to_do(
-    hospital: Runtime, client: Client
+    hospital: Runtime, modules: Modules
 ) -> None:
+    client = Client(zhenjian.build_asgi(hospital, modules))
     for account in DEMO_ACCOUNTS:
         tokens = await login(client, account.login)
         assert tokens["hospital"]["name"] == "仁和示范互联网医院"

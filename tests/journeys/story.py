@@ -16,6 +16,7 @@ from tests.support.staff_desk import PASSWORD, StaffDesk
 
 DOCTOR_LOGIN, DOCTOR = "13800000002", "陈安和"
 SUPERVISOR_LOGIN = "13800000007"
+OPERATOR_LOGIN = "13800000008"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.journeys.story import DOCTOR_LOGIN
+from tests.journeys.story import DOCTOR_LOGIN, OPERATOR_LOGIN
 from tests.support.demo import Demo
 from tests.support.patient_phone import PatientPhone
 from tests.support.screens import Browsers
@@ -12,7 +12,7 @@ from tests.support.staff_desk import StaffDesk
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-PATIENT_LOGIN, OPERATOR_LOGIN = "13800000001", "13800000008"
+PATIENT_LOGIN = "13800000001"
 # Injected markup: an inline handler, an inline script, a text that wants to become code.
 ATTACK = """
 () => {

@@ -11,7 +11,7 @@ from core.clock import FakeClock
 from core.outbox import Relay
 from tests.clinical.story import Story
 
-ROUNDS = 50
+ROUNDS = 20
 
 
 async def both(story: Story, key: str, *steps: Any) -> list[str]:
