@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.support.demo import Demo
+from tests.support.demo import Demo, fetch
 from tests.support.patient_phone import PatientPhone
 from tests.support.people import id_number
 from tests.support.screens import Browsers, Screen
@@ -56,6 +56,34 @@ async def log_in_as_staff(phone: Screen, demo: Demo, account: str) -> None:
     await phone.tap("agree")
     await phone.tap("login")
     await phone.item("tab-me").or_(phone.item("to-practice")).first.wait_for()
+
+
+def know_at_hospital(demo: Demo, family: Family) -> None:
+    """The simulated HIS has old papers of the child; no visit that would prove a revisit."""
+    record = {
+        "record_no": f"R{family.serial}",
+        "visit_date": "2026-05-06",
+        "department": "儿科",
+        "diagnosis": "支气管炎",
+    }
+    results = [
+        {"name": "白细胞", "value": "11.2", "reference": "3.5-9.5"},
+        {"name": "血红蛋白", "value": "131", "reference": "115-150"},
+    ]
+    report = {
+        "report_no": f"L{family.serial}",
+        "kind": "lab",
+        "title": "血常规",
+        "released_at": "2026-05-06 10:20:00",
+        "results": results,
+    }
+    person = {
+        "name": family.child,
+        "id_number": family.child_number,
+        "records": [record],
+        "reports": [report],
+    }
+    fetch(f"{demo.sandbox}/_sandbox/people", method="PUT", body={"people": [person]})
 
 
 async def register(phone: PatientPhone, family: Family) -> None:

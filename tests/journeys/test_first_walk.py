@@ -14,11 +14,12 @@ from tests.journeys.story import (
     DOCTOR_LOGIN,
     SUPERVISOR_LOGIN,
     Family,
+    know_at_hospital,
     meet,
     photo,
     see_and_hear,
 )
-from tests.support.demo import Demo
+from tests.support.demo import Demo, fetch
 from tests.support.screens import Browsers
 from tests.support.staff_desk import StaffDesk
 
@@ -34,8 +35,16 @@ async def test_a_revisit_from_payment_to_playback(
 ) -> None:
     family = Family(101, "林小满", "林果果")
     picture = photo(tmp_path)
+    know_at_hospital(demo, family)
     phone, desk = await meet(screens, demo, family, picture)
     await desk.screen.picture("walk-accepted-desk")
+
+    # The doctor reads what the hospital knows of the child; a HIS that fails disturbs nobody.
+    await desk.read_records("院内病历", "支气管炎")
+    fetch(f"{demo.sandbox}/_sandbox/faults", method="PUT", body={"his_records": "garbled"})
+    await desk.read_records("检验", "约 5 秒后自动重试")
+    fetch(f"{demo.sandbox}/_sandbox/faults", method="PUT", body={"his_records": "ok"})
+    assert await desk.open_report("血常规") == {"白细胞": "11.2 ↑", "血红蛋白": "131"}
 
     # They chat, both ways, with a picture.
     await desk.say("您好，我是陈医生，孩子现在还咳吗？")

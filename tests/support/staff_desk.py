@@ -98,6 +98,26 @@ class StaffDesk:
             await self.screen.tap("tool-image")
         await (await chooser.value).set_files(path)
 
+    async def read_records(self, part: str, text: str) -> None:
+        """Open a part of 患者病历 and wait until it says this."""
+        await self.screen.page.get_by_role("tab", name="患者病历").click()
+        records = self.screen.item("patient-records")
+        await records.get_by_text(part, exact=True).click()
+        await records.get_by_text(text).first.wait_for()
+
+    async def open_report(self, title: str) -> dict[str, str]:
+        """Each result of a report with its mark, by name."""
+        await self.screen.page.locator('[data-testid="report-row"]:visible', has_text=title).click()
+        rows = self.screen.item("report").locator("tbody tr")
+        await rows.first.wait_for()
+        found = {}
+        for row in await rows.all():
+            value = await row.locator("td").first.inner_text()
+            found[await row.locator("th").inner_text()] = " ".join(value.split())
+        await self.screen.page.keyboard.press("Escape")
+        await self.screen.item("report").wait_for(state="hidden")
+        return found
+
     async def start_video(self) -> None:
         await self.screen.tap("call-video")
         await self.screen.item("call-window").wait_for()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.pool import QueuePool
 
 from clinical.consultation.states import Kind
 from clinical.his.gateway import HospitalSystem
@@ -219,6 +221,31 @@ async def test_a_his_that_fails_has_a_name_and_the_consultation_goes_on(
     await hospital.do(doctor, consultation["id"], "closing-note", note)
     await payer.fault(his_records="ok")
     assert (await hospital.get(doctor, path))["known"] is True
+
+
+async def test_while_a_slow_his_is_waited_for_no_connection_is_held_and_the_doctor_writes_on(
+    hospital: Story, payer: Payer
+) -> None:
+    consultation, doctor = await hospital.active(), hospital.cast.doctor
+    await payer.fault(his_records="timeout")
+    path = f"/consultations/{consultation['id']}/reports?kind=lab"
+    asking = asyncio.create_task(hospital.ask(doctor, "GET", path))
+    while not await journal(hospital):  # The person was found; the list is what hangs.
+        await asyncio.sleep(0.02)
+    while busy(hospital):
+        await asyncio.sleep(0.02)
+    assert not asking.done()
+    note = {"diagnosis": "急性支气管炎恢复期", "advice": "多饮水。"}
+    await hospital.do(doctor, consultation["id"], "closing-note", note)
+    assert (await asking).code == "his_unreachable"
+    assert [row.outcome for row in await journal(hospital)] == ["answered", "unreachable"]
+
+
+def busy(hospital: Story) -> int:
+    """Connections to the database in use."""
+    pool = hospital.runtime.engine.sync_engine.pool
+    assert isinstance(pool, QueuePool)
+    return pool.checkedout()
 
 
 async def test_a_dead_his_is_not_asked_until_its_breaker_lets_a_probe_through(

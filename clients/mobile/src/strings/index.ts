@@ -10,6 +10,7 @@ import { members } from './members'
 import { patient } from './patient'
 import { practice } from './practice'
 import { recordings } from './recordings'
+import { reports } from './reports'
 import { rights } from './rights'
 import { room } from './room'
 import { security } from './security'
@@ -28,6 +29,7 @@ export const zh = {
   ...practice,
   ...consultation,
   ...recordings,
+  ...reports,
   ...rights,
   ...room,
   ...medication,
