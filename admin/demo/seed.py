@@ -9,6 +9,7 @@ from sqlalchemy import select
 from admin.demo.accounts import ADMINISTRATOR, CUSTOMER_SERVICE, NURSE, PHARMACIST
 from admin.demo.announcements import announce
 from admin.demo.batch import Batch
+from admin.demo.clinic import ConvenienceClinic
 from admin.demo.consents import Consents, texts_in_force
 from admin.demo.dice import SEED, Dice
 from admin.demo.hospital_papers import papers_of
@@ -71,6 +72,7 @@ async def seed(runtime: Runtime, sandbox_url: str | None) -> None:
     await leave_to_decide(runtime, today, town)
     await leave_wishes(runtime, today, town)
     await today.play()
+    await ConvenienceClinic(runtime, dice, today, town).open()
 
 
 async def _give_keys(uow: UnitOfWork) -> None:

@@ -84,7 +84,7 @@ def _write(uow: UnitOfWork, row: SelfOrderItem, form: ItemForm) -> bool:
     return True
 
 
-async def take_over(uow: UnitOfWork, caller: Caller, table: bytes) -> Imported:
+async def take_over(uow: UnitOfWork, caller: Caller, table: str) -> Imported:
     """Items from a table with the headings of the export; a known code is changed.
 
     All or nothing. Raises ImportRefused naming the rows that are wrong, NotPermitted.
@@ -114,13 +114,9 @@ async def take_over(uow: UnitOfWork, caller: Caller, table: bytes) -> Imported:
     return Imported(added=added, changed=changed, unchanged=len(forms) - added - changed)
 
 
-def read_table(table: bytes) -> list[ItemForm]:
+def read_table(table: str) -> list[ItemForm]:
     """The rows of a table as items. Raises ImportRefused."""
-    try:
-        text = table.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise errors.ImportRefused("请使用 UTF-8 编码的 CSV 文件") from error
-    reader = csv.DictReader(io.StringIO(text))
+    reader = csv.DictReader(io.StringIO(table.removeprefix("\ufeff")))
     if not set(HEADINGS) <= set(reader.fieldnames or ()):
         raise errors.ImportRefused(f"表头须包含：{'、'.join(HEADINGS)}")
     forms: list[ItemForm] = []

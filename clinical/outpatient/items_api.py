@@ -15,6 +15,7 @@ from clinical.outpatient.schemas import (
     ClinicView,
     Imported,
     ItemForm,
+    ItemTable,
     ItemView,
     KeptItem,
     TimeView,
@@ -162,8 +163,8 @@ async def exported(ctx: Context, q: str = "", kind: ItemKind | None = None) -> R
     max_body=MOST_BYTES,
     summary="Take items over from a table with the headings of the export",
 )
-async def take_over(ctx: Context, raw_body: bytes) -> Imported:
-    return await items.take_over(ctx.uow, ctx.caller, raw_body)
+async def take_over(ctx: Context, body: ItemTable) -> Imported:
+    return await items.take_over(ctx.uow, ctx.caller, body.table)
 
 
 @routes.post("/self-order-items", roles=KEEPERS, status=201, idempotent=True, summary="Add an item")

@@ -76,6 +76,12 @@ class KeptItem(ItemView):
     changed_at: datetime
 
 
+class ItemTable(BaseModel):
+    """A table in CSV with the headings of the export."""
+
+    table: Annotated[str, StringConstraints(min_length=1, max_length=1_000_000)]
+
+
 class Imported(BaseModel):
     """What came of a table: new items, changed ones, rows that said nothing new."""
 

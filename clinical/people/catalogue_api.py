@@ -42,6 +42,7 @@ SERVICES: tuple[tuple[str, str, str], ...] = (
     ("medication", "用药咨询", "medication"),
     ("department", "按科室找", "department"),
     ("doctors", "找医生", "doctors"),
+    ("self_order", "便民门诊", "self_order"),
     ("patients", "就诊人", "patients"),
     ("records", "历史问诊", "records"),
     ("orders", "我的订单", "payment"),

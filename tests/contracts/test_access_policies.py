@@ -116,7 +116,7 @@ NEEDED: dict[str, tuple[str, str, Any]] = {
     "self_order.review": ("POST", "/self-orders/{id}/approve", {"words": ""}),
     "self_order.fulfil": ("POST", "/self-orders/{id}/fulfil", None),
     "self_order_item.read": ("GET", "/self-order-items", None),
-    "self_order_item.keep": ("POST", "/self-order-items/import", None),
+    "self_order_item.keep": ("POST", "/self-order-items/import", {"table": "编码"}),
     "self_order_item.export": ("GET", "/self-order-items/export.csv", None),
     "rating.received": ("GET", "/ratings/received", None),
     "recording.arrange": ("PUT", "/recordings/{id}/layout", {"layout": "speaker"}),

@@ -10,6 +10,8 @@ const VIEWS: Record<string, () => Promise<unknown>> = {
   phrases: () => import("@/personal/PhrasesPage.vue"),
   "chat-search": () => import("@/personal/ChatSearchPage.vue"),
   schedule: () => import("@/schedule/SchedulePage.vue"),
+  "self-orders": () => import("@/clinic/ReviewPage.vue"),
+  "self-order-items": () => import("@/clinic/ItemsPage.vue"),
   prices: () => import("@/schedule/PricesPage.vue"),
   "queue-calls": () => import("@/schedule/CallLogPage.vue"),
   "doctor-load": () => import("@/schedule/LoadPage.vue"),

@@ -144,6 +144,7 @@ export const KINDS: Record<string, string> = {
   guardian: "监护人同意（未满14周岁）",
   home_nursing: "上门护理知情同意",
   long_term_prescription: "长期处方知情同意",
+  self_order_notice: "自助开单须知",
 };
 
 export const RIGHTS: Record<string, string> = {

@@ -188,6 +188,26 @@ export const PAGES: PageEntry[] = [
     keywords: "费用 时长 职称 jiage",
   },
   {
+    name: "self-orders",
+    path: "/self-orders",
+    title: "便民门诊",
+    icon: Tickets,
+    roles: ["doctor", "pharmacist", "administrator", "supervisor"],
+    group: "监管",
+    needs: "self_order.read",
+    keywords: "自助开单 审核 检查 检验 药品 bianmin menzhen",
+  },
+  {
+    name: "self-order-items",
+    path: "/self-order-items",
+    title: "便民门诊项目",
+    icon: List,
+    roles: ["administrator"],
+    group: "管理",
+    needs: "self_order_item.read",
+    keywords: "自助开单 项目 价格 注意事项 xiangmu",
+  },
+  {
     name: "emergency",
     path: "/emergency",
     title: "紧急调阅",
@@ -467,12 +487,13 @@ export function pagesOf(role: Role | null): PageEntry[] {
   return role ? PAGES.filter((page) => !page.roles || page.roles.includes(role)) : [];
 }
 
-const STATION = ["reception", "my-services", "ratings", "consultations"];
+const STATION = ["reception", "my-services", "ratings", "consultations", "self-orders"];
 
 /** Who treats finds the own records under the work station. */
 export function groupOf(page: PageEntry, role: Role | null): string {
   if (role === "pharmacist" && STATION.includes(page.name)) return "药师工作站";
-  if (["consultations", "recordings"].includes(page.name) && role === "doctor") return "医生工作站";
+  const own = ["consultations", "recordings", "self-orders"];
+  if (own.includes(page.name) && role === "doctor") return "医生工作站";
   if (page.name === "recordings" && (role === "nurse" || role === "pharmacist")) return "我";
   if (page.name === "emergency" && role !== "doctor") return "我";
   return page.group;

@@ -11,6 +11,7 @@ export type ConsentKind =
   | 'guardian'
   | 'home_nursing'
   | 'long_term_prescription'
+  | 'self_order_notice'
 
 export interface ConsentPurpose {
   code: string

@@ -347,6 +347,7 @@ export interface Order {
   state: 'pending' | 'paid' | 'closed' | 'refunding' | 'refunded' | 'refund_failed'
   channel: string | null
   consultation_id: string | null
+  self_order_id: string | null
   created_at: string
   expires_at: string | null
   paid_at: string | null

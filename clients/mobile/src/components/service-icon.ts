@@ -6,6 +6,7 @@ const BY_CODE: Readonly<Record<string, IconName>> = {
   text: 'chat',
   consultation: 'chat',
   video: 'video',
+  self_order: 'flask',
   refill: 'pill',
   medication: 'pill',
   prescription: 'order',

@@ -32,6 +32,8 @@ export async function placeOf(item: InboxItem, clinician: boolean): Promise<Plac
   switch (about.type) {
     case 'order':
       return { path: '/pages/orders/detail', query: { id: about.id } }
+    case 'self_order':
+      return { path: '/pages/clinic/order', query: { id: about.id } }
     case 'rights_request':
       return { path: '/pages/rights/request', query: { id: about.id } }
     case 'session':

@@ -2,6 +2,7 @@ import { account } from './account'
 import { booking } from './booking'
 import { catalogue } from './catalogue'
 import { check } from './check'
+import { clinic } from './clinic'
 import { common } from './common'
 import { consultation } from './consultation'
 import { notices } from './notices'
@@ -24,6 +25,7 @@ export const zh = {
   ...booking,
   ...catalogue,
   ...check,
+  ...clinic,
   ...notices,
   ...patient,
   ...practice,
