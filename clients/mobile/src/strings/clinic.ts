@@ -63,6 +63,7 @@ export const clinic = {
       paid_clinic: '请按时间到院，出示本页',
       paid_pharmacy: '请到药房取药，出示本页',
       done: '已完成',
+      refused: '请查看原因，可调整后重新提交',
     },
     pay: '去支付',
     cancel: '取消订单',
