@@ -57,7 +57,7 @@ def step(standing: Standing, command: str, now: datetime) -> Change | None:
         return None
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(COMMANDS), max_size=12), st.sampled_from([0, 1850]))
 def test_whatever_happens_nothing_is_paid_unapproved_and_money_goes_back_at_most_once(
     commands: list[str], total_fen: int
