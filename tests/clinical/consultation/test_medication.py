@@ -115,7 +115,6 @@ async def found(story: Story, query: str = "", who: Person | None = None) -> lis
     return [card["name"] for card in page["items"]]
 
 
-@pytest.mark.requirement("S0-P-163")
 async def test_pharmacists_are_found_by_field_level_way_department_words_past_and_duty(
     story: Story, clock: FakeClock
 ) -> None:

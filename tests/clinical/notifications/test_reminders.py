@@ -83,11 +83,13 @@ async def test_every_stage_arrives_at_once_on_an_open_page_and_is_listed(
     story: Story, desk: Desk, connect: Connect
 ) -> None:
     phone = await connect(desk.cast.patient)
-    await story.active()
-    await phone.wait_event("inbox", lambda item: item["type"] == "consultation_accepted")
+    await story.ended()
+    await desk.relay.drain()
+    await phone.wait_event("inbox", lambda item: item["type"] == "rating_invited")
     live = [item["type"] for name, item in phone.events if name == "inbox"]
-    assert live == ["consultation_booked", "consultation_accepted"]
-    page = await story.get(desk.cast.patient, "/inbox/items?category=consultation")
+    stages = ["consultation_booked", "consultation_accepted", "consultation_ended"]
+    assert live == [*stages, "rating_invited"]
+    page = await story.get(desk.cast.patient, "/inbox/items?limit=20")
     assert [item["type"] for item in page["items"]] == live[::-1]
 
 
