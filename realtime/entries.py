@@ -62,7 +62,7 @@ ACCEPTED_TEXTS: Mapping[RoomKind, str] = {
 }
 
 CLOSE_TEXTS: Mapping[CloseReason, str] = {
-    CloseReason.COMPLETED: "医生已结束本次问诊",
+    CloseReason.COMPLETED: "本次问诊已结束",
     CloseReason.ENDED_BY_PATIENT: "患者已结束本次问诊",
     CloseReason.CANCELLED_BY_PATIENT: "患者已取消本次问诊",
     CloseReason.NOT_ACCEPTED: "医生未在规定时间内接诊，问诊已取消",
