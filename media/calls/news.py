@@ -63,9 +63,11 @@ class News:
                 return
             user_id = person.user_id
             if connected:
+                await service.change(uow, call_id, lambda it: call.found(it, user_id))
+                # Not before the change has locked the room and the call: whoever leaves at this
+                # moment locks them first, and both would wait for each other.
                 if person.connect_ms is None and person.joined_at is not None:
                     person.connect_ms = (uow.now - person.joined_at) // timedelta(milliseconds=1)
-                await service.change(uow, call_id, lambda it: call.found(it, user_id))
             else:
                 await service.change(uow, call_id, lambda it: call.lost(it, user_id, uow.now))
 

@@ -84,6 +84,11 @@ def started_text(name: str, media: CallMedia, *, lecture: bool = False) -> str:
     return f"{name}发起了{_kind(media)}通话"
 
 
+def missed_text(name: str, media: CallMedia) -> str:
+    """The item in the message centre of somebody who was rung in vain."""
+    return f"{name}邀请您{_kind(media)}通话，您未接听"
+
+
 def ended_text(
     media: CallMedia, reason: EndReason, seconds: int | None, *, lecture: bool = False
 ) -> str:

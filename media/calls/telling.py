@@ -12,11 +12,21 @@ from media.calls.access import StoredCall
 from media.calls.call import Call
 from media.calls.events import CallAnswered, CallEnded
 from media.calls.models import CallRow
-from media.calls.rules import CallState, Place, ended_text
+from media.calls.rules import CallState, Place, ended_text, missed_text
 from media.calls.schemas import CallView
+from realtime import inbox
 from realtime import service as room_service
+from realtime.notices import WECHAT_THEN_SMS, Category, declare
 
 BUSY = timedelta(seconds=90)
+
+MISSED = declare(
+    "call_missed",
+    Category.CHAT,
+    "未接来电",
+    outside="您有一次通话邀请未接听，请登录查看",
+    channels=WECHAT_THEN_SMS,
+)
 
 
 def concerned(before: Call, after: Call) -> list[UUID]:
@@ -59,7 +69,29 @@ async def announce(uow: UnitOfWork, found: StoredCall, before: Call, after: Call
                 answered_at=after.answered_at,
             )
         )
+    await _tell_missed(uow, found.row, before, after)
     show_busy(uow, before, after)
+
+
+async def _tell_missed(uow: UnitOfWork, row: CallRow, before: Call, after: Call) -> None:
+    """Whoever was rung until it was over finds it in the message centre, and outside when nobody of
+    his is connected; the line in the room is everybody's.
+    """
+    missed = [
+        each.user_id for each in before.ringing if after.people[each.user_id].place is Place.LEFT
+    ]
+    if not missed:
+        return
+    name = before.people[before.started_by].name
+    await inbox.notify(
+        uow,
+        missed,
+        hospital_id=row.hospital_id,
+        type=MISSED.code,
+        title=MISSED.title,
+        text=missed_text(name, after.media),
+        ref=("room", after.room_id),
+    )
 
 
 def facts(row: CallRow, uow: UnitOfWork) -> dict[str, Any]:

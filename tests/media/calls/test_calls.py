@@ -11,7 +11,9 @@ from uuid import UUID
 import av
 import numpy as np
 import pytest
+from sqlalchemy import select
 
+from clinical.notifications.models import Push
 from core.clock import FakeClock
 from core.outbox import Relay
 from core.runtime import Runtime
@@ -271,18 +273,138 @@ async def test_a_killed_worker_costs_a_moment_and_what_was_recorded_plays(
     assert recording["duration_ms"] > 4000
 
 
-async def test_nobody_answers_and_the_call_ends_by_itself(
-    attend: Attend, cast: Cast, room: UUID, runtime: Runtime, clock: FakeClock
+async def test_a_call_that_nobody_answers_ends_by_itself_and_is_told_once_and_outside(
+    attend: Attend, cast: Cast, room: UUID, runtime: Runtime, clock: FakeClock, relay: Relay
 ) -> None:
-    doctor = await attend(cast.doctor, "pc")
-    patient = await attend(cast.patient, "phone")
+    doctor, laptop = await attend(cast.doctor, "pc"), await attend(cast.doctor, "laptop")
+    patient, pad = await attend(cast.patient, "phone"), await attend(cast.patient, "pad")
     call = await started(doctor, room)
-    await patient.client.wait_event("call:ring")
+    for device in (patient, pad):
+        await device.client.wait_event("call:ring")
     await watch_calls(runtime)
+    assert [name for name, _ in patient.client.events].count("call:state") == 1, "it still rings"
     clock.advance(timedelta(seconds=61))
     await watch_calls(runtime)
-    ended = await state_where(patient, lambda it: it["state"] == "ended")
-    assert (ended["id"], ended["end_reason"]) == (call["id"], "no_answer")
+    await watch_calls(runtime)
+    for device in (doctor, laptop, patient, pad):
+        ended = await state_where(device, lambda it: it["state"] == "ended")
+        assert (ended["id"], ended["end_reason"]) == (call["id"], "no_answer")
+        log = device.client.rooms[str(room)]
+        await log.wait_for(lambda it: "call_ended" in lines(it.messages))
+        assert lines(log.log.messages) == ["call_started", "call_ended"]
+        assert log.log.messages[-1]["body"]["text"] == "视频通话对方无人接听"
+    item = await patient.client.wait_event("inbox")
+    assert (item["type"], item["ref"]["id"]) == ("call_missed", str(room))
+    # Whoever is not there hears of it outside: the message waits for a rule to say so.
+    await relay.drain()
+    async with runtime.unit_of_work() as uow:
+        pushes = (await uow.session.execute(select(Push.user_id, Push.code))).all()
+    assert [tuple(each) for each in pushes] == [(cast.patient.user_id, "call_missed")]
+    assert "inbox" not in [name for name, _ in doctor.client.events]
+
+
+def lines(messages: list[dict[str, Any]]) -> list[str]:
+    """What the house itself said in the room of calls."""
+    events = [each["body"].get("event", "") for each in messages]
+    return [event for event in events if event.startswith("call_")]
+
+
+async def test_who_is_in_a_call_is_busy_for_others_and_is_not_called_twice(
+    attend: Attend, cast: Cast, room: UUID
+) -> None:
+    doctor = await attend(cast.doctor, "pc")
+    phone = await attend(cast.patient, "phone")
+    both = [str(cast.doctor.user_id), str(cast.patient.user_id)]
+    call = await started(doctor, room)
+    await phone.client.wait_event("call:ring")
+    await phone.call("call:accept", call=call["id"])
+    assert await busy_in(doctor, both) == ["call", "call"]
+    assert await refused(doctor, "call:start", room=str(room), media="voice") == "call_in_progress"
+    await phone.call("call:leave", call=call["id"])
+    await state_where(doctor, lambda it: it["state"] == "ended")
+    assert await busy_in(doctor, both) == ["consultation", "consultation"], "the room goes on"
+
+
+async def busy_in(watcher: Attendee, users: list[str]) -> list[str | None]:
+    details = (await watcher.call("presence:watch", users=users))["details"]
+    return [details[user]["busy_in"] for user in users]
+
+
+async def test_a_voice_call_sends_no_picture_and_is_recorded_as_sound(
+    attend: Attend,
+    cast: Cast,
+    room: UUID,
+    client: Client,
+    runtime: Runtime,
+    relay: Relay,
+    clock: FakeClock,
+) -> None:
+    doctor = await attend(cast.doctor, "pc", 60)
+    # This device sends its picture all the same: nobody sees it, and no recording has it.
+    phone = await attend(cast.patient, "phone", 180)
+    call = await started(doctor, room, "voice")
+    await phone.client.wait_event("call:ring")
+    answer = await phone.call("call:accept", call=call["id"])
+    places = [place(answer["call"], who) for who in (cast.doctor, cast.patient)]
+    assert [(each["audio"], each["video"]) for each in places] == [(True, False)] * 2
+    await asyncio.gather(doctor.receives(100, 0), phone.receives(100, 0))
+    assert doctor.frames["video"] == phone.frames["video"] == 0
+    await doctor.call("call:end", call=call["id"])
+    await relay.drain()
+    await composed(runtime, clock, client, room, cast.doctor.token)
+    [recording] = (await client.get(f"/rooms/{room}/recordings", token=cast.doctor.token)).json
+    assert (recording["state"], recording["note"]) == ("ready", None)
+    sides = [each for each in recording["files"] if each["kind"] == "side"]
+    assert {each["user_id"] for each in sides} == {
+        str(cast.doctor.user_id),
+        str(cast.patient.user_id),
+    }
+    for side in sides:
+        path = f"/recordings/{recording['id']}/files/{side['id']}/link"
+        link = (await client.post(path, token=cast.supervisor.token)).expect(200)
+        answer = await client.get(link["url"].removeprefix("/api/v1"))
+        with av.open(io.BytesIO(answer.body)) as container:
+            assert [stream.type for stream in container.streams] == ["audio"]
+            sound = np.concatenate([f.to_ndarray()[0] for f in container.decode(audio=0)])
+        assert float(np.sqrt((sound**2).mean())) > 0.05
+
+
+async def test_another_device_takes_the_call_over_and_a_lost_line_comes_back_and_nothing_rings(
+    attend: Attend, cast: Cast, room: UUID
+) -> None:
+    doctor = await attend(cast.doctor, "pc", 60)
+    phone = await attend(cast.patient, "phone", 180)
+    call = await started(doctor, room)
+    await phone.client.wait_event("call:ring")
+    await phone.call("call:accept", call=call["id"])
+    await asyncio.gather(doctor.receives(), phone.receives())
+    pad = await attend(cast.patient, "pad", 180)
+    moved = (await pad.call("call:update", call=call["id"], action="join"))["call"]
+    assert (moved["state"], place(moved, cast.patient)["device"]) == ("active", "pad")
+    await asyncio.gather(doctor.receives(), pad.receives())
+    heard = await phone.client.wait_event(
+        "call:state", lambda it: place(it, cast.patient)["device"] == "pad"
+    )
+    assert heard["state"] == "active"
+    await stands_still(phone, "audio")
+
+    connects = pad.client.connects
+    await pad.client.drop()
+    async with asyncio.timeout(20):
+        while pad.client.connects == connects:
+            await asyncio.sleep(0.05)
+    found = pad.client.rooms[str(room)].call
+    assert found is not None
+    assert (found["id"], found["state"]) == (call["id"], "active")
+    # Media does not hang on the socket: the session is still that of before.
+    await asyncio.gather(doctor.receives(), pad.receives())
+    assert (len(doctor.sessions), len(pad.sessions)) == (1, 1)
+    rung = {
+        each.device: [name for name, _ in each.client.events].count("call:ring")
+        for each in (doctor, phone, pad)
+    }
+    assert rung == {"pc": 0, "phone": 1, "pad": 0}
+    assert lines(doctor.client.rooms[str(room)].log.messages) == ["call_started"]
 
 
 async def test_a_declined_call_tells_the_doctor_and_leaves_no_recording(
