@@ -177,7 +177,7 @@ TALKERS = {
     RoomKind.COLLEAGUE: STAFF,
     RoomKind.GROUP: STAFF,
     RoomKind.SERVICE: STAFF | {Role.PATIENT},
-    RoomKind.WORD: {Role.SUPERVISOR, Role.DOCTOR},
+    RoomKind.WORD: {Role.SUPERVISOR, Role.DOCTOR, Role.PHARMACIST},
 }
 CARD_SENDERS = {
     RoomKind.CONSULTATION: CLINICIANS | {Role.PATIENT},
