@@ -39,7 +39,6 @@ def room(consultation: dict[str, Any]) -> UUID:
     return UUID(consultation["room_id"])
 
 
-@pytest.mark.requirement("S1-095")
 @pytest.mark.parametrize("consultation", ["voice"], indirect=True)
 async def test_doctor_and_patient_of_a_voice_consultation_talk_and_send_no_picture(
     attend: Attend, cast: Cast, room: UUID
@@ -59,7 +58,6 @@ async def test_doctor_and_patient_of_a_voice_consultation_talk_and_send_no_pictu
     await asyncio.gather(mobile.receives(50, 0), patient.receives(50, 0))
 
 
-@pytest.mark.requirement("S1-097")
 @pytest.mark.parametrize("consultation", ["video"], indirect=True)
 async def test_the_doctor_of_a_video_consultation_sees_the_patient_who_cannot_call_himself(
     attend: Attend, cast: Cast, room: UUID
