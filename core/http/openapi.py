@@ -15,52 +15,81 @@ Mode = Literal["validation", "serialization"]
 
 def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
     """The whole description of the API."""
+    ordered = sorted(routes, key=lambda r: (r.full_path, r.method))
+    shapes = _Shapes(ordered)
     paths: dict[str, dict[str, Any]] = {}
-    schemas: dict[str, Any] = {}
-    for route in sorted(routes, key=lambda r: (r.full_path, r.method)):
-        operation = _operation(route, schemas)
-        paths.setdefault(route.full_path, {})[route.method.lower()] = operation
+    for route in ordered:
+        paths.setdefault(route.full_path, {})[route.method.lower()] = _operation(route, shapes)
     tags = {route.tag: route.title for route in routes}
-    schemas["Problem"] = _problem_schema()
     return {
         "openapi": "3.1.0",
         "info": {"title": "Zhenjian", "version": version},
         "tags": [{"name": tag, "description": title} for tag, title in sorted(tags.items())],
         "paths": paths,
         "components": {
-            "schemas": schemas,
+            "schemas": shapes.named | {"Problem": _problem_schema()},
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
     }
 
 
-def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
+class _Shapes:
+    """The schemas of all routes, made together: types of one name in two modules get two names."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        wanted: list[tuple[Any, Mode, TypeAdapter[Any]]] = []
+        for number, route in enumerate(routes):
+            wanted += [
+                ((number, "path", name), "validation", adapter)
+                for name, adapter in route.path_params.items()
+            ]
+            if route.query_model is not None:
+                wanted.append(((number, "query"), "validation", TypeAdapter(route.query_model)))
+            if route.body is not None:
+                wanted.append(((number, "body"), "validation", route.body))
+            if route.result is not None:
+                wanted.append(((number, "result"), "serialization", route.result))
+        found, definitions = TypeAdapter.json_schemas(wanted, ref_template=TEMPLATE)
+        self.named: dict[str, Any] = definitions.get("$defs", {})
+        self._found = {key: schema for (key, _), schema in found.items()}
+        self._numbers = {id(route): number for number, route in enumerate(routes)}
+        for key, schema in self._found.items():
+            # A query is told parameter by parameter, not as the object that holds them.
+            if key[1] == "query" and "$ref" in schema:
+                self._found[key] = self.named.pop(schema["$ref"].rpartition("/")[2])
+
+    def of(self, route: Route, *part: str) -> dict[str, Any]:
+        """The schema of `"body"`, `"result"`, `"query"`, or `"path"` and a name."""
+        found: dict[str, Any] = self._found[self._numbers[id(route)], *part]
+        return found
+
+
+def _operation(route: Route, shapes: _Shapes) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": f"{route.tag}_{route.endpoint.__name__}",
         "tags": [route.tag],
         "summary": route.summary,
-        "parameters": _parameters(route),
-        "responses": _responses(route, schemas),
+        "parameters": _parameters(route, shapes),
+        "responses": _responses(route, shapes),
     }
     if not route.is_public:
         operation["security"] = [{"bearer": []}]
         operation["x-roles"] = sorted(route.roles)
     if route.body is not None:
-        schema = _schema(route.body, "validation", schemas)
         operation["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": schema}},
+            "content": {"application/json": {"schema": shapes.of(route, "body")}},
         }
     return operation
 
 
-def _parameters(route: Route) -> list[dict[str, Any]]:
-    parameters = [
-        {"name": name, "in": "path", "required": True, "schema": adapter.json_schema()}
-        for name, adapter in route.path_params.items()
+def _parameters(route: Route, shapes: _Shapes) -> list[dict[str, Any]]:
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": shapes.of(route, "path", name)}
+        for name in route.path_params
     ]
     if route.query_model is not None:
-        schema = route.query_model.model_json_schema()
+        schema = shapes.of(route, "query")
         required = schema.get("required", [])
         for name, property_schema in schema.get("properties", {}).items():
             parameters.append(
@@ -83,14 +112,13 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
     return parameters
 
 
-def _responses(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
+def _responses(route: Route, shapes: _Shapes) -> dict[str, Any]:
     status = (
         route.status if route.result is not None else (204 if route.status == 200 else route.status)
     )
     success: dict[str, Any] = {"description": "成功"}
     if route.result is not None:
-        schema = _schema(route.result, "serialization", schemas)
-        success["content"] = {"application/json": {"schema": schema}}
+        success["content"] = {"application/json": {"schema": shapes.of(route, "result")}}
     problem = {
         "description": "失败",
         "content": {
@@ -98,12 +126,6 @@ def _responses(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
         },
     }
     return {str(status): success, "default": problem}
-
-
-def _schema(adapter: TypeAdapter[Any], mode: Mode, schemas: dict[str, Any]) -> dict[str, Any]:
-    schema = adapter.json_schema(mode=mode, ref_template=TEMPLATE)
-    schemas.update(schema.pop("$defs", {}))
-    return schema
 
 
 def _problem_schema() -> dict[str, Any]:

@@ -18,7 +18,7 @@ from media.sfu.wire import TAKEN, Taken, wire_of
 # looked at by the clock, not whenever one comes: to wake up costs more than a packet does. What is
 # added to their way is a tick at most, and nothing as long as the core has time.
 _BUSY: Final = 6000
-_TICK: Final = 0.002
+_TICK: Final = 0.004
 #: Datagrams that one look takes before other work has its turn.
 _MOST: Final = 4 * TAKEN
 _WINDOW: Final = 0.1

@@ -243,7 +243,9 @@ def test_the_description_names_roles_bodies_and_problems() -> None:
     described = document(routes.routes, "1")
     operation = described["paths"]["/api/v1/lamps"]["post"]
     assert operation["x-roles"] == ["administrator"]
-    assert operation["requestBody"]["content"]["application/json"]["schema"]["properties"]["watts"]
+    body = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert body == {"$ref": "#/components/schemas/NewLamp"}
+    assert "watts" in described["components"]["schemas"]["NewLamp"]["properties"]
     assert [p["name"] for p in operation["parameters"]] == ["Idempotency-Key"]
     assert "security" not in described["paths"]["/api/v1/lamps/count"]["get"]
     assert "default" in operation["responses"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from typing import Any
 
 import orjson
@@ -16,6 +17,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis.generation import GenerationMode
 
+from clinical.consent import states as consent
+from clinical.consultation import states as consultation
 from core.http.openapi import document
 from core.modules import Modules
 from tests.clinical.story import Story
@@ -46,6 +49,16 @@ def requests_of(operation: Any, mode: GenerationMode) -> list[Request]:
     with contextlib.suppress(Unsatisfiable):
         draw()
     return made
+
+
+def test_every_type_of_the_description_is_told_under_a_name_of_its_own(modules: Modules) -> None:
+    described = document(modules.routes, "1")
+    named = described["components"]["schemas"]
+    told = orjson.dumps(described).decode()
+    assert set(re.findall(r"#/components/schemas/([^\"]+)", told)) == set(named)
+    listed = [schema["enum"] for schema in named.values() if "enum" in schema]
+    for kind in (consent.Kind, consultation.Kind):
+        assert [each.value for each in kind] in listed
 
 
 @pytest.mark.slow
