@@ -119,7 +119,7 @@ CONSULTATION = declare(
         ),
         "book": Action("预约与取消", (Role.PATIENT,)),
         "treat": Action("接诊与记录", TREATERS),
-        "history": Action("查看患者既往问诊", (Role.DOCTOR,), delegable=True),
+        "history": Action("查看患者既往问诊", TREATERS, delegable=True),
         "records": Action(
             "查看患者院内病历与报告", (Role.DOCTOR, Role.NURSE, Role.PHARMACIST), delegable=True
         ),
@@ -169,7 +169,7 @@ CONSULTATION = declare(
         allow(Role.PATIENT, Scope.OWN, READ, "book"),
         allow(Role.DOCTOR, Scope.PATIENTS, READ, "treat", "history", "records"),
         allow(Role.NURSE, Scope.ROOMS, READ, "records"),
-        allow(Role.PHARMACIST, Scope.PATIENTS, READ, "treat", "records"),
+        allow(Role.PHARMACIST, Scope.PATIENTS, READ, "treat", "history", "records"),
         allow(Role.SUPERVISOR, Scope.HOSPITAL, READ, "export"),
         allow(Role.ADMINISTRATOR, Scope.HOSPITAL, READ, "export", "assign"),
     ],
@@ -214,7 +214,7 @@ async def find(
 
 
 async def may_see(session: AsyncSession, caller: Caller, row: Consultation) -> bool:
-    """Whether the caller may see this one; a doctor also what its patient's history shows."""
+    """Whether the caller may see this one; who treats also what its patient's history shows."""
     unit = unit_of(session)
     allowed = await find_grant(unit, caller, CONSULTATION)
     if row.state is State.ENDED:

@@ -327,7 +327,7 @@ async def show(ctx: Context, consultation_id: UUID) -> ConsultationView:
 
 @routes.get(
     "/consultations/{consultation_id}/history",
-    roles=DOCTOR,
+    roles=TREATERS,
     summary="The patient's earlier consultations at the hospital",
 )
 async def history(ctx: Context, consultation_id: UUID) -> list[ConsultationView]:

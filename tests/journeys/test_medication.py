@@ -54,8 +54,25 @@ async def enter_by_a_press(doctor: StaffDesk, row: Locator) -> None:
     await doctor.screen.item("composer").wait_for()
 
 
+async def own_lists_hold_everything(phone: PatientPhone) -> None:
+    """我的: bookings, consultations, advice and orders of the convenience clinic."""
+    page = phone.screen.page
+    for entry, row in (
+        ("to-bookings", "booking-"),
+        ("to-records", "consultation-"),
+        ("to-advice-records", "consultation-"),
+        ("to-clinic-orders", "self-order-"),
+    ):
+        await phone.open("/pages/me/index")
+        await phone.screen.tap(entry)
+        if entry == "to-advice-records":
+            await phone.screen.tap("tab-active")
+            await phone.screen.tap("kind-department")
+        await page.locator(f'[data-testid^="{row}"]:visible').first.wait_for()
+
+
 @pytest.mark.requirement("S0-P-153", "S0-P-163", "S0-P-165", "S0-P-166")
-@pytest.mark.requirement("S0-A-055", "S0-C-018", "S0-C-020", "S0-C-022")
+@pytest.mark.requirement("S0-A-055", "S0-C-018", "S0-C-020", "S0-C-022", "S0-C-033", "S4-043")
 async def test_a_pharmacist_is_asked_at_an_appointed_time_and_then_a_department(
     demo: Demo, screens: Browsers
 ) -> None:
@@ -96,6 +113,12 @@ async def test_a_pharmacist_is_asked_at_an_appointed_time_and_then_a_department(
     assert await desk.screen.item("message-input").input_value() == TEMPLATE
     await desk.screen.tap("send")
     await phone.hears(TEMPLATE)
+    await desk.screen.tap("patient-info")
+    for words in (PATIENT.name, "降压药和复方感冒药"):
+        await expect(desk.screen.item("patient-info-card")).to_contain_text(words)
+    await desk.screen.page.keyboard.press("Escape")
+    await desk.leaf_through_records()
+    await desk.screen.picture("medication-records-desk")
     await desk.start_video()
     await phone.accept_call()
     await see_and_hear(phone.screen, desk.screen)
@@ -133,6 +156,8 @@ async def test_a_pharmacist_is_asked_at_an_appointed_time_and_then_a_department(
     await source.get_by_text("科室订单").click()
     await doctor.choose_from_queue(PATIENT.name)
     await doctor.accept()
+
+    await own_lists_hold_everything(phone)
 
     # What was accepted, by tab: online or from the department; a press enters its room.
     rows = doctor.screen.page.locator('[data-testid="queue-row"]:visible')

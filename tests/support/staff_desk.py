@@ -14,6 +14,15 @@ from tests.support.screens import Screen
 PASSWORD = "Renhe-2026"
 
 
+#: The parts of 患者病历, and where each is shown.
+RECORDS = {
+    "既往问诊": "past-consultations",
+    "院内病历": "hospital-records",
+    "检查": "exam-reports",
+    "检验": "lab-reports",
+}
+
+
 @dataclass
 class StaffDesk:
     """The console on somebody's desk."""
@@ -104,6 +113,14 @@ class StaffDesk:
         records = self.screen.item("patient-records")
         await records.get_by_text(part, exact=True).click()
         await records.get_by_text(text).first.wait_for()
+
+    async def leaf_through_records(self) -> None:
+        """Open 患者病历 and wait until each of its parts shows something."""
+        await self.screen.page.get_by_role("tab", name="患者病历").click()
+        records = self.screen.item("patient-records")
+        for part, shown in RECORDS.items():
+            await records.get_by_text(part, exact=True).click()
+            await self.screen.item(shown).locator(".el-collapse-item, li").first.wait_for()
 
     async def open_report(self, title: str) -> dict[str, str]:
         """Each result of a report with its mark, by name."""
