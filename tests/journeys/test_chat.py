@@ -34,7 +34,7 @@ def bubble(kind: str) -> str:
 
 
 @pytest.mark.requirement("S0-C-019", "S1-037", "S1-043", "S1-093", "S1-201", "S2-038", "S3-104")
-@pytest.mark.requirement("S0-A-057b", "S1-201", "S0-C-033")
+@pytest.mark.requirement("S0-A-057b", "S1-201", "S0-C-033", "S0-P-185")
 async def test_text_pictures_voice_files_and_stickers_go_both_ways(
     demo: Demo, screens: Browsers, tmp_path: Path
 ) -> None:

@@ -29,7 +29,7 @@ TALK_SECONDS = 12
 
 
 @pytest.mark.requirement("S0-P-012", "S0-N-049", "S0-N-050", "S1-039", "S1-042", "S2-039", "S4-077")
-@pytest.mark.requirement("S1-106", "S4-032", "S0-A-062", "S0-C-033")
+@pytest.mark.requirement("S1-106", "S4-032", "S0-A-062", "S0-C-033", "S0-P-185")
 async def test_a_revisit_from_payment_to_playback(
     demo: Demo, screens: Browsers, tmp_path: Path
 ) -> None:

@@ -39,6 +39,7 @@ def room(consultation: dict[str, Any]) -> UUID:
     return UUID(consultation["room_id"])
 
 
+@pytest.mark.requirement("S0-P-185")
 @pytest.mark.parametrize("consultation", ["voice"], indirect=True)
 async def test_doctor_and_patient_of_a_voice_consultation_talk_and_send_no_picture(
     attend: Attend, cast: Cast, room: UUID
