@@ -10,7 +10,9 @@ from loadtests.bench_media_loss import Heard, loss, told
 from loadtests.bench_media_network import Network
 from loadtests.bench_media_world import NotPossible, enter_namespace, janus_version, write_janus
 
-TINY = Plan(warm=0.5, seconds=1.0, turns=1, rooms=(1,), viewers=(1,), joins=2, minutes=1.0)
+TINY = Plan(
+    warm=0.5, seconds=1.0, turns=1, rooms=(1,), viewers=(1,), joins=2, pictures=1, minutes=1.0
+)
 LOOPBACK = "127.0.0.1"
 
 
