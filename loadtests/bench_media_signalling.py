@@ -27,6 +27,7 @@ from media.sfu.extensions import SEND_TIME, SEND_TIME_ID
 from media.sfu.ice import Credentials
 
 _PATIENCE = 30.0
+_TRIES, _PAUSE = 20, 0.1
 
 
 @dataclass
@@ -332,7 +333,7 @@ class Janus:
             self._traffic, self._host, name=participant.name
         )
         handle = participant.details["subscriber"] = await self._attach()
-        offer = await self._say(
+        offer = await self._join_feeds(
             handle,
             {"request": "join", "ptype": "subscriber", "room": number, "streams": feeds},
         )
@@ -366,6 +367,17 @@ class Janus:
             self._here.setdefault(name, []).append(someone)
             await self.leave(someone)
         await self._say(self._manager, {"request": "destroy", "room": self._rooms[name]})
+
+    async def _join_feeds(self, handle: int, body: dict[str, Any]) -> dict[str, Any]:
+        """Ask until Janus knows the feeds: it does a moment after their connection stands."""
+        for _ in range(_TRIES):
+            try:
+                return await self._say(handle, body)
+            except RuntimeError as error:
+                if "No such feed" not in str(error):
+                    raise
+            await asyncio.sleep(_PAUSE)
+        return await self._say(handle, body)
 
     async def _attach(self) -> int:
         asked = {"janus": "attach", "plugin": "janus.plugin.videoroom"}
