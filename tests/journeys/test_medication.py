@@ -71,7 +71,7 @@ async def own_lists_hold_everything(phone: PatientPhone) -> None:
         await page.locator(f'[data-testid^="{row}"]:visible').first.wait_for()
 
 
-@pytest.mark.requirement("S0-P-153", "S0-P-163", "S0-P-165", "S0-P-166")
+@pytest.mark.requirement("S0-P-153", "S0-P-163", "S0-P-166")
 @pytest.mark.requirement("S0-A-055", "S0-C-018", "S0-C-020", "S0-C-022", "S0-C-033", "S4-043")
 async def test_a_pharmacist_is_asked_at_an_appointed_time_and_then_a_department(
     demo: Demo, screens: Browsers

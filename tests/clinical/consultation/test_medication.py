@@ -156,7 +156,6 @@ async def test_pharmacists_are_found_by_field_level_way_department_words_past_an
     assert await found(story, "asked=true", cast.other_patient) == []
 
 
-@pytest.mark.requirement("S0-P-148")
 async def test_a_pharmacist_answers_with_words_pictures_and_calls_ends_with_advice_and_is_rated(
     story: Story, relay: Relay
 ) -> None:
@@ -237,7 +236,6 @@ async def test_a_pharmacist_sees_no_queue_of_doctors_and_starts_no_call_as_a_gue
             )
 
 
-@pytest.mark.requirement("S0-C-012")
 async def test_clinicians_set_their_own_prices_and_switches_for_what_they_may_offer(
     story: Story,
 ) -> None:
@@ -262,7 +260,6 @@ async def test_clinicians_set_their_own_prices_and_switches_for_what_they_may_of
     assert (await story.ask(cast.doctor, "PUT", "/me/services", on)).status == 422
 
 
-@pytest.mark.requirement("S0-C-007")
 @pytest.mark.parametrize(
     ("who", "kind", "mode"),
     [

@@ -7,7 +7,6 @@ import pytest
 from tests.clinical.outpatient.conftest import Clinic
 
 
-@pytest.mark.requirement("S0-P-081")
 async def test_patients_see_items_by_kind_and_category_and_nucleic_acid_apart(
     clinic: Clinic,
 ) -> None:

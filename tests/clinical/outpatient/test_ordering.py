@@ -13,7 +13,7 @@ from core.outbox import Relay
 from tests.clinical.outpatient.conftest import Clinic
 
 
-@pytest.mark.requirement("S0-P-078", "S0-P-080", "S0-P-084", "S1-033", "S4-039")
+@pytest.mark.requirement("S0-P-080", "S0-P-084", "S1-033", "S4-039")
 async def test_an_examination_is_reviewed_before_it_is_paid_and_then_carried_out(
     clinic: Clinic,
 ) -> None:
