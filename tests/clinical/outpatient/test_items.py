@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.clinical.outpatient.conftest import Clinic
 
 
