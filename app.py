@@ -15,57 +15,56 @@ gc.disable()
 import argparse
 import asyncio
 import contextlib
-import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import asyncpg
 import structlog
 import uvicorn
 import uvloop
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from pydantic import ValidationError
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from core import data_report, logs, masking, migrate, outbox
+from core import check, data_report, logs, masking, migrate, outbox
 from core.audit import command as integrity_command
 from core.bus import Bus, LocalBus, open_bus
-from core.channels import open_channels
 from core.clock import Clock, SystemClock
+from core.command_line import command_line
 from core.config import Config
 from core.crypto import commands as keys_command
 from core.crypto.follow import KeyFollower, look_at_storage
 from core.crypto.keyring import Keyring, KeyringError, install_keyring
-from core.crypto.opening import check_kek, open_vault
+from core.crypto.opening import open_vault
 from core.crypto.opening import ready as keys_ready
 from core.crypto.vault import Vault
-from core.data_classes import unclassified
 from core.db import Base, create_engine
-from core.defence import checks, content
+from core.defence import content
 from core.defence.headers import Policies
 from core.http import dispatch, site
 from core.http.middleware import RequestMiddleware
 from core.http.protocol import GuardedProtocol
 from core.integrity.anchors import Anchors, open_anchors
 from core.jobs import JobRunner
-from core.lan import open_to_lan
 from core.modules import Modules, UnknownModules, load_modules
-from core.redis_server import PrivateRedis, RedisMissing
+from core.nodes import children_of
+from core.redis_server import RedisMissing
 from core.runtime import Runtime
-from core.storage import Storage, StorageError
+from core.starting import (
+    SetupProblem,
+    database_answers,
+    database_ready,
+    load_config,
+    require_adapters,
+    require_schema,
+    serve_lan,
+)
+from core.storage import Storage
 from core.supervisor import (
-    Child,
     ProcessFailed,
     Supervisor,
-    port_is_free,
-    python_command,
+    keep_files_from_children,
     stop_event,
 )
 from core.tls import TlsProblem
@@ -94,10 +93,6 @@ CORE_MODULES = (
 Made = TypeVar("Made")
 Background = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 log = structlog.get_logger(__name__)
-
-
-class SetupProblem(Exception):
-    """Something that the person who starts a process must put right; told in one line."""
 
 
 def all_modules(config: Config) -> Modules:
@@ -215,7 +210,8 @@ def provide_adapters(runtime: Runtime) -> None:
     from clinical.his.rest import RestHospital
     from clinical.notifications.gateway import NoticeSms, WechatMessages
     from clinical.notifications.wechat import wechat_messages
-    from clinical.payments.gateway import PaymentGateway, WechatMerchant, WechatPay
+    from clinical.payments.gateway import PaymentGateway
+    from clinical.payments.merchant import wechat_pay
     from clinical.people.gateway import HisVisitCards, VisitCardGateway
     from clinical.signature.gateway import (
         CertificateAuthority,
@@ -230,7 +226,7 @@ def provide_adapters(runtime: Runtime) -> None:
     from core.identity.gateway import IdentityCheck, SmsGateway
     from core.identity.realname_http import HttpIdentityCheck
     from core.identity.sms_http import HttpSmsGateway
-    from media.speech.gateway import Recogniser
+    from media.speech.gateway import Recogniser, recogniser_of
 
     config, now = runtime.config, runtime.clock.now
     his = (config.his_url or "", config.his_key, _secret(config.his_secret), now)
@@ -257,7 +253,7 @@ def provide_adapters(runtime: Runtime) -> None:
         ),
     )
     runtime.provide(TimestampAuthority, HttpTimestampAuthority(config.tsa_url or "", now))
-    if (recogniser := _recogniser(runtime)) is not None:
+    if (recogniser := recogniser_of(config, now)) is not None:
         runtime.provide(Recogniser, recogniser)
     if (certify := _from_files("Alipay", lambda: alipay_certify(config, now))) is not None:
         runtime.provide(CertifyGateway, certify)
@@ -265,35 +261,8 @@ def provide_adapters(runtime: Runtime) -> None:
         runtime.provide(WechatAccounts, accounts)
     if (messages := wechat_messages(config)) is not None:
         runtime.provide(WechatMessages, messages)
-    assert config.wechat_private_key is not None
-    merchant = WechatMerchant(
-        mchid=config.wechat_mchid or "",
-        appid=config.wechat_appid or "",
-        serial=config.wechat_serial or "",
-        private_key=_private_key(config.wechat_private_key),
-        api_v3_key=_secret(config.wechat_api_v3_key).encode(),
-    )
-    known = _platform_keys(config.wechat_platform_key)
-    runtime.provide(
-        PaymentGateway, WechatPay(config.wechat_url, merchant, now, platform_keys=known)
-    )
-
-
-def _recogniser(runtime: Runtime) -> Any:
-    """What turns speech into text, or None when nothing does."""
-    from media.speech.gateway import LocalRecogniser, TencentRecogniser
-
-    config = runtime.config
-    if config.speech_engine == "off":
-        return None
-    if config.speech_engine == "tencent":
-        return TencentRecogniser(
-            config.speech_url,
-            config.speech_secret_id or "",
-            _secret(config.speech_secret_key),
-            runtime.clock.now,
-        )
-    return LocalRecogniser(config.speech_engine, config.speech_model)
+    pay = _from_files("WeChat Pay", lambda: wechat_pay(config, now))
+    runtime.provide(PaymentGateway, pay)
 
 
 def _from_files(system: str, make: Callable[[], Made]) -> Made:
@@ -302,39 +271,6 @@ def _from_files(system: str, make: Callable[[], Made]) -> Made:
         return make()
     except (OSError, ValueError) as error:
         raise SetupProblem(f"{system}: {error}") from error
-
-
-def missing_adapters(config: Config) -> list[str]:
-    """The outside systems that lack a setting, each with the settings to give it."""
-    needs = {
-        "SMS": ("sms_url", "sms_key", "sms_secret"),
-        "real-name verification": ("real_name_url", "real_name_secret"),
-        "HIS": ("his_url", "his_secret"),
-        "CA": ("ca_url", "ca_secret"),
-        "time-stamping authority": ("tsa_url",),
-        "WeChat Pay": (
-            "wechat_mchid",
-            "wechat_appid",
-            "wechat_serial",
-            "wechat_private_key",
-            "wechat_api_v3_key",
-        ),
-        "media workers": ("media_secret",),
-    }
-    found = []
-    for system, names in needs.items():
-        absent = [f"ZHENJIAN_{name.upper()}" for name in names if not getattr(config, name)]
-        if absent:
-            found.append(f"{system} ({', '.join(absent)})")
-    if config.speech_engine == "tencent":
-        names = ("speech_secret_id", "speech_secret_key")
-        absent = [f"ZHENJIAN_{name.upper()}" for name in names if not getattr(config, name)]
-        found += [f"speech recognition ({', '.join(absent)})"] if absent else []
-    if config.speech_engine == "sherpa" and config.speech_model is None:
-        found.append("speech recognition (ZHENJIAN_SPEECH_MODEL)")
-    if config.scanner == "required" and not config.scanner_url:
-        found.append("virus scanner (ZHENJIAN_SCANNER_URL)")
-    return found
 
 
 async def close_adapters(runtime: Runtime) -> None:
@@ -349,68 +285,17 @@ def _secret(value: Any) -> str:
     return value.get_secret_value() if value is not None else ""
 
 
-def _platform_keys(path: Path | None) -> dict[str, rsa.RSAPublicKey]:
-    """The configured platform key by serial; without one the certificates are fetched."""
-    from clinical.payments.wechat import ProtocolError, load_public_key
-
-    if path is None:
-        return {}
-    try:
-        serial, key = load_public_key(path.read_bytes())
-    except (OSError, ProtocolError) as error:
-        raise SetupProblem(f"ZHENJIAN_WECHAT_PLATFORM_KEY: cannot use {path}: {error}") from error
-    return {serial: key}
-
-
-def _private_key(path: Path) -> rsa.RSAPrivateKey:
-    try:
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    except (OSError, ValueError) as error:
-        raise SetupProblem(f"ZHENJIAN_WECHAT_PRIVATE_KEY: cannot read {path}: {error}") from error
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise SetupProblem(f"ZHENJIAN_WECHAT_PRIVATE_KEY: {path} holds no RSA key.")
-    return key
-
-
 # --- Processes ------------------------------------------------------------------------------------
 
 
 async def serving_runtime(config: Config) -> tuple[Modules, Runtime]:
     """All modules and a runtime with every adapter. Raises SetupProblem for what is missing."""
-    missing = missing_adapters(config)
-    if config.database_url is None:
-        missing.append("database (ZHENJIAN_DATABASE_URL)")
-    if missing:
-        raise SetupProblem("Not configured: " + "; ".join(missing) + ".")
+    without = ["database (ZHENJIAN_DATABASE_URL)"] if config.database_url is None else []
+    require_adapters(config, *without)
     modules = all_modules(config)
     runtime = await open_runtime(config, modules)
     provide_adapters(runtime)
     return modules, runtime
-
-
-@contextlib.contextmanager
-def database_answers() -> Iterator[None]:
-    """Turn the failure to reach the database into a SetupProblem."""
-    try:
-        yield
-    except (OSError, SQLAlchemyError, asyncpg.PostgresError) as error:
-        raise SetupProblem(f"The database does not answer: {error}") from error
-
-
-async def database_ready(engine: AsyncEngine, wait: float) -> None:
-    """Return once the database answers and has the newest schema, which may take `wait` seconds: it
-    may start, or be migrated, beside this process. Raises SetupProblem.
-    """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + wait
-    while True:
-        try:
-            with database_answers():
-                return require_schema(*await migrate.current(engine))
-        except SetupProblem:
-            if loop.time() >= deadline:
-                raise
-        await asyncio.sleep(0.1)
 
 
 async def web(config: Config) -> None:
@@ -482,17 +367,10 @@ async def media(config: Config) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+    # While a recording is sealed packets wait for the interpreter: not for 5 ms each time.
+    sys.setswitchinterval(0.0005)
 
     await run_worker(worker_config(config), stop_event())
-
-
-def require_schema(present: str | None, newest: str | None) -> None:
-    """Refuse to serve on a schema that is not the newest."""
-    if present != newest:
-        raise SetupProblem(
-            f"The database is at version {present or 'none'}, this program needs {newest}: "
-            "run zhenjian migrate."
-        )
 
 
 async def sandbox(config: Config) -> None:
@@ -511,7 +389,7 @@ async def migrate_database(config: Config) -> None:
     try:
         with database_answers():
             await migrate.upgrade(engine)
-            print("The schema is at version", (await migrate.current(engine))[0])
+            tell(f"The schema is at version {(await migrate.current(engine))[0]}")
             if config.kek == "pkcs11" or config.keys.exists():
                 await keys_ready(config, engine, SystemClock())
     finally:
@@ -541,44 +419,15 @@ async def seed_demo(config: Config, sandbox_url: str) -> None:
 
 async def serve(config: Config, nodes: int = 1) -> None:
     """Web, one media worker and one worker under one parent."""
-    missing = missing_adapters(config)
-    if missing:
-        raise SetupProblem("Not configured: " + "; ".join(missing) + ".")
+    require_adapters(config)
     supervisor = Supervisor()
     stop = stop_event()
     try:
-        for child in children_of(config, nodes):
+        for child in children_of(config, nodes, tell):
             await supervisor.start(child)
         await supervisor.wait(stop)
     finally:
         await supervisor.stop()
-
-
-def children_of(config: Config, nodes: int) -> list[Child]:
-    """The processes of one machine. Several web nodes have a port each, upwards from the first, and
-    a Redis between them: a private one where none is configured. Raises SetupProblem.
-    """
-    environment = {**os.environ, "ZHENJIAN_RELAY": "false"}
-    ports = range(config.port, config.port + nodes)
-    children = []
-    if nodes > 1:
-        taken = [port for port in ports if not port_is_free(config.host, port)]
-        taken += {config.sandbox_port, config.media_control_port} & set(ports)
-        if taken:
-            raise SetupProblem(
-                f"{nodes} nodes need the ports {ports[0]} to {ports[-1]}, and {taken[0]} is taken: "
-                "set ZHENJIAN_PORT."
-            )
-        if config.redis_url is None:
-            redis = PrivateRedis.prepare(config.data_dir)
-            children.append(Child("redis", redis.command, os.environ))
-            environment["ZHENJIAN_REDIS_URL"] = redis.url
-        print("Nodes on the ports", *ports, flush=True)
-    children.append(Child("media", python_command("media"), environment))
-    for number, port in enumerate(ports, start=1):
-        own = {**environment, "ZHENJIAN_PORT": str(port)}
-        children.append(Child(f"web-{number}" if nodes > 1 else "web", python_command("web"), own))
-    return [*children, Child("worker", python_command("worker"), environment)]
 
 
 async def manage_keys(config: Config, given: argparse.Namespace) -> None:
@@ -591,59 +440,24 @@ async def manage_keys(config: Config, given: argparse.Namespace) -> None:
         # The columns whose cells are sealed belong to the modules.
         all_modules(config)
         made = create_engine(config.require_database(), pool_size=2)
-        with database_answers():
-            require_schema(*await migrate.current(made))
+        await require_schema(made)
         return made
 
     await keys_command.run(
-        given, keys_command.Surroundings(config, SystemClock(), runtime, engine, print)
+        given, keys_command.Surroundings(config, SystemClock(), runtime, engine, tell)
     )
 
 
-async def check(config: Config) -> None:
+async def check_configuration(config: Config) -> None:
     """Say what is wrong with the configuration, the data classes or the integrity of the data."""
-    problems = [f"Not configured: {item}" for item in missing_adapters(config)]
-    problems += [f"Channel: {item}" for item in open_channels(config)]
-    problems += [f"Web content: {item}" for item in content.problems()]
-    problems += await _foundation_problems(config)
-    for problem in problems:
-        print(problem)
-    for warning in checks.warnings(config, os.environ):
-        print("Warning:", warning)
-    if problems:
+    if not await check.configuration(config, tell):
         raise SystemExit(1)
-    print("The configuration is complete.")
-
-
-async def _foundation_problems(config: Config) -> list[str]:
-    problems = []
-    try:
-        check_kek(config)
-    except KeyringError as error:
-        problems.append(f"Keys: {error}")
-    try:
-        await Storage.open(config.storage).check()
-    except (StorageError, ValueError) as error:
-        problems.append(f"Storage: {error}")
-    if config.database_url is None:
-        return [*problems, "Database: ZHENJIAN_DATABASE_URL is not set."]
-    engine = create_engine(config.require_database(), pool_size=2)
-    try:
-        with database_answers():
-            require_schema(*await migrate.current(engine))
-    except SetupProblem as error:
-        problems.append(f"Database: {error}")
-    finally:
-        await engine.dispose()
-    return problems
 
 
 async def check_data(config: Config, *, everything: bool) -> None:
     """Say which columns have no data class, a line each; with `everything` the counts too."""
     all_modules(config)
-    found = list(data_report.lines(Base.metadata, everything=everything))
-    print("\n".join(found) or "Every column has a data class.")
-    if any(unclassified(Base.metadata)):
+    if not check.data(tell, everything=everything):
         raise SystemExit(1)
 
 
@@ -652,14 +466,20 @@ async def check_integrity(config: Config, *, restart: str | None) -> None:
     runtime = await open_runtime(config, all_modules(config))
     try:
         if restart is not None:
-            await integrity_command.restart_anchors(runtime, restart, print)
-        elif await integrity_command.check(runtime, print):
+            await integrity_command.restart_anchors(runtime, restart, tell)
+        elif await integrity_command.check(runtime, tell):
             raise SystemExit(1)
     finally:
         await runtime.engine.dispose()
 
 
 # --- Command line ---------------------------------------------------------------------------------
+
+
+def tell(line: str) -> None:
+    """A line for whoever gave the command, at once."""
+    print(line, flush=True)
+
 
 COMMANDS: dict[str, Callable[[Config], Coroutine[Any, Any, None]]] = {
     "serve": serve,
@@ -668,51 +488,21 @@ COMMANDS: dict[str, Callable[[Config], Coroutine[Any, Any, None]]] = {
     "worker": worker,
     "migrate": migrate_database,
     "demo": demo,
-    "check": check,
+    "check": check_configuration,
     "sandbox": sandbox,
 }
 
 
 def main(arguments: list[str] | None = None) -> None:
     """The ``zhenjian`` command; a problem that its user can solve is told in one line."""
-    parser = argparse.ArgumentParser(prog="zhenjian", description="Internet hospital server.")
-    parser.add_argument("--version", action="version", version=f"zhenjian {VERSION}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    for name, function in COMMANDS.items():
-        command_parser = commands.add_parser(name, help=(function.__doc__ or "").splitlines()[0])
-        if name == "check":
-            command_parser.add_argument(
-                "what",
-                nargs="?",
-                choices=("configuration", "data", "integrity"),
-                default="configuration",
-            )
-            command_parser.add_argument(
-                "--all", action="store_true", help="data: a table of all classes"
-            )
-            command_parser.add_argument(
-                "--restart-anchors",
-                metavar="REASON",
-                help="integrity: after a backup was restored, begin the anchors anew",
-            )
-        if name == "serve":
-            command_parser.add_argument(
-                "--nodes", type=int, choices=range(1, 65), default=1, metavar="N",
-                help="web processes, each on a port of its own from ZHENJIAN_PORT upwards",
-            )  # fmt: skip
-        if name in ("serve", "demo"):
-            command_parser.add_argument(
-                "--lan", action="store_true", help="HTTPS for phones on the local network"
-            )
-    keys_command.add_arguments(
-        commands.add_parser("keys", help=(manage_keys.__doc__ or "").splitlines()[0])
-    )
-    given = parser.parse_args(arguments)
+    told = {name: command.__doc__ or "" for name, command in COMMANDS.items()}
+    given = command_line(VERSION, {**told, "keys": manage_keys.__doc__ or ""}).parse_args(arguments)
     command = given.command
+    keep_files_from_children()
     try:
         config = load_config(demo_mode=command == "demo")
         if getattr(given, "lan", False):
-            config = serve_lan(config)
+            config = serve_lan(config, tell)
         logs.configure(config.log_level, config.log_format, command)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(work_of(given, config))
@@ -734,32 +524,6 @@ def work_of(given: argparse.Namespace, config: Config) -> Coroutine[Any, Any, No
     if given.command == "serve":
         return serve(config, given.nodes)
     return COMMANDS[given.command](config)
-
-
-def load_config(*, demo_mode: bool = False) -> Config:
-    """The configuration; raises SetupProblem naming each setting that is wrong."""
-    if demo_mode:
-        os.environ.setdefault("ZHENJIAN_LOG_FORMAT", "console")
-        os.environ.setdefault("ZHENJIAN_LOG_LEVEL", "warning")
-    try:
-        return Config(demo=True) if demo_mode else Config()
-    except ValidationError as error:
-        wrong = [
-            f"ZHENJIAN_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
-            for item in error.errors(include_url=False, include_input=False)
-        ]
-        raise SetupProblem("; ".join(wrong)) from error
-
-
-def serve_lan(config: Config) -> Config:
-    """The configuration with HTTPS on the local network; children inherit it."""
-    lan = open_to_lan(config, SystemClock().now())
-    os.environ.update(lan.settings)
-    if config.demo:
-        os.environ["ZHENJIAN_SANDBOX_HOST"] = lan.settings["ZHENJIAN_HOST"]
-        os.environ["ZHENJIAN_SANDBOX_URL"] = f"http://{lan.host}:{config.sandbox_port}"
-    print(lan.say(), flush=True)
-    return load_config(demo_mode=config.demo)
 
 
 def one_line_problems() -> tuple[type[Exception], ...]:

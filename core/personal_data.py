@@ -57,6 +57,10 @@ class Subject:
         """Whether the account itself lies under a legal hold."""
         return self.user_id in self.held_users
 
+    def holds(self, patient_id: UUID | None, object_id: UUID) -> bool:
+        """Whether a record lies under a legal hold: by itself, its patient or the account."""
+        return self.held or patient_id in self.held_patients or object_id in self.held_objects
+
 
 @dataclass(frozen=True, kw_only=True)
 class Holding:
@@ -162,6 +166,34 @@ def keep_until(kind: RecordClass, since: date) -> date | None:
     year, month = divmod((since.year + keeping.years) * 12 + since.month - 1 + keeping.months, 12)
     last = monthrange(year, month + 1)[1]
     return date(year, month + 1, min(since.day, last))
+
+
+class Tally:
+    """Counts the records of a class: what stays, until when and why, and what went."""
+
+    def __init__(self, subject: Subject, kind: RecordClass) -> None:
+        self._subject = subject
+        self._kind = kind
+        self._kept = 0
+        self._until: date | None = None
+        self.erased = 0
+
+    def keeps(self, since: date, patient_id: UUID | None, object_id: UUID) -> bool:
+        """Whether a record that was finished on this day stays: its time runs, or it is held."""
+        held = self._subject.holds(patient_id, object_id)
+        if may_go(self._kind, since, self._subject.today, held=held):
+            return False
+        end = keep_until(self._kind, since)
+        self._kept += 1
+        self._until = max(self._until, end) if self._until and end else self._until or end
+        return True
+
+    def told(self, title: str) -> Erased:
+        """The sum, and why anything stays."""
+        keeping = RETENTION[self._kind]
+        rule = keeping.rule if keeping is not None and self._kept else ""
+        why = "法律保全" if self._subject.held else rule
+        return Erased(title=title, erased=self.erased, kept=self._kept, until=self._until, why=why)
 
 
 def may_go(kind: RecordClass, since: date, today: date, *, held: bool) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import sys
@@ -18,6 +19,7 @@ GRACE_SECONDS = 15.0
 # A process that dies this often within the window will not get better by another start.
 MAX_DEATHS = 5
 DEATH_WINDOW_SECONDS = 60.0
+STANDARD_ERROR = 2
 
 
 class ProcessFailed(RuntimeError):
@@ -121,6 +123,20 @@ def stop_event() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, event.set)
     return event
+
+
+def keep_files_from_children() -> None:
+    """Whatever files this process was given beside the three standard ones stay with it.
+
+    Children of an event loop of uvloop get every file that is marked as inheritable, `close_fds` or
+    not: the lock of a script that started us would be held by each of them, and the decoders of
+    uploads would stand before open files that are not theirs.
+    """
+    for number in os.listdir("/dev/fd"):
+        # The listing's own file is closed by now.
+        with contextlib.suppress(OSError):
+            if int(number) > STANDARD_ERROR:
+                os.set_inheritable(int(number), False)
 
 
 def python_command(*arguments: str) -> list[str]:

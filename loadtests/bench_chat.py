@@ -43,6 +43,8 @@ SERVERS = ("zhenjian", "node", "node-sql", "stock-sql")
 PARTS = (*SERVERS, "nodes", "crowd", "ceiling")
 #: A step counts as sustained up to this acknowledgement time, and if this share was delivered.
 LONGEST_P99_MS, LEAST_DELIVERED = 250.0, 0.995
+#: Turns at half of the best.
+HALF_TURNS = 3
 #: A run in which the load itself was late says nothing about the server.
 LATEST_SEND_MS, BUSIEST_GENERATOR = 20.0, 0.9
 
@@ -59,8 +61,8 @@ class Plan:
     steps: int
 
 
-FULL = Plan(2000, 5000, 4.0, 8.0, 15.0, 8)
-QUICK = Plan(1000, 1000, 2.0, 3.0, 4.0, 3)
+FULL = Plan(2000, 5000, 4.0, 8.0, 10.0, 8)
+QUICK = Plan(1000, 1000, 2.0, 3.0, 2.0, 3)
 
 
 async def measure_server(world: World, load: Generator, kind: str, plan: Plan) -> dict[str, Any]:
@@ -102,9 +104,14 @@ async def _measure(
     steps = await _climb(load, nodes, plan, connect)
     good = [step for step in steps if step["sustained"]]
     best = max(good or steps, key=lambda step: step["rate"])
-    half = await _step(load, nodes, best["rate"] / 2, plan.half_seconds)
+    # What the host takes away for a tenth of a second is a turn's whole 99th percentile, of any
+    # server: the turn in the middle counts, and all are kept.
+    halves = [
+        await _step(load, nodes, best["rate"] / 2, plan.half_seconds) for _ in range(HALF_TURNS)
+    ]
     await load.do("disconnect")
-    return {"best": best, "half": half, "steps": steps}
+    half = sorted(halves, key=lambda step: step["ack_ms"]["p99"])[HALF_TURNS // 2]
+    return {"best": best, "half": half, "halves": halves, "steps": steps}
 
 
 async def _climb(

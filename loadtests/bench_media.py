@@ -36,7 +36,12 @@ from loadtests.bench_awake import cores_awake
 from loadtests.bench_common import ROOT, cpu_seconds, machine, percentiles, resident_kb
 from loadtests.bench_media_caller import PROFILE, Traffic
 from loadtests.bench_media_loss import loss, told
-from loadtests.bench_media_signalling import Participant, Signalling, signalling
+from loadtests.bench_media_signalling import (
+    Participant,
+    Recorded,
+    Signalling,
+    signalling,
+)
 from loadtests.bench_media_world import (
     HOST,
     OWN_CORE,
@@ -63,11 +68,12 @@ JOINS_PER_SECOND, STAY_SECONDS, STORM_ROOMS = 10.0, 2.0, 20
 @dataclass(frozen=True)
 class Plan:
     """How long and how much. ``turns`` is how often the quoted scenarios are measured; after
-    ``minutes`` nothing is begun any more.
+    ``minutes`` nothing is begun any more. ``recorded`` seconds is a turn of the recording.
     """
 
     warm: float
     seconds: float
+    recorded: float
     turns: int
     rooms: tuple[int, ...]
     viewers: tuple[int, ...]
@@ -76,8 +82,8 @@ class Plan:
     minutes: float
 
 
-FULL = Plan(2.0, 6.0, 3, (5, HALF, ROOMS, 40), (10, VIEWERS, 200), 100, 30, 18.0)
-QUICK = Plan(1.0, 4.0, 1, (HALF, ROOMS), (VIEWERS,), 30, 10, 10.0)
+FULL = Plan(2.0, 6.0, 20.0, 3, (5, HALF, ROOMS, 40), (10, VIEWERS, 200), 100, 30, 18.0)
+QUICK = Plan(1.0, 4.0, 10.0, 1, (HALF, ROOMS), (VIEWERS,), 30, 10, 10.0)
 
 
 class Budget:
@@ -107,7 +113,13 @@ class Scene:
     empty_kb: int = 0
 
     async def room(
-        self, name: str, publishers: int, viewers: int, *, record: bool = False, places: int = 0
+        self,
+        name: str,
+        publishers: int,
+        viewers: int,
+        *,
+        record: Recorded = "no",
+        places: int = 0,
     ) -> None:
         """A room in which everybody is connected to everybody who publishes.
 
@@ -204,7 +216,7 @@ async def measure(
     shape: tuple[int, int, int],
     plan: Plan,
     *,
-    record: bool = False,
+    record: Recorded = "no",
     host: str = HOST,
 ) -> dict[str, Any]:
     """One run. ``shape`` is the number of rooms, their publishers and their mere viewers."""
@@ -217,7 +229,7 @@ async def measure(
     figures["expected"] = round(figures["sent"] / (publishers * rooms) * each)
     figures["delivered_share"] = round(figures["forwarded"] / max(figures["expected"], 1), 4)
     figures["load_was_late"] = figures["send_lag_ms"]["p99"] > LATEST_SEND_MS
-    _tell(kind + (" recording" if record else ""), shape, figures)
+    _tell(kind if record == "no" else f"{kind} {record}", shape, figures)
     return figures
 
 
@@ -300,18 +312,25 @@ async def turns(
 
 
 async def recording(folder: Path, plan: Plan, budget: Budget) -> dict[str, Any] | None:
-    """The same rooms with and without a journal, alternating."""
-    runs: dict[bool, list[float]] = {False: [], True: []}
-    for turn in range(2 * plan.turns):
-        for record in (False, True) if turn % 2 == 0 else (True, False):
+    """The same rooms without a recording, with a journal alone, and with one that is stored, in
+    turn. Segments are closed and stored every ten seconds, so a turn takes a multiple of that.
+    """
+    plan = replace(plan, seconds=plan.recorded)
+    ways: tuple[Recorded, ...] = ("no", "journal", "stored")
+    runs: dict[str, list[float]] = {way: [] for way in ways}
+    for turn in range(plan.turns + 1):
+        for way in ways if turn % 2 == 0 else reversed(ways):
             if budget.allows(f"recording, turn {turn + 1}"):
-                shape = (ROOMS, 2, 0)
-                figures = await measure(folder, "zhenjian", shape, plan, record=record)
-                runs[record].append(figures["us_per_packet"])
-    if not runs[False] or not runs[True]:
+                figures = await measure(folder, "zhenjian", (ROOMS, 2, 0), plan, record=way)
+                runs[way].append(figures["us_per_packet"])
+    if not all(runs.values()):
         return None
-    off, on = statistics.median(runs[False]), statistics.median(runs[True])
-    return {"off_us": runs[False], "on_us": runs[True], "overhead": round(on / off - 1, 3)}
+    off, journal, stored = (statistics.median(runs[way]) for way in ways)
+    return {
+        "us": runs,
+        "overhead": round(journal / off - 1, 3),
+        "overhead_stored": round(stored / off - 1, 3),
+    }
 
 
 async def run(plan: Plan, parts: Sequence[str], servers: Sequence[str]) -> dict[str, Any]:
@@ -428,6 +447,7 @@ def headline(report: dict[str, Any]) -> dict[str, float | None]:
         "latency_p99_vs_janus": _latency(at_10),
         "latency_p99_ms_at_full_load": ours["delay_ms"]["p99"] if ours else None,
         "recording_cpu_overhead": record["overhead"] if record else None,
+        "recording_cpu_overhead_stored": record["overhead_stored"] if record else None,
         "join_p95_ms": storms["zhenjian"]["first_rtp_ms"]["p95"] if "zhenjian" in storms else None,
         "kb_per_participant": ours["kb_per_participant"] if ours else None,
         "first_picture_p95_ms": picture["first_picture_ms"]["p95"] if picture else None,

@@ -7,7 +7,7 @@ import asyncio
 import re
 import uuid
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import aiohttp
 
@@ -52,12 +52,16 @@ class Controlled(Protocol):
     control: int
 
 
+#: Not at all; the journal alone, written and synced; and sealed and stored every ten seconds.
+Recorded = Literal["no", "journal", "stored"]
+
+
 class Signalling(Protocol):
     """Gets callers into rooms of one server."""
 
     async def open(self) -> None: ...
 
-    async def room(self, name: str, size: int, *, record: bool = False) -> None:
+    async def room(self, name: str, size: int, *, record: Recorded = "no") -> None:
         """Make a room for so many publishers."""
 
     async def join(self, room: str, name: str, *, publish: bool = True) -> Participant:
@@ -188,9 +192,10 @@ class Ours:
         async with asyncio.timeout(_PATIENCE):
             await self._link.wait_up()
 
-    async def room(self, name: str, size: int, *, record: bool = False) -> None:
-        seal = Seal(key="bench", secret="5a" * 32) if record else None
-        await self._link.open_call(name, name, record=record, seal=seal)
+    async def room(self, name: str, size: int, *, record: Recorded = "no") -> None:
+        # Without its key nothing of a recording is sealed nor stored.
+        seal = Seal(key="bench", secret="5a" * 32) if record == "stored" else None
+        await self._link.open_call(name, name, record=record != "no", seal=seal)
 
     async def join(self, room: str, name: str, *, publish: bool = True) -> Participant:
         connection = Connection(self._traffic, self._host, name=name)
@@ -282,7 +287,7 @@ class Janus:
         if self._http is not None:
             await self._http.close()
 
-    async def room(self, name: str, size: int, *, record: bool = False) -> None:
+    async def room(self, name: str, size: int, *, record: Recorded = "no") -> None:
         number = self._rooms[name] = len(self._rooms) + 1
         self._feeds[number] = {}
         await self._say(
@@ -432,7 +437,7 @@ class Relay:
     async def close(self) -> None:
         """See ``open``."""
 
-    async def room(self, name: str, size: int, *, record: bool = False) -> None:
+    async def room(self, name: str, size: int, *, record: Recorded = "no") -> None:
         self._here[name] = []
 
     async def join(self, room: str, name: str, *, publish: bool = True) -> Participant:

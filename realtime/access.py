@@ -39,7 +39,6 @@ from core.uow import UnitOfWork
 from realtime import presence, room, rules
 from realtime.events import Person
 from realtime.models import ParticipantRow, RoomRow
-from realtime.reading import entries_above as entries_above
 from realtime.reading import last_messages as last_messages
 from realtime.reading import message_view as message_view
 from realtime.reading import messages_after as messages_after
@@ -206,6 +205,12 @@ async def _in_emergency(
     await look(uow, caller, "room", row.id, patient_id)
     participants = await participants_of(uow, room_id)
     return RoomAccess(caller, row, participants, None, emergency=True)
+
+
+async def recording_of(uow: UnitOfWork, room_id: UUID) -> rules.RecordingPolicy:
+    """Whether calls in the room are recorded, without asking who wants to know."""
+    found = await uow.session.scalars(select(RoomRow.recording).where(RoomRow.id == room_id))
+    return rules.RecordingPolicy(found.one())
 
 
 async def member_of(uow: UnitOfWork, caller: Caller, room_id: UUID) -> RoomAccess:

@@ -8,17 +8,20 @@ from uuid import UUID
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from core.crypto.sm import DecryptionError
 from core.runtime import Runtime
 from realtime import access, entries
+from realtime.carried import opened, opened_payload, unpacked
 from realtime.connections import Connection, Connections
 from realtime.feeds import Feeds
+from realtime.fetching import LogReader
 from realtime.groups import Entry
-from realtime.hub import Hub
+from realtime.hub import ENTRIES_CHANNEL, Hub, room_topic, user_topic
 from realtime.outgoing import event_frame, raw_event_frame
 
 log = structlog.get_logger(__name__)
 
-#: Seconds in which hints gather behind one that has gone out.
+#: Seconds in which news gather behind what has gone out to other processes.
 GATHER_SECONDS = 0.005
 #: Rooms asked about in one statement: what comes in between waits a millisecond, not fifty.
 ROOMS_PER_LOOK = 1_000
@@ -35,22 +38,33 @@ class Delivery:
         alone: Callable[[], bool] = lambda: False,
     ) -> None:
         """`alone` says that no other process has sockets to be told of messages."""
-        self.feeds = Feeds(self._fetch, self._deliver)
+        self._reader = LogReader(runtime)
+        self.feeds = Feeds(self._reader.above, self._deliver)
         self.runtime = runtime
         self.connections = connections
         self.hub = hub
         self._alone = alone
-        self._heads: dict[UUID, int] = {}
-        self._heads_changed = asyncio.Event()
+        self._deafen: Callable[[], None] = lambda: None
+        self._untold: list[Entry] = []
+        self._telling: asyncio.TimerHandle | None = None
+        self._told_at = 0.0
+        self._hinting: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        self._spawn(self._tell_heads())
+        self._deafen = self.runtime.bus.on_data(ENTRIES_CHANNEL, self.on_entries)
 
     async def stop(self) -> None:
+        self._deafen()
+        if self._telling is not None:
+            self._telling.cancel()
+            if self.runtime.bus.carries:
+                self._tell_others()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.feeds.stop()
+        await self._reader.close()
 
     def listen(self, connection: Connection, room_id: UUID) -> None:
         """Let a socket hear a room from now on: before it reads where the room stands."""
@@ -67,25 +81,32 @@ class Delivery:
         for room_id in tuple(connection.rooms):
             self.unlisten(connection, room_id)
 
-    async def _fetch(self, cursors: dict[UUID, int], limit: int) -> list[Entry]:
-        async with self.runtime.unit_of_work() as uow:
-            return [Entry.of(view) for view in await access.entries_above(uow, cursors, limit)]
-
     def delivered(self, messages: Sequence[Entry]) -> None:
-        """Messages of this process are committed: own sockets get them, other processes a hint."""
+        """Messages of this process are committed: own sockets get them, and other processes."""
         self.feeds.offer(messages)
-        if not self._alone():
-            self._heads.update({message.room: message.seq for message in messages})
-            self._heads_changed.set()
+        if self._alone():
+            return
+        self._untold += messages
+        if self._telling is None:
+            self._tell_soon()
 
-    async def _tell_heads(self) -> None:
-        """Hint what was committed here: the first at once, what follows closely together."""
-        while True:
-            await self._heads_changed.wait()
-            self._heads_changed.clear()
-            heads, self._heads = self._heads, {}
-            await self.hub.rooms_changed(heads)
-            await asyncio.sleep(GATHER_SECONDS)
+    def _tell_soon(self) -> None:
+        """The first at once, but after the acknowledgements; what follows closely together."""
+        loop = asyncio.get_running_loop()
+        self._telling = loop.call_at(self._told_at + GATHER_SECONDS, self._tell_others)
+
+    def _tell_others(self) -> None:
+        self._told_at = asyncio.get_running_loop().time()
+        if self._hinting is not None and not self._hinting.done():
+            # A slow bus hears what gathers meanwhile in one hint.
+            self._tell_soon()
+            return
+        news, self._untold, self._telling = self._untold, [], None
+        if self.runtime.bus.carries:
+            self.hub.carry(news)
+        else:
+            heads = {entry.room: entry.seq for entry in news}
+            self._hinting = self._spawn(self.hub.rooms_changed(heads))
 
     def _deliver(self, message: Entry) -> None:
         listeners = self.connections.in_room(message.room)
@@ -147,12 +168,35 @@ class Delivery:
     async def on_rooms(self, payload: dict[str, Any]) -> None:
         self.feeds.hint({UUID(room_id): seq for room_id, seq in payload["rooms"].items()})
 
+    def on_entries(self, frame: bytes) -> None:
+        """Bus listener: entries that another process has committed. Opens what is wanted here."""
+        found = []
+        for room_id, seq, sealed in unpacked(frame):
+            if not self.feeds.wants(room_id, seq):
+                continue
+            try:
+                found.append(opened(room_id, seq, sealed))
+            except DecryptionError as error:
+                # The log has it; what is no entry of ours is not there either.
+                log.warning("entry_not_opened", room=str(room_id), seq=seq, error=repr(error))
+                self.feeds.hint({room_id: seq})
+        self.feeds.offer(found)
+
     async def on_send(self, payload: dict[str, Any]) -> None:
+        """Bus listener: an event for the sockets of a user or room. Opens it if there are any."""
         targets = self._targets(payload)
-        if targets:
-            frame = event_frame(payload["event"], payload["payload"])
-            for connection in targets:
-                connection.send(frame)
+        if not targets:
+            return
+        room_id, event = payload.get("room"), payload["event"]
+        topic = user_topic(UUID(payload["user"])) if room_id is None else room_topic(UUID(room_id))
+        try:
+            words = opened_payload(topic, event, payload["sealed"])
+        except DecryptionError as error:
+            log.warning("event_not_opened", topic=topic, event_name=event, error=repr(error))
+            return
+        frame = event_frame(event, words)
+        for connection in targets:
+            connection.send(frame)
 
     def _targets(self, payload: dict[str, Any]) -> list[Connection]:
         room_id, user_id = payload.get("room"), payload.get("user")
@@ -183,7 +227,8 @@ class Delivery:
                 return
             self.feeds.hint(heads)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

@@ -61,15 +61,16 @@ ACCEPTED_TEXTS: Mapping[RoomKind, str] = {
     RoomKind.SERVICE: "客服已接入",
 }
 
+#: `{who}` is the profession of whoever leads the room.
 CLOSE_TEXTS: Mapping[CloseReason, str] = {
     CloseReason.COMPLETED: "本次问诊已结束",
     CloseReason.ENDED_BY_PATIENT: "患者已结束本次问诊",
     CloseReason.CANCELLED_BY_PATIENT: "患者已取消本次问诊",
-    CloseReason.NOT_ACCEPTED: "医生未在规定时间内接诊，问诊已取消",
-    CloseReason.DECLINED: "医生未能接诊，问诊已取消",
-    CloseReason.REFUNDED_BY_DOCTOR: "医生已退诊，费用将原路退回",
+    CloseReason.NOT_ACCEPTED: "{who}未在规定时间内接诊，问诊已取消",
+    CloseReason.DECLINED: "{who}未能接诊，问诊已取消",
+    CloseReason.REFUNDED_BY_DOCTOR: "{who}已退诊，费用将原路退回",
     CloseReason.NOT_A_REVISIT: "不符合复诊条件，问诊已结束",
-    CloseReason.SUSPENDED: "医生停诊，预约已取消",
+    CloseReason.SUSPENDED: "{who}停诊，预约已取消",
     CloseReason.ENDED_BY_SUPERVISOR: "本次问诊已由监督员结束",
     CloseReason.DISSOLVED: "群聊已解散",
     CloseReason.SERVED: "客服已结束本次服务",
@@ -77,8 +78,13 @@ CLOSE_TEXTS: Mapping[CloseReason, str] = {
 }
 
 
-def entry_of(event: RoomEvent, names: Mapping[UUID, str]) -> dict[str, Any]:
-    """The body of the system message that stands for `event`; `names` are those of the members."""
+def entry_of(
+    event: RoomEvent, names: Mapping[UUID, str], lead: Role = Role.DOCTOR
+) -> dict[str, Any]:
+    """The body of the system message that stands for `event`.
+
+    `names` are those of the members, `lead` is the role of whoever leads the room.
+    """
     match event:
         case RoomOpened():
             return {
@@ -99,15 +105,14 @@ def entry_of(event: RoomEvent, names: Mapping[UUID, str]) -> dict[str, Any]:
             data = {"user_id": str(event.user_id), "reason": event.reason}
             return {"event": MEMBER_LEFT, "text": _left_text(event, names), **data}
         case RoomHandedOver():
-            text = _handed_over_text(event, names)
-            lead = str(event.to.user_id)
-            return {"event": HANDED_OVER, "text": text, "lead": lead, "by": _id(event.by)}
+            text, to = _handed_over_text(event, names), str(event.to.user_id)
+            return {"event": HANDED_OVER, "text": text, "lead": to, "by": _id(event.by)}
         case MessageRecalled():
             text = f"{names.get(event.by, '')}撤回了一条消息"
             return {"event": RECALLED, "text": text, "seq": event.target_seq, "by": str(event.by)}
         case RoomClosed():
             reason = CloseReason(event.reason)
-            text = CLOSE_TEXTS[reason]
+            text = CLOSE_TEXTS[reason].format(who=lead.label)
             return {"event": CLOSED, "text": text, "reason": reason.value, "by": _id(event.by)}
     raise TypeError(f"{type(event).__name__} has no entry.")
 
@@ -142,7 +147,8 @@ def _handed_over_text(event: RoomHandedOver, names: Mapping[UUID, str]) -> str:
     match event.room_kind:
         case RoomKind.CONSULTATION:
             former = "" if event.from_id is None else names.get(event.from_id, "")
-            return f"本次问诊由{former}医生转交{to}医生继续接诊"
+            who = event.to.role.label
+            return f"本次问诊由{former}{who}转交{to}{who}继续接诊"
         case RoomKind.GROUP:
             return f"{to}成为群主"
         case _:

@@ -8,7 +8,7 @@ class RoomIsClosed(ProblemError):
 
 
 class RoomNotActive(ProblemError):
-    code, status, title = "room_not_active", 409, "医生接诊后才能发送消息"
+    code, status, title = "room_not_active", 409, "接诊后才能发送消息"
 
 
 class MessageKindNotAllowed(ProblemError):

@@ -1,9 +1,9 @@
 """Bringing the log of each room to the sockets that listen to it in this process, in its order.
 
-A feed knows the `seq` that it has delivered. What follows it directly is delivered at once;
-anything else is only a hint that there is more, and the feed fetches what it lacks. So every
-process delivers every room in the one order of its log, whatever the bus loses, doubles or turns
-round.
+A feed knows the `seq` that it has delivered. What follows it directly is delivered at once. What
+came before the entries below it waits for them a moment; when they do not come, and for a mere hint
+that there is more, the feed fetches what it lacks. So every process delivers every room in the one
+order of its log, whatever the bus loses, doubles or turns round.
 """
 
 import asyncio
@@ -14,12 +14,20 @@ from uuid import UUID
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from core.bus import LOST
 from realtime.groups import Entry
 
 log = structlog.get_logger(__name__)
 
 #: Entries fetched at once.
 FETCH_LIMIT = 500
+#: Seconds in which hints gather behind a fetch: a fetch costs the same for one room as for thirty.
+GATHER_SECONDS = 0.003
+#: Seconds that an entry waits for those below it. Two processes that speak in one room at the same
+#: moment are told of each other's words in either order, and both are under way already.
+PATIENCE_SECONDS = 0.015
+#: Entries of a room that may wait so; the log has them as well.
+MOST_EARLY = 64
 
 Fetch = Callable[[dict[UUID, int], int], Awaitable[list[Entry]]]
 #: Must not wait: an entry that overtook another would break the order.
@@ -28,15 +36,25 @@ Deliver = Callable[[Entry], None]
 
 @dataclass(slots=True)
 class Feed:
-    """`last` is None until the first listener has read where the room stands."""
+    """`last` is None until the first listener has read where the room stands. `early`: entries
+    above a hole, by `seq`.
+    """
 
     listeners: int = 0
     last: int | None = None
     head: int = 0
+    early: dict[int, Entry] | None = None
 
     @property
     def lacks(self) -> bool:
         return self.last is not None and self.last < self.head
+
+    def keep(self, entry: Entry) -> None:
+        """Let an entry wait for those below it."""
+        if self.early is None:
+            self.early = {}
+        if len(self.early) < MOST_EARLY:
+            self.early[entry.seq] = entry
 
 
 class Feeds:
@@ -47,7 +65,17 @@ class Feeds:
         self._deliver = deliver
         self._feeds: dict[UUID, Feed] = {}
         self._lacking: set[UUID] = set()
+        self._holes: set[UUID] = set()
+        self._patience: asyncio.TimerHandle | None = None
         self._fetching: asyncio.Task[None] | None = None
+
+    async def stop(self) -> None:
+        """Fetch no more."""
+        if self._patience is not None:
+            self._patience.cancel()
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.gather(self._fetching, return_exceptions=True)
 
     def __len__(self) -> int:
         return len(self._feeds)
@@ -73,17 +101,34 @@ class Feeds:
         self._raise_head(room_id, feed, seq)
         self._catch_up()
 
+    def wants(self, room_id: UUID, seq: int) -> bool:
+        """Whether this entry is of use here; before the room was read it is only noted."""
+        feed = self._feeds.get(room_id)
+        if feed is None:
+            return False
+        if feed.last is None:
+            feed.head = max(feed.head, seq)
+            return False
+        return seq > feed.last and not (feed.early and seq in feed.early)
+
     def offer(self, messages: Sequence[Entry]) -> None:
-        """Entries just committed here: deliver those that follow directly, fetch otherwise."""
+        """Entries that are committed: deliver those that follow directly, and soon the others."""
         for message in messages:
             feed = self._feeds.get(message.room)
             if feed is None:
                 continue
-            if feed.last is not None and message.seq == feed.last + 1:
-                feed.last = message.seq
-                self._deliver(message)
-            self._raise_head(message.room, feed, message.seq)
-        self._catch_up()
+            feed.head = max(feed.head, message.seq)
+            if feed.last is None:
+                continue
+            if message.seq == feed.last + 1:
+                self._advance(feed, message)
+            elif message.seq > feed.last:
+                feed.keep(message)
+            if feed.lacks:
+                self._holes.add(message.room)
+        if self._holes and self._patience is None:
+            loop = asyncio.get_running_loop()
+            self._patience = loop.call_later(PATIENCE_SECONDS, self._fill_holes)
 
     def hint(self, heads: Mapping[UUID, int]) -> None:
         """These rooms have come to these `seq`, somewhere."""
@@ -102,6 +147,22 @@ class Feeds:
         if feed.lacks:
             self._lacking.add(room_id)
 
+    def _advance(self, feed: Feed, entry: Entry) -> None:
+        """Deliver an entry and what waited for it."""
+        following: Entry | None = entry
+        while following is not None:
+            feed.last = following.seq
+            self._deliver(following)
+            following = feed.early.pop(feed.last + 1, None) if feed.early else None
+        if not feed.lacks:
+            feed.early = None
+
+    def _fill_holes(self) -> None:
+        self._patience = None
+        self._lacking |= self._holes
+        self._holes.clear()
+        self._catch_up()
+
     def _catch_up(self) -> None:
         """Fetch what feeds lack; one fetch at a time, so that order is kept."""
         if self._lacking and (self._fetching is None or self._fetching.done()):
@@ -110,8 +171,9 @@ class Feeds:
     async def _fetch_all(self) -> None:
         try:
             while cursors := self._cursors():
-                await self._fetch_for(cursors)
-        except (SQLAlchemyError, OSError) as error:
+                if await self._fetch_for(cursors) < FETCH_LIMIT:
+                    await asyncio.sleep(GATHER_SECONDS)
+        except (SQLAlchemyError, *LOST) as error:
             # The next hint or sweep tries again.
             log.warning("feed_fetch_failed", error=repr(error))
 
@@ -125,17 +187,20 @@ class Feeds:
                 self._lacking.discard(room_id)
         return found
 
-    async def _fetch_for(self, lacking: dict[UUID, int]) -> None:
+    async def _fetch_for(self, lacking: dict[UUID, int]) -> int:
+        """Fetch for these rooms; how many entries there were."""
+        heads = {room_id: self._feeds[room_id].head for room_id in lacking}
         found = await self._fetch(lacking, FETCH_LIMIT)
         for message in found:
             feed = self._feeds.get(message.room)
             # What the log itself lacks is not waited for, so a fetch always moves on.
             if feed is not None and feed.last is not None and message.seq > feed.last:
-                feed.last = message.seq
-                self._deliver(message)
+                self._advance(feed, message)
         if not found:
-            # A hint without anything behind it: nothing above the cursor is committed.
-            for room_id in lacking:
+            # A hint without anything behind it: nothing above the cursor is committed. What was
+            # hinted at meanwhile is asked for again.
+            for room_id, head in heads.items():
                 feed = self._feeds.get(room_id)
-                if feed is not None and feed.last is not None:
+                if feed is not None and feed.last is not None and feed.head == head:
                     feed.head = min(feed.head, feed.last)
+        return len(found)

@@ -23,7 +23,7 @@ from core.ids import new_ids
 from realtime import attachments, rules
 from realtime.errors import MessageKindNotAllowed, RoomIsClosed, RoomNotActive
 from realtime.rules import MessageKind, RoomKind, RoomState
-from realtime.schemas import Body, CardBody, FileBody, MessageView, TextBody
+from realtime.schemas import Body, CardBody, FileBody, TextBody
 
 Key = tuple[UUID, UUID, UUID]
 
@@ -35,7 +35,7 @@ STATEMENT: Final = (
 )
 FRESH, KNOWN = "fresh", "known"
 #: What the cells are bound to (`core.crypto.columns`).
-_BODY: Final = "room_messages.body"
+BODY: Final = "room_messages.body"
 _NAME: Final = "room_participants.name"
 #: Names of senders that are remembered decrypted.
 _MOST_NAMES = 20_000
@@ -63,7 +63,8 @@ class Send(NamedTuple):
 class Entry(NamedTuple):
     """An entry of a room's log as it goes out: `json` is its `MessageView`, encoded once.
 
-    `body` only for what changes the room itself (kind `system`).
+    `body` only for what changes the room itself (kind `system`). `hospital` where it is known: with
+    its key the entry is sealed for the way to other processes.
     """
 
     room: UUID
@@ -71,11 +72,7 @@ class Entry(NamedTuple):
     kind: MessageKind
     json: bytes
     body: dict[str, Any] | None = None
-
-    @classmethod
-    def of(cls, view: MessageView) -> "Entry":
-        body = view.body if view.kind is MessageKind.SYSTEM else None
-        return cls(view.room, view.seq, view.kind, view.model_dump_json().encode(), body)
+    hospital: UUID | None = None
 
 
 class Sent(NamedTuple):
@@ -106,7 +103,7 @@ class Group:
         """The parameters of `STATEMENT`, the bodies sealed with the keys of their hospitals."""
         sends, callers = self.sends, [send.caller for send in self.sends]
         owned = zip((caller.hospital_id for caller in callers), self.bodies, strict=True)
-        cells = seal_many(installed_keyring(), _BODY, owned)
+        cells = seal_many(installed_keyring(), BODY, owned)
         return [
             _array(send.room_id.hex for send in sends),
             _array(caller.hospital_id.hex for caller in callers),
@@ -134,25 +131,55 @@ class Group:
             return _refusal(verdict)
         send = self.sends[index]
         assert name is not None
-        view = {
-            "room": send.room_id,
-            "seq": seq,
-            "id": self.ids[index],
-            "kind": send.kind.value,
-            "sender": {
-                "user_id": send.caller.user_id,
-                "name": name_in(name),
-                "role": send.caller.role.value,
-            },
-            "client_id": send.client_id,
-            "body": orjson.Fragment(self.bodies[index]),
-            "reply_to": send.reply_to,
-            "at": at,
-            "recalled": False,
+        sender = {
+            "user_id": send.caller.user_id,
+            "name": name_in(name),
+            "role": send.caller.role.value,
         }
-        # The driver's own kind of UUID, where a caller was read from the database, is text as well.
-        json = orjson.dumps(view, default=str, option=orjson.OPT_UTC_Z)
-        return Sent(seq, at, False, Entry(send.room_id, seq, send.kind, json))
+        json = view_json(
+            send.room_id,
+            seq,
+            self.ids[index],
+            send.kind,
+            sender,
+            send.client_id,
+            self.bodies[index],
+            send.reply_to,
+            at,
+        )
+        hospital = send.caller.hospital_id
+        entry = Entry(send.room_id, seq, send.kind, json, hospital=hospital)
+        return Sent(seq, at, False, entry)
+
+
+def view_json(
+    room: UUID,
+    seq: int,
+    message_id: UUID,
+    kind: str,
+    sender: dict[str, Any] | None,
+    client_id: UUID | None,
+    body: bytes,
+    reply_to: int | None,
+    at: datetime,
+    *,
+    recalled: bool = False,
+) -> bytes:
+    """The JSON of a `MessageView` without the model; `body` is JSON already."""
+    view = {
+        "room": room,
+        "seq": seq,
+        "id": message_id,
+        "kind": kind,
+        "sender": sender,
+        "client_id": client_id,
+        "body": orjson.Fragment(body),
+        "reply_to": reply_to,
+        "at": at,
+        "recalled": recalled,
+    }
+    # The driver's own kind of UUID, where ids were read from the database, is text as well.
+    return orjson.dumps(view, default=str, option=orjson.OPT_UTC_Z)
 
 
 def _json(body: Body) -> bytes:

@@ -2,8 +2,9 @@
 sockets.
 
 The bus is a hint. An event that is sent to a user or a room reaches the sockets alive at that
-moment; entries of rooms are not sent at all: the hint names a room and its newest `seq`, and each
-process fetches what its own sockets lack.
+moment. Of entries of rooms a hint names the room and its newest `seq`, and each process fetches
+what its own sockets lack; a bus that carries data brings messages along, sealed, and spares the
+fetch where nothing is missing before them.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,9 +17,12 @@ from pydantic import BaseModel
 from core.bus import shard_of, shard_topic
 from core.runtime import Runtime
 from realtime import presence
+from realtime.carried import packed, sealed_payload
+from realtime.groups import Entry
 from realtime.table import Payload
 
 ROOMS_CHANNEL = "realtime.rooms"
+ENTRIES_CHANNEL = "realtime.entries"
 SEND_CHANNEL = "realtime.send"
 PRESENCE_CHANNEL = "realtime.presence"
 NODES_CHANNEL = "realtime.nodes"
@@ -70,6 +74,15 @@ class Hub:
             named = {str(room_id): heads[room_id] for room_id in rooms}
             await self._runtime.bus.publish(ROOMS_CHANNEL, {"rooms": named}, topic)
 
+    def carry(self, news: Iterable[Entry]) -> None:
+        """Bring committed entries to the other processes, where the bus carries data."""
+        shards: dict[str, list[Entry]] = {}
+        for entry in news:
+            shards.setdefault(shard_topic(shard_of(room_topic(entry.room))), []).append(entry)
+        for topic, group in shards.items():
+            for frame in packed(group):
+                self._runtime.bus.carry(ENTRIES_CHANNEL, frame, topic)
+
     async def set_busy(self, user_id: UUID, until: datetime | None) -> None:
         async with self._runtime.unit_of_work() as uow:
             await presence.set_busy(uow, user_id, until)
@@ -104,5 +117,7 @@ class Hub:
 
     async def _send(self, topic: str, target: dict[str, Any], event: str, payload: Payload) -> None:
         data = payload.model_dump(mode="json") if isinstance(payload, BaseModel) else dict(payload)
-        message = {**target, "event": event, "payload": data}
-        await self._runtime.bus.publish(SEND_CHANNEL, message, topic)
+        sealed = sealed_payload(topic, event, data)
+        await self._runtime.bus.publish(
+            SEND_CHANNEL, {**target, "event": event, "sealed": sealed}, topic
+        )

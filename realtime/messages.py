@@ -14,18 +14,17 @@ way, each in a transaction of its own.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import asyncpg
 import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import ProblemError, ServiceUnavailable
 from core.runtime import Runtime
 from realtime.errors import Overloaded
 from realtime.groups import STATEMENT, Entry, Group, Outcome, Send, Sent, group_end
 from realtime.metrics import BATCH_SIZE
+from realtime.prepared import Prepared, is_of_the_server, sqlstate
 from realtime.schemas import FileBody
 from realtime.sending import send_messages
 
@@ -41,9 +40,6 @@ MAX_WAITING = 5_000
 MAX_ATTEMPTS = 3
 #: SQLSTATE of a deadlock and of a serialization failure: the transaction may simply run again.
 _AGAIN = frozenset({"40P01", "40001"})
-#: SQLSTATE classes that say something of the server and nothing of the messages: out of resources,
-#: shut down, broken, in an impossible state.
-_OF_THE_SERVER = frozenset({"08", "53", "57", "58", "25", "XX"})
 
 Delivered = Callable[[Sequence[Entry]], None]
 Answer = Callable[[Outcome], None]
@@ -51,48 +47,21 @@ _Waiting = tuple[Send, Answer]
 
 
 class Store:
-    """The prepared statement on a connection of its own."""
+    """The statement that stores a group, on a connection of its own."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._connection: AsyncConnection | None = None
-        self._statement: Any = None
+        self._statement = Prepared(runtime, STATEMENT)
 
     async def store(self, sends: Sequence[Send]) -> list[Outcome]:
         """Store and commit one group. Raises asyncpg's and SQLAlchemy's errors and OSError."""
-        statement = self._statement or await self._open()
         group = Group(sends)
-        try:
-            rows = await statement.fetch(*group.arguments(self._runtime.clock.now()))
-        except asyncpg.PostgresError as error:
-            if _is_of_the_server(error):
-                await self.close()
-            raise
-        except BaseException:
-            await self.close()
-            raise
-        return group.outcomes(rows)
-
-    async def _open(self) -> Any:
-        engine = self._runtime.engine
-        connection = await engine.connect()
-        try:
-            raw = await connection.get_raw_connection()
-            driver: Any = raw.driver_connection
-            self._statement = await driver.prepare(STATEMENT)
-        except BaseException:
-            await connection.invalidate()
-            await connection.close()
-            raise
-        self._connection = connection
-        return self._statement
+        return group.outcomes(
+            await self._statement.fetch(*group.arguments(self._runtime.clock.now()))
+        )
 
     async def close(self) -> None:
-        """Let the connection go: whatever it was in the middle of, nobody else gets it."""
-        connection, self._connection, self._statement = self._connection, None, None
-        if connection is not None:
-            await connection.invalidate()
-            await connection.close()
+        await self._statement.close()
 
 
 class MessageWriter:
@@ -216,11 +185,11 @@ class MessageWriter:
             try:
                 outcomes = await self._commit_once(sends)
             except (asyncpg.PostgresError, DBAPIError) as error:
-                again = _sqlstate(error) in _AGAIN
-                if not again and len(sends) > 1 and not _is_of_the_server(error):
+                again = sqlstate(error) in _AGAIN
+                if not again and len(sends) > 1 and not is_of_the_server(error):
                     return await self._one_by_one(sends)
                 log.warning("message_commit_failed", error=repr(error), attempt=attempt)
-                if not again and _sqlstate(error) != _TAKEN:
+                if not again and sqlstate(error) != _TAKEN:
                     break
             except (asyncpg.InterfaceError, SQLAlchemyError, OSError) as error:
                 log.error("message_commit_failed", error=repr(error), messages=len(sends))
@@ -247,13 +216,3 @@ class MessageWriter:
 
 #: SQLSTATE of a broken uniqueness: somebody wrote beside the locks; next time his row is found.
 _TAKEN = "23505"
-
-
-def _sqlstate(error: BaseException) -> str:
-    original = getattr(error, "orig", error)
-    return getattr(original, "sqlstate", None) or ""
-
-
-def _is_of_the_server(error: BaseException) -> bool:
-    """Whether each message alone would fail just the same."""
-    return getattr(error, "connection_invalidated", False) or _sqlstate(error)[:2] in _OF_THE_SERVER

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, SQLColumnExpression, and_, func, select
 from sqlalchemy.orm import aliased
 
 from core import settings
@@ -29,24 +29,29 @@ from realtime.settings import REPLY_MINUTES
 _WATCHED = [kind.value for kind in rules.SUPERVISED]
 
 CallReader = Callable[[UnitOfWork, Sequence[UUID]], Awaitable[Mapping[UUID, CallFigure]]]
+#: Whether people talked in a room at a moment or later, as a condition on both columns.
+TalkedSince = Callable[
+    [SQLColumnExpression[UUID], SQLColumnExpression[datetime]], ColumnElement[bool]
+]
 
 
 @dataclass
 class _Calls:
     rooms: Select[UUID] | None = None
     reader: CallReader | None = None
+    talked_since: TalkedSince | None = None
 
 
 _calls = _Calls()
 
 
-def register_calls(rooms: "Select[UUID]", reader: CallReader) -> None:
+def register_calls(rooms: "Select[UUID]", reader: CallReader, talked_since: TalkedSince) -> None:
     """Tell the monitor of calls; called at import by the module that owns them.
 
     `rooms` selects the ids of the rooms with a call under way, `reader(uow, room_ids)` says what
-    is known of each.
+    is known of each. Whom the doctor talked to (`talked_since`) has an answer.
     """
-    _calls.rooms, _calls.reader = rooms, reader
+    _calls.rooms, _calls.reader, _calls.talked_since = rooms, reader, talked_since
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,7 +203,7 @@ def overdue(before: datetime) -> ColumnElement[bool]:
 
 
 def waits_since() -> ScalarSelect[datetime]:
-    """When the patient first said what nobody has answered yet."""
+    """When the patient first said what nobody has answered yet, in writing or in a call."""
     said = aliased(MessageRow)
     answered = aliased(MessageRow)
     last_answer = (
@@ -211,14 +216,17 @@ def waits_since() -> ScalarSelect[datetime]:
         .correlate(RoomRow)
         .scalar_subquery()
     )
+    waiting = [
+        said.room_id == RoomRow.id,
+        said.sender_role == Role.PATIENT.value,
+        said.recalled_at.is_(None),
+        said.seq > func.coalesce(last_answer, 0),
+    ]
+    if _calls.talked_since is not None:
+        waiting.append(~_calls.talked_since(RoomRow.id, said.at))
     return (
         select(said.at)
-        .where(
-            said.room_id == RoomRow.id,
-            said.sender_role == Role.PATIENT.value,
-            said.recalled_at.is_(None),
-            said.seq > func.coalesce(last_answer, 0),
-        )
+        .where(*waiting)
         .order_by(said.seq)
         .limit(1)
         .correlate(RoomRow)

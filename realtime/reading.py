@@ -6,14 +6,8 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sqlalchemy import (
-    ARRAY,
-    BigInteger,
     Select,
-    Uuid,
     and_,
-    bindparam,
-    cast,
-    column,
     func,
     select,
     text,
@@ -149,37 +143,6 @@ async def messages_between(
         )
         for each, low, high in asked
     ]
-
-
-# One statement for any number of rooms: a condition for each would be another one for each number,
-# to be compiled here and planned there.
-_WANTED = (
-    func.unnest(
-        cast(bindparam("rooms"), ARRAY(Uuid)), cast(bindparam("cursors"), ARRAY(BigInteger))
-    )
-    .table_valued(column("room_id", Uuid), column("after", BigInteger))
-    .render_derived("wanted")
-)
-_ABOVE = (
-    _entries()
-    .join(
-        _WANTED,
-        and_(MessageRow.room_id == _WANTED.c.room_id, MessageRow.seq > _WANTED.c.after),
-    )
-    .order_by(MessageRow.room_id, MessageRow.seq)
-)
-
-
-async def entries_above(uow: UnitOfWork, cursors: dict[UUID, int], limit: int) -> list[MessageView]:
-    """What several rooms have above their cursors, in the order of room and `seq`.
-
-    For delivery to sockets that were let in before; at most `limit` entries in all, so the last
-    room may be cut short and must be asked for again.
-    """
-    arrays = {"rooms": list(cursors), "cursors": list(cursors.values())}
-    query = _ABOVE.limit(limit)
-    found = (await uow.session.execute(query, arrays)).all()
-    return [message_view(row, name) for row, name in found]
 
 
 async def last_messages(uow: UnitOfWork, room_ids: Sequence[UUID]) -> dict[UUID, MessageView]:

@@ -78,6 +78,12 @@ class Room:
         return found if found is not None and found.joined else None
 
     @property
+    def lead_role(self) -> Role | None:
+        """What whoever leads it is in it."""
+        lead = self.members.get(self.lead_id) if self.lead_id is not None else None
+        return lead.person.role if lead is not None else None
+
+    @property
     def present(self) -> list[Member]:
         return [member for member in self.members.values() if member.joined]
 

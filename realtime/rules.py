@@ -33,10 +33,13 @@ class RoomState(StrEnum):
 
 
 class RecordingPolicy(StrEnum):
-    """Whether calls in the room are recorded. Decided before it opens, by consent."""
+    """Whether calls in the room are recorded. Decided by consent, before it opens or, where nobody
+    agreed beforehand, when the first call rings (`ask`).
+    """
 
     REQUIRED = "required"
     REFUSED = "refused"
+    ASK = "ask"
 
 
 class MessageKind(StrEnum):
@@ -94,8 +97,8 @@ _NOTHING: Kinds = frozenset()
 _TALK: Kinds = ATTACHMENT_KINDS | {MessageKind.TEXT, MessageKind.STICKER, MessageKind.LOCATION}
 _TALK_AND_CARDS: Kinds = _TALK | {MessageKind.CARD}
 
-#: Who can lead a consultation: a doctor, and where it is about medicines a pharmacist.
-TREATING_ROLES = frozenset({Role.DOCTOR, Role.PHARMACIST})
+#: Who can lead a consultation: a doctor, or where no doctor is needed a pharmacist or a nurse.
+TREATING_ROLES = CLINICAL_ROLES
 #: Who works together in colleague rooms and groups.
 COLLEAGUES = CLINICAL_ROLES | {Role.CUSTOMER_SERVICE}
 
@@ -219,7 +222,7 @@ BUSY_AFTER_WORD = timedelta(minutes=10)
 OFFLINE_DELAY = 8.0
 
 
-_LEADS = (Role.DOCTOR, Role.PHARMACIST)
+_LEADS = (Role.DOCTOR, Role.PHARMACIST, Role.NURSE)
 
 
 def sendable(kind: RoomKind, state: RoomState, role: Role) -> Kinds:
@@ -234,7 +237,7 @@ def closings(kind: RoomKind, state: RoomState) -> Reasons:
 
 def first_lead(kind: RoomKind, people: Iterable[tuple[UUID, Role]]) -> UUID | None:
     """Who leads a room that opens with these people, where nobody is named: the first doctor of a
-    consultation, and without one the first pharmacist.
+    consultation, and without one the first pharmacist, then nurse.
     """
     if kind is not RoomKind.CONSULTATION:
         return None

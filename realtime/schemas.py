@@ -63,7 +63,7 @@ class RoomView(BaseModel):
     close_reason: str | None
     seq: int
     subject: Subject
-    recording: Literal["required", "refused"]
+    recording: Literal["required", "refused", "ask"]
     #: Who leads the room: the treating doctor, who made the group, the agent.
     lead_id: UUID | None
     members: list[MemberView]

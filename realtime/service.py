@@ -174,9 +174,12 @@ async def hand_over(uow: UnitOfWork, room_id: UUID, member: NewMember, by: UUID 
 
 
 RECORDING_TEXTS = {
+    RecordingPolicy.ASK: "本诊间的通话在接听前征求患者的录制同意",
     RecordingPolicy.REFUSED: "患者撤回了录制同意，从现在起本诊间的通话不再录制",
     RecordingPolicy.REQUIRED: "患者同意录制，本诊间的通话将录音录像",
 }
+#: Of somebody who was asked when a call rang, and had agreed to nothing before.
+REFUSED_WHEN_ASKED = "患者不同意录音录像，可继续图文沟通"
 
 
 async def set_recording(
@@ -189,8 +192,9 @@ async def set_recording(
     row = await locked(uow, room_id)
     if row.state == RoomState.CLOSED or row.recording == policy:
         return
-    row.recording = policy.value
-    text = RECORDING_TEXTS[policy]
+    was, row.recording = RecordingPolicy(row.recording), policy.value
+    asked = was is RecordingPolicy.ASK and policy is RecordingPolicy.REFUSED
+    text = REFUSED_WHEN_ASKED if asked else RECORDING_TEXTS[policy]
     data = {"recording": policy.value, "by": None if by is None else str(by)}
     seq = await system_message(uow, room_id, "recording_changed", text, data)
     uow.record(
@@ -360,7 +364,8 @@ async def _apply(uow: UnitOfWork, row: RoomRow, *commands: Command) -> None:
     for command in commands:
         for event in room.decide(state, command, uow.now):
             state = room.apply(state, event)
-            _write_entry(uow, row.id, event.seq, entries.entry_of(event, names))
+            body = entries.entry_of(event, names, state.lead_role or Role.DOCTOR)
+            _write_entry(uow, row.id, event.seq, body)
             await _store_member_change(uow, event)
             if isinstance(event, ParticipantJoined):
                 _tell_member(uow, row.hospital_id, row.id, event.person.user_id, "joined")

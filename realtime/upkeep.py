@@ -11,8 +11,10 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from core.access.book import BookCache
 from core.identity.models import DeviceSession
 from core.runtime import Runtime
+from core.settings.cache import SettingsCache
 from core.uow import UnitOfWork
 from realtime.connections import Connections
 from realtime.delivery import Delivery
@@ -58,11 +60,17 @@ class Upkeep:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._gap.wait(), pause)
             self.drop_expired()
+            await self._renew_what_is_remembered()
             await self._delivery.look_for_lost_hints()
             if self._gap.is_set():
                 self._gap.clear()
                 self._watch.look_again()
                 await self.drop_revoked()
+
+    async def _renew_what_is_remembered(self) -> None:
+        """Policies and settings decide on every message: nobody waits until they are read."""
+        for remembered in (BookCache, SettingsCache):
+            await remembered.of(self._runtime).renew(self._runtime)
 
     def drop_expired(self) -> None:
         """End every socket whose token has run out without being renewed."""

@@ -35,6 +35,9 @@ PHARMACIST = Figure(
     Role.PHARMACIST, "pharmacist", "13800000004", "方知白", "用药咨询：一位患者等待视频问药"
 )
 NURSE = Figure(Role.NURSE, "nurse", "13800000005", "何清和", "账号待激活：填写执业资料并提交审核")
+SECOND_NURSE = Figure(
+    Role.NURSE, "nurse2", "13800000011", "江雪如", "护理咨询：一位患者等待图文咨询"
+)
 ADMINISTRATOR = Figure(
     Role.ADMINISTRATOR, "admin", "13800000006", "管一成", "设置、人员账号、资料审核、审计、问诊导出"
 )
@@ -62,6 +65,7 @@ FIGURES: tuple[Figure, ...] = (
     OPERATOR,
     CUSTOMER_SERVICE,
     SECOND_ADMINISTRATOR,
+    SECOND_NURSE,
 )
 
 

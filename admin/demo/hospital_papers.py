@@ -1,7 +1,8 @@
-"""What the demo's hospital wrote down of past visits: records, laboratory and examination reports.
+"""What the demo's hospital wrote down of past visits: records, reports and prescriptions.
 
-Invented, and known to the simulated HIS alone. Every visit has its record; most have blood tests,
-some have pictures taken. Values wander around the reference, and one in six leaves it.
+Invented, and known to the simulated HIS alone. Every visit has its record and most a prescription;
+many have blood tests, some have pictures taken. Values wander around the reference, and one in six
+leaves it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from admin.demo.dice import Dice
+from admin.demo.hospital_prescriptions import prescribed
 
 Paper = dict[str, Any]
 
@@ -141,22 +143,28 @@ EXAMINATIONS = (
 
 
 def papers_of(dice: Dice, visits: list[Paper], prefix: str) -> dict[str, list[Paper]]:
-    """`records` and `reports` for visits, in the simulator's shape; numbers begin with `prefix`."""
+    """The papers of visits in the simulator's shape; their numbers begin with `prefix`."""
     records: list[Paper] = []
     reports: list[Paper] = []
+    prescriptions: list[Paper] = []
     for place, visit in enumerate(visits):
         day = date.fromisoformat(visit["visit_date"])
-        records.append(_record(dice, visit, f"{prefix}R{place + 1}"))
+        issued = prescribed(dice, visit, f"{prefix}P{place + 1}")
+        prescriptions += issued
+        drugs = [
+            f"{line['name']} {line['specification']}" for paper in issued for line in paper["lines"]
+        ]
+        records.append(_record(dice, visit, f"{prefix}R{place + 1}", drugs))
         for turn in range(dice.between(0, 2)):
             number = f"{prefix}L{place + 1}{turn + 1}"
             reports.append(_lab(dice, dice.choice(PANELS), day, visit, number))
         if dice.chance(0.6):
             number = f"{prefix}E{place + 1}"
             reports.append(_exam(dice.choice(EXAMINATIONS), day, visit, number))
-    return {"records": records, "reports": reports}
+    return {"records": records, "reports": reports, "prescriptions": prescriptions}
 
 
-def _record(dice: Dice, visit: Paper, number: str) -> Paper:
+def _record(dice: Dice, visit: Paper, number: str, drugs: list[str]) -> Paper:
     diagnosis, days = visit["diagnosis"], dice.between(2, 14)
     return {
         "record_no": number,
@@ -169,7 +177,7 @@ def _record(dice: Dice, visit: Paper, number: str) -> Paper:
         f"血压{dice.between(112, 138)}/{dice.between(68, 88)}mmHg，心肺听诊未闻及明显异常。",
         "diagnosis": diagnosis,
         "advice": "规律用药，清淡饮食，适当活动；症状加重时及时就诊，两周后复查。",
-        "medicines": [],
+        "medicines": [drug.strip() for drug in drugs],
     }
 
 
@@ -230,5 +238,12 @@ def _exam(examination: Examination, day: date, visit: Paper, number: str) -> Pap
                 "content_type": "image/png",
             }
             for place in range(examination.pictures)
+        ]
+        + [
+            {
+                "picture_no": f"{number}P0",
+                "title": f"{examination.title}报告单（PDF）",
+                "content_type": "application/pdf",
+            }
         ],
     }

@@ -66,6 +66,7 @@ class Town:
     founded: datetime
     doctors: list[Doctor] = field(default_factory=list)
     pharmacists: list[Doctor] = field(default_factory=list)
+    nurses: list[Doctor] = field(default_factory=list)
     persons: list[Person] = field(default_factory=list)
     figures: dict[str, UUID] = field(default_factory=dict)
 

@@ -1,7 +1,7 @@
 """What is going on today: told through the services, so that everything hangs together.
 
 Three patients wait for the demo doctor (one with a red flag, one by video, one with proof to look
-at), one child waits for the second doctor, one asks the pharmacist, the demo
+at), one child waits for the second doctor, one asks the pharmacist, one the nurse, the demo
 patient is in an active room and has a draft.
 """
 
@@ -130,6 +130,15 @@ class Today:
             direction=Direction.INTERACTION,
         )
         await self._wait(medicines)
+        wound = Scene(
+            person=adults[9],
+            doctor=self._town.nurses[0],
+            illness=asthma,
+            kind=Kind.NURSING,
+            minutes_ago=11,
+            complaint="父亲出院后在家做雾化，做完总说口干、咳痰费力，次数和姿势对不对？要怎么拍背？",
+        )
+        await self._wait(wound)
         await self._draft(Scene(person=mine[1], doctor=other, illness=small.illness))
 
     async def _book(self, doctor: Doctor, people: list[Person], mine: Person) -> None:

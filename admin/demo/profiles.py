@@ -1,4 +1,4 @@
-"""The clinicians' own profiles: doctors and pharmacists are active, the nurse is still to be."""
+"""The clinicians' own profiles: all are active but one nurse, who is still to be."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from admin.demo.accounts import PHARMACIST
+from admin.demo.accounts import PHARMACIST, SECOND_NURSE
 from admin.demo.batch import Batch
 from admin.demo.dice import Dice
 from admin.demo.people import Town
@@ -17,7 +17,7 @@ SCHOOLS = ("示范医学院", "东海示范大学医学部", "北川示范医科
 
 
 def write_profiles(dice: Dice, batch: Batch, town: Town) -> None:
-    """A profile for every doctor of the hospital and for the pharmacist."""
+    """A profile for every doctor of the hospital, the pharmacist and the nurse who answers."""
     # A source of its own: the rest of the hospital stays as it is.
     chance = Random(20_26)
     for row in batch.rows(Clinician):
@@ -28,6 +28,8 @@ def write_profiles(dice: Dice, batch: Batch, town: Town) -> None:
             _add(dice, batch, town, row["user_id"], content)
     content = _content(chance, 2009, "处方审核、用药指导", "从事医院药学工作多年。")
     _add(dice, batch, town, town.figures[PHARMACIST.login], content)
+    content = _content(chance, 2011, "雾化吸入与排痰、伤口换药", "从事临床护理工作多年。")
+    _add(dice, batch, town, town.figures[SECOND_NURSE.login], content)
 
 
 def _add(dice: Dice, batch: Batch, town: Town, user_id: UUID, content: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from admin.demo.hospital_papers import papers_of
 from admin.demo.notices import word_notices
 from admin.demo.past import History
 from admin.demo.people import HOSPITAL, Founder, Town, demo_password_hash
-from admin.demo.pharmacists import found_pharmacists
+from admin.demo.practitioners import Practitioners
 from admin.demo.present import Today
 from admin.demo.profiles import write_profiles
 from admin.demo.sharing import leave_to_decide
@@ -55,7 +55,9 @@ async def seed(runtime: Runtime, sandbox_url: str | None) -> None:
     History(dice, batch, runtime.keyring, town, consents).write()
     if sandbox_url is not None:
         await _tell_simulators(sandbox_url, his_people(dice, town))
-    town.pharmacists = found_pharmacists(founder, dice, batch, town)
+    practitioners = Practitioners(founder, dice, batch, town)
+    town.pharmacists = list(practitioners.pharmacists())
+    town.nurses = list(practitioners.nurses())
     async with runtime.unit_of_work() as uow:
         await batch.write(uow.session, Hospital)
         await _give_keys(uow)

@@ -14,7 +14,15 @@ import aiohttp
 from PIL import Image, ImageDraw
 from sqlalchemy import select
 
-from admin.demo.accounts import DOCTOR, NURSE, OTHER_DOCTOR, PHARMACIST, SIGNING_PIN, Figure
+from admin.demo.accounts import (
+    DOCTOR,
+    NURSE,
+    OTHER_DOCTOR,
+    PHARMACIST,
+    SECOND_NURSE,
+    SIGNING_PIN,
+    Figure,
+)
 from admin.demo.dice import Dice
 from admin.demo.people import Town
 from admin.demo.present import Today
@@ -39,7 +47,7 @@ from core.settings.registry import Scope
 from core.settings.service import set_value
 from media.recording.pictures import font_of, writable
 
-SIGNERS = (DOCTOR, OTHER_DOCTOR, PHARMACIST, NURSE)
+SIGNERS = (DOCTOR, OTHER_DOCTOR, PHARMACIST, NURSE, SECOND_NURSE)
 #: The newest notes of the demo doctor wait, the ones before are signed.
 WAITING, SIGNED = 2, 6
 CREDIT_CODES = ("91119999MA0000001X", "91119999MA0000002X")

@@ -1,6 +1,9 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
+// Far from the hospital: what is shown must not hang on where the device is.
+process.env['TZ'] = 'America/New_York'
+
 export default defineConfig({
   resolve: {
     alias: {

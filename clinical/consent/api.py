@@ -15,7 +15,7 @@ from clinical.consent import (
 )
 from clinical.consent.access import Matter
 from clinical.consent.adding import Who, before_adding
-from clinical.consent.errors import GuardianOnly, NotAChildsConsent
+from clinical.consent.errors import GuardianOnly, NotAChildsConsent, NothingAsked
 from clinical.consent.models import ConsentRecord
 from clinical.consent.policies import READERS
 from clinical.consent.rights import Wish
@@ -29,6 +29,7 @@ from clinical.consent.schemas import (
     MatterView,
     NeededView,
     NoticeView,
+    RecordingAnswer,
     TextView,
     WithdrawInput,
 )
@@ -44,6 +45,7 @@ from core.identity import access as identity
 from core.identity import real_name
 from core.identity.roles import Role
 from realtime import access as rooms
+from realtime.rules import RecordingPolicy
 
 routes = Routes(tag="consent", title="同意与授权")
 PATIENT = [Role.PATIENT]
@@ -177,6 +179,25 @@ async def refuse_recording(ctx: Context, room_id: UUID) -> ConsentView:
         ref_id=found.row.ref_id,
     )
     return await _shown(ctx, await service.withdraw(ctx.uow, ctx.caller, matter))
+
+
+@routes.post(
+    "/rooms/{room_id}/recording-answer",
+    roles=PATIENT,
+    status=201,
+    idempotent=True,
+    summary="Agree or refuse to be recorded, asked when a call rings",
+)
+async def answer_recording(ctx: Context, room_id: UUID, body: RecordingAnswer) -> ConsentView:
+    """Agreed: the call that rings may be answered, and is recorded. Refused: it is over."""
+    found = await rooms.member_of(ctx.uow, ctx.caller, room_id)
+    if found.row.recording != RecordingPolicy.ASK or found.row.ref_id is None:
+        raise NothingAsked()
+    row = await consultations.find(ctx.uow.session, ctx.caller, found.row.ref_id)
+    entry = await service.answer_the_ring(
+        ctx.uow, ctx.caller, row.id, row.patient_id, body.version, agreed=body.agreed
+    )
+    return await _shown(ctx, entry)
 
 
 async def _shown(ctx: Context, row: ConsentRecord) -> ConsentView:

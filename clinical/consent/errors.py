@@ -13,6 +13,10 @@ class TextOutdated(ProblemError):
     code, status, title = "agreement_outdated", 409, "协议已更新，请重新阅读"
 
 
+class NothingAsked(ProblemError):
+    code, status, title = "nothing_asked", 409, "此诊间的录制同意已经确定"
+
+
 class TextNotDraft(ProblemError):
     code, status, title = "text_published", 409, "已发布的版本不能修改，请新建版本"
 

@@ -78,6 +78,13 @@ class GiveConsent(BaseModel):
     signature: Annotated[str, StringConstraints(max_length=200_000)] | None = None
 
 
+class RecordingAnswer(BaseModel):
+    """The answer to a call that asks when it rings, in the version shown."""
+
+    version: Annotated[str, StringConstraints(max_length=20)]
+    agreed: bool
+
+
 class AnswerInput(BaseModel):
     """An answer to one text: nothing is ticked for anybody, so every purpose is named."""
 

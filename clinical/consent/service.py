@@ -46,6 +46,8 @@ class Answer:
     ref_type: str | None = None
     ref_id: UUID | None = None
     signature: str | None = None
+    #: Asked once more: the same answer is an entry of its own.
+    anew: bool = False
 
 
 async def answer(uow: UnitOfWork, caller: Caller, given: Answer) -> ConsentRecord:
@@ -68,6 +70,7 @@ async def answer(uow: UnitOfWork, caller: Caller, given: Answer) -> ConsentRecor
     known = before.record
     if (
         known is not None
+        and not given.anew
         and (known.act, known.text_id, known.purposes) == (act, text.id, purposes)
         and (known.patient_id == given.patient_id)
     ):
@@ -236,6 +239,34 @@ async def agreed_in_consultation(
             (Kind.RECORDING, recording_version, recording_agreed),
         )
     ]
+
+
+async def answer_the_ring(
+    uow: UnitOfWork,
+    caller: Caller,
+    consultation_id: UUID,
+    patient_id: UUID,
+    version: str,
+    *,
+    agreed: bool,
+) -> ConsentRecord:
+    """Keep what the patient says about the recording while a call rings that asks for it.
+
+    Raises TextOutdated, GuardianOnly; who asked says the rest (`clinical.consultation.recording`).
+    """
+    return await answer(
+        uow,
+        caller,
+        Answer(
+            kind=Kind.RECORDING,
+            version=version,
+            agreed=agreed,
+            patient_id=patient_id,
+            ref_type="consultation",
+            ref_id=consultation_id,
+            anew=True,
+        ),
+    )
 
 
 async def withdraw_recording_everywhere(uow: UnitOfWork, caller: Caller) -> list[ConsentRecord]:

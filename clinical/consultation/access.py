@@ -16,7 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from clinical.consent import access as consents
 from clinical.consultation import settings
 from clinical.consultation.models import Consultation, Phrase
-from clinical.consultation.states import OVER, CloseReason, Kind, State
+from clinical.consultation.states import (
+    OVER,
+    TREATERS,
+    CloseReason,
+    Kind,
+    State,
+    kinds_led_by,
+)
+from clinical.days import day_begins
 from clinical.people.access import PATIENT_FIELDS
 from core import settings as core_settings
 from core.access import (
@@ -42,10 +50,6 @@ from realtime import access as rooms
 SERVED = (CloseReason.COMPLETED, CloseReason.ENDED_BY_PATIENT)
 
 
-#: Who treats: doctors, and pharmacists where it is about medicines.
-TREATERS = (Role.DOCTOR, Role.PHARMACIST)
-
-
 def _reached_doctor() -> ColumnElement[bool]:
     return Consultation.room_id.is_not(None)
 
@@ -60,10 +64,16 @@ def _as_guest(caller: Caller) -> ColumnElement[bool]:
     return and_(Consultation.doctor_id.is_distinct_from(caller.user_id), _asked_in(caller))
 
 
+def _on_an_errand(caller: Caller) -> ColumnElement[bool]:
+    """A nurse whom somebody asked in comes for a task, and that needs nobody's past. (Advice of
+    a pharmacist needs to know what was given before.)
+    """
+    return _as_guest(caller) if caller.role is Role.NURSE else false()
+
+
 def _own(caller: Caller) -> ColumnElement[bool]:
     """Treated by the caller in the profession of the token: somebody may have two."""
-    about_medicines = Consultation.kind == Kind.MEDICATION
-    theirs = about_medicines if caller.role is Role.PHARMACIST else ~about_medicines
+    theirs = Consultation.kind.in_(kinds_led_by(caller.role))
     return and_(Consultation.doctor_id == caller.user_id, theirs)
 
 
@@ -109,9 +119,7 @@ CONSULTATION = declare(
             "查看",
             (
                 Role.PATIENT,
-                Role.DOCTOR,
-                Role.NURSE,
-                Role.PHARMACIST,
+                *TREATERS,
                 Role.SUPERVISOR,
                 Role.ADMINISTRATOR,
             ),
@@ -120,9 +128,7 @@ CONSULTATION = declare(
         "book": Action("预约与取消", (Role.PATIENT,)),
         "treat": Action("接诊与记录", TREATERS),
         "history": Action("查看患者既往问诊", TREATERS, delegable=True),
-        "records": Action(
-            "查看患者院内病历与报告", (Role.DOCTOR, Role.NURSE, Role.PHARMACIST), delegable=True
-        ),
+        "records": Action("查看患者院内病历、报告与处方", TREATERS, delegable=True),
         "assign": Action("分配医生", (Role.ADMINISTRATOR,), delegable=True),
         "export": Action("导出", (Role.SUPERVISOR, Role.ADMINISTRATOR), delegable=True),
     },
@@ -141,11 +147,11 @@ CONSULTATION = declare(
         Scope.OWN: (Role.PATIENT,),
         Scope.ROOMS: (Role.NURSE, Role.PHARMACIST),
         Scope.PATIENTS: TREATERS,
-        Scope.DEPARTMENT: (Role.DOCTOR, Role.NURSE, Role.PHARMACIST),
+        Scope.DEPARTMENT: TREATERS,
     },
     # An expert who was asked in sees the patient; the treating doctor decides. What a department
     # may still claim is nobody's reason yet to look into the hospital's records.
-    never={"treat": _as_guest, "records": _of_the_pool},
+    never={"treat": _as_guest, "history": _on_an_errand, "records": _of_the_pool},
     filters={
         "ended": RowFilter("仅已结束的", lambda caller: Consultation.state == State.ENDED),
         "no_red_flag": RowFilter("不含危急信号的", lambda caller: ~Consultation.red_flag),
@@ -167,9 +173,7 @@ CONSULTATION = declare(
     ],
     defaults=[
         allow(Role.PATIENT, Scope.OWN, READ, "book"),
-        allow(Role.DOCTOR, Scope.PATIENTS, READ, "treat", "history", "records"),
-        allow(Role.NURSE, Scope.ROOMS, READ, "records"),
-        allow(Role.PHARMACIST, Scope.PATIENTS, READ, "treat", "history", "records"),
+        *(allow(role, Scope.PATIENTS, READ, "treat", "history", "records") for role in TREATERS),
         allow(Role.SUPERVISOR, Scope.HOSPITAL, READ, "export"),
         allow(Role.ADMINISTRATOR, Scope.HOSPITAL, READ, "export", "assign"),
     ],
@@ -395,6 +399,28 @@ def served_counts(hospital_id: UUID) -> Select[UUID | None, int]:
         )
         .group_by(Consultation.doctor_id)
     )
+
+
+async def taken_today(
+    uow: UnitOfWork, hospital_id: UUID, doctor_ids: Collection[UUID], kind: Kind
+) -> dict[UUID, int]:
+    """Per clinician, how many of a kind were submitted today and not called off; who has none is
+    missing.
+    """
+    if not doctor_ids:
+        return {}
+    rows = await uow.session.execute(
+        select(Consultation.doctor_id, func.count())
+        .where(
+            Consultation.hospital_id == hospital_id,
+            Consultation.doctor_id.in_(doctor_ids),
+            Consultation.kind == kind,
+            Consultation.state != State.CANCELLED,
+            Consultation.submitted_at >= await day_begins(uow, hospital_id),
+        )
+        .group_by(Consultation.doctor_id)
+    )
+    return {doctor_id: count for doctor_id, count in rows if doctor_id is not None}
 
 
 async def phrase(session: AsyncSession, caller: Caller, phrase_id: UUID) -> Phrase:

@@ -18,6 +18,8 @@ from clinical.consultation import (
     notes,
     offers,
     service,
+    states,
+    tags,
     views,
     workload,
 )
@@ -42,6 +44,7 @@ from clinical.consultation.schemas import (
     QuestionView,
     RevisitView,
     SaveNote,
+    TagPatient,
 )
 from clinical.consultation.states import Kind as ConsultationKind
 from clinical.consultation.states import Mode, Purpose
@@ -60,20 +63,13 @@ from core.outside import OutsideError
 routes = Routes(tag="consultation", title="问诊")
 PATIENT = [Role.PATIENT]
 DOCTOR = [Role.DOCTOR]
-#: Doctors in their consultations, pharmacists in those about medicines.
-TREATERS = list(access.TREATERS)
-#: Who answers patients in rooms, in first, revisit and medication consultations.
-WRITERS = [Role.DOCTOR, Role.PHARMACIST, Role.NURSE, Role.CUSTOMER_SERVICE]
-# Nurses and pharmacists come in for what they were asked into, what was delegated to them, and
-# what they opened in an emergency.
-READERS = [
-    Role.PATIENT,
-    Role.DOCTOR,
-    Role.NURSE,
-    Role.PHARMACIST,
-    Role.SUPERVISOR,
-    Role.ADMINISTRATOR,
-]
+#: Everybody in the kinds that the own profession leads.
+TREATERS = list(states.TREATERS)
+#: Who answers patients in rooms.
+WRITERS = [*TREATERS, Role.CUSTOMER_SERVICE]
+# Clinicians also come in for what they were asked into, what was delegated to them, and what they
+# opened in an emergency.
+READERS = [Role.PATIENT, *TREATERS, Role.SUPERVISOR, Role.ADMINISTRATOR]
 LIMIT = 100
 HISTORY = 50
 
@@ -407,6 +403,20 @@ async def end(ctx: Context, consultation_id: UUID) -> ConsultationView:
 async def refund(ctx: Context, consultation_id: UUID, body: GiveReason) -> ConsultationView:
     row = await service.refund(ctx.uow, ctx.caller, consultation_id, body.reason)
     return await _answer(ctx, row)
+
+
+@routes.put(
+    "/consultations/{consultation_id}/tags",
+    roles=TREATERS,
+    summary="The caller's own tags on the patient",
+)
+async def tag_patient(ctx: Context, consultation_id: UUID, body: TagPatient) -> list[str]:
+    return await tags.tag(ctx.uow, ctx.caller, consultation_id, body.tags)
+
+
+@routes.get("/patient-tags", roles=TREATERS, summary="The tags that the caller gives most")
+async def used_tags(ctx: Context) -> list[str]:
+    return await tags.used(ctx.uow, ctx.caller)
 
 
 # --- phrases -------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from clinical.consultation import access
 from clinical.consultation.models import Consultation
-from clinical.consultation.states import PURPOSE_TEXT, Kind, service_text, worded
+from clinical.consultation.states import PURPOSE_TEXT, TREATERS, Kind, service_text, worded
 from clinical.people import access as people
 from core.documents import Content, DocumentType, Field, register_document
 from core.identity.caller import Caller
@@ -90,7 +90,7 @@ async def may_see_note(uow: UnitOfWork, caller: Caller, document_id: UUID) -> bo
         "patient.name", "description", "closing_note"
     ):
         return False
-    own = caller.role in access.TREATERS and row.doctor_id == caller.user_id
+    own = caller.role in TREATERS and row.doctor_id == caller.user_id
     return own or row.note_final_at is not None
 
 

@@ -14,7 +14,7 @@ from clinical.consultation.gateway import Visit
 from clinical.consultation.models import Consultation
 from clinical.consultation.notices import refresh_lists
 from clinical.consultation.numbers import next_number
-from clinical.consultation.offers import offered
+from clinical.consultation.offers import offered, require_place
 from clinical.consultation.queue import enter_queue
 from clinical.consultation.schemas import EditConsultation, NewConsultation
 from clinical.consultation.states import (
@@ -44,10 +44,11 @@ async def begin(uow: UnitOfWork, caller: Caller, wish: NewConsultation) -> Consu
     """A new draft for one of the caller's patients, of a service that is offered, now or in a
     session of the doctor.
 
-    Raises what `offered` raises, ShiftUnavailable.
+    Raises what `offered` raises, DayFull, ShiftUnavailable.
     """
     relation = await people.my_patient(uow.session, caller, wish.patient_id)
     offer = await offered(uow, caller, wish.kind, wish.mode, wish.doctor_id, wish.department_id)
+    await require_place(uow, offer, wish.kind, wish.mode)
     shift = None
     if wish.shift_id is not None:
         shift = await schedule.bookable(
@@ -252,6 +253,12 @@ async def _text_instead(uow: UnitOfWork, row: Consultation) -> int | None:
     return service.price_fen if service else None
 
 
+async def is_draft(uow: UnitOfWork, consultation_id: UUID) -> bool:
+    """Whether nothing was submitted yet."""
+    row = await access.find_by_system(uow.session, consultation_id)
+    return row is not None and row.state is State.DRAFT
+
+
 async def _draft(uow: UnitOfWork, consultation_id: UUID) -> Consultation:
     row = await access.find_by_system(uow.session, consultation_id)
     if row is None:
@@ -263,8 +270,9 @@ async def _draft(uow: UnitOfWork, consultation_id: UUID) -> Consultation:
 async def submit(uow: UnitOfWork, caller: Caller, consultation_id: UUID) -> Consultation:
     """Send the draft off: to payment, or without a price to the doctor at once.
 
-    The price is the one of this moment; a place in the doctor's session is taken in the same
-    transaction. Raises the errors of `rules.submit` and `offered`, ShiftFull, ShiftUnavailable.
+    The price is the one of this moment; a place in the doctor's session, or one of the day's, is
+    taken in the same transaction. Raises the errors of `rules.submit` and `offered`, DayFull,
+    ShiftFull, ShiftUnavailable.
     """
     row = await access.find(uow.session, caller, consultation_id, lock=True)
     rules.edit(row.standing)
@@ -275,6 +283,7 @@ async def submit(uow: UnitOfWork, caller: Caller, consultation_id: UUID) -> Cons
     ]
     change = rules.submit(row.standing, await _intake(uow, row, relation))
     await consents.require_for_treatment(uow, relation)
+    await require_place(uow, offer, row.kind, row.mode, take=True)
     row.submitted_at = uow.now
     row.state = change.state
     row.changed_at = uow.now

@@ -131,6 +131,10 @@ class DoctorUnavailable(ProblemError):
     code, status, title = "doctor_unavailable", 409, "该医生暂不提供此项服务"
 
 
+class DayFull(ProblemError):
+    code, status, title = "day_full", 409, "今日名额已满，请明天再来，或换一位"
+
+
 class OwnDoctor(ProblemError):
     code, status, title = "own_doctor", 409, "不能向自己发起问诊"
 

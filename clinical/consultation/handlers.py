@@ -46,14 +46,18 @@ async def show_the_signature(uow: UnitOfWork, event: DocumentSigned) -> None:
 
 
 async def take_over_the_answer(uow: UnitOfWork, event: ConsentEvent) -> None:
-    """What the patient answers about notice and recording becomes part of the draft."""
+    """What the patient answers about notice and recording becomes part of the draft; about the
+    recording also later, when a call rings.
+    """
     if event.ref_type != drafts.SCOPE or event.ref_id is None:
         return
     agreed = isinstance(event, ConsentGiven)
     if event.kind == Kind.NOTICE and agreed:
         await drafts.notice_agreed(uow, event.ref_id, event.version, event.digest)
-    elif event.kind == Kind.RECORDING:
+    elif event.kind == Kind.RECORDING and await drafts.is_draft(uow, event.ref_id):
         await drafts.recording_answered(uow, event.ref_id, agreed=agreed)
+    elif event.kind == Kind.RECORDING:
+        await recording.answered(uow, event.ref_id, event.user_id, agreed=agreed)
 
 
 async def record_no_longer(uow: UnitOfWork, event: ConsentWithdrawn) -> None:

@@ -62,4 +62,5 @@ JOBS = [
     Job("consultation.expire_unaccepted", timedelta(seconds=20), expire_unaccepted),
     Job("consultation.remind_doctors", timedelta(seconds=20), reminders.remind_doctors),
     Job("consultation.remind_payers", timedelta(seconds=20), reminders.remind_payers),
+    Job("consultation.remind_in_line", timedelta(seconds=10), reminders.remind_in_line),
 ]

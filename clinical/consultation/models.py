@@ -258,6 +258,20 @@ class ConsultationReminder(Base):
     count: Mapped[int] = mapped_column(info=INTERNAL)
 
 
+class PatientTags(Base):
+    """A clinician's own words for a patient (患者标签): who comes again is known at once."""
+
+    __tablename__ = "patient_tags"
+
+    clinician_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    patient_id: Mapped[UUID] = mapped_column(ForeignKey("patients.id"), primary_key=True)
+    hospital_id: Mapped[UUID] = hospital_column()
+    tags: Mapped[list[str]] = mapped_column(EncryptedJSON(), info=SENSITIVE)
+    changed_at: Mapped[datetime]
+
+    __table_args__ = (Index("ix_patient_tags_patient", "patient_id"),)
+
+
 class Phrase(Base):
     """A sentence that a clinician uses often; `position` is its place in the own list."""
 

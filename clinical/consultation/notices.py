@@ -75,6 +75,7 @@ _stage(
 _stage("consultation_appointed", "新的预约", "有新的患者预约，请登录查看", staff=True)
 _stage("consultation_suspended", "停诊通知", "您预约的时段停诊，费用将原路退回", urgent=True)
 _stage("consultation_booked", "预约成功", "预约成功，请等待接诊", channels=WECHAT)
+_stage("consultation_turn_near", "候诊提醒", "即将轮到您就诊，请进入诊间候诊", urgent=True)
 _stage("consultation_accepted", "医生已接诊", "您的问诊已接诊，请进入诊间", urgent=True)
 _stage("consultation_declined", "医生未接诊", "未能接诊，费用将原路退回")
 _stage("consultation_cancelled", "预约取消", "您的预约已取消，请登录查看")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from clinical.consultation import access, errors, rules, settings
-from clinical.consultation.states import MODES, PRACTITIONER, Kind, Mode
+from clinical.consultation.states import COUNTED, MODES, PRACTITIONER, Kind, Mode
 from clinical.people import access as people
 from core import settings as core_settings
 from core.errors import FieldProblem, InvalidRequest, NotFound
@@ -67,6 +67,23 @@ async def offered(
         price_fen=service.price_fen,
         minutes=service.minutes,
     )
+
+
+async def require_place(
+    uow: UnitOfWork, offer: Offer, kind: Kind, mode: Mode, *, take: bool = False
+) -> None:
+    """Where a number a day bounds a service, one is left today. Raises DayFull.
+
+    With `take` whoever asks next waits for the end of the transaction, so that patients who press
+    at once are counted one after another.
+    """
+    doctor = offer.doctor
+    if kind not in COUNTED or doctor is None:
+        return
+    places = await people.places_a_day(uow.session, doctor, kind, mode, lock=take)
+    taken = await access.taken_today(uow, doctor.clinician.hospital_id, [doctor.user_id], kind)
+    if taken.get(doctor.user_id, 0) >= places:
+        raise errors.DayFull()
 
 
 async def _by_department(uow: UnitOfWork, hospital_id: UUID, department_id: UUID | None) -> Offer:

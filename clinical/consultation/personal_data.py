@@ -1,12 +1,12 @@
 """What consultations hold about a person: drafts, and the records of treatment."""
 
-from datetime import date
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select
 
-from clinical.consultation.models import Consultation, NoteVersion
+from clinical.consultation.models import Consultation, NoteVersion, PatientTags
 from clinical.consultation.states import CLOSE_TEXT, STATE_TEXT, State, service_text
 from core.files.models import File
 from core.integrity import remove
@@ -16,7 +16,7 @@ from core.personal_data import (
     RecordClass,
     Section,
     Subject,
-    keep_until,
+    Tally,
     register,
 )
 from core.uow import UnitOfWork
@@ -112,31 +112,22 @@ class ConsultationData:
         rows = await uow.session.scalars(
             select(Consultation).where(_mine(subject)).order_by(Consultation.id).with_for_update()
         )
-        drafts = kept = blanked = 0
-        until: date | None = None
+        drafts, records = 0, Tally(subject, RecordClass.MEDICAL)
         for row in rows:
-            held = (
-                subject.held
-                or row.patient_id in subject.held_patients
-                or row.id in subject.held_objects
-            )
-            if row.state is State.DRAFT and not held:
+            if row.state is State.DRAFT and not subject.holds(row.patient_id, row.id):
                 await self._let_go(uow, row)
                 await uow.session.delete(row)
                 drafts += 1
                 continue
-            end = keep_until(RecordClass.MEDICAL, (row.ended_at or row.changed_at).date())
-            if held or end is None or subject.today <= end:
-                kept += 1
-                until = max(until, end) if until and end else until or end
-            elif row.description or row.diagnosis:
+            if records.keeps((row.ended_at or row.changed_at).date(), row.patient_id, row.id):
+                continue
+            if row.description or row.diagnosis:
                 _blank(row)
                 await remove(uow.session, NoteVersion, NoteVersion.consultation_id == row.id)
-                blanked += 1
+                records.erased += 1
         await uow.session.flush()
-        why = "法律保全" if subject.held else "病历保存不少于15年" if kept else ""
         return [
-            Erased(title="问诊病历", erased=blanked, kept=kept, until=until, why=why),
+            records.told("问诊病历"),
             Erased(title="未提交的问诊草稿", erased=drafts),
         ]
 
@@ -149,6 +140,63 @@ class ConsultationData:
             file.scope, file.scope_id, file.created_at = None, None, uow.now
 
 
+class TagData:
+    """The tags that clinicians gave the patients, as long as there are records to know them by."""
+
+    name = "patient_tags"
+
+    async def _rows(self, uow: UnitOfWork, subject: Subject) -> Sequence[PatientTags]:
+        rows = await uow.session.scalars(
+            select(PatientTags)
+            .where(
+                PatientTags.hospital_id == subject.hospital_id,
+                PatientTags.patient_id.in_(subject.patient_ids),
+            )
+            .order_by(PatientTags.changed_at, PatientTags.clinician_id)
+        )
+        return rows.all()
+
+    async def holdings(self, uow: UnitOfWork, subject: Subject) -> list[Holding]:
+        """How many clinicians have tagged the patients."""
+        days = [row.changed_at.date() for row in await self._rows(uow, subject)]
+        return [
+            Holding(
+                title="患者标签",
+                record_class=RecordClass.FREE,
+                count=len(days),
+                oldest=days[0] if days else None,
+                newest=days[-1] if days else None,
+                note="医护人员为便于识别所加",
+            )
+        ]
+
+    async def export(self, uow: UnitOfWork, subject: Subject) -> list[Section]:
+        """The words, without who gave them."""
+        return [
+            Section(
+                title="患者标签",
+                fields=(("tags", "标签"), ("changed_at", "时间")),
+                records=[
+                    {"tags": "、".join(row.tags), "changed_at": row.changed_at}
+                    for row in await self._rows(uow, subject)
+                ],
+            )
+        ]
+
+    async def erase(self, uow: UnitOfWork, subject: Subject) -> list[Erased]:
+        """They go with the records of treatment: nobody needs them without."""
+        gone = kept = 0
+        for row in await self._rows(uow, subject):
+            if row.patient_id in subject.kept_patients | subject.held_patients or subject.held:
+                kept += 1
+                continue
+            await uow.session.delete(row)
+            gone += 1
+        await uow.session.flush()
+        why = "随病历保存" if kept else ""
+        return [Erased(title="患者标签", erased=gone, kept=kept, why=why)]
+
+
 def _blank(row: Consultation) -> None:
     row.description = row.onset = row.diagnosis = row.advice = ""
     row.answers, row.evidence = {}, []
@@ -156,3 +204,4 @@ def _blank(row: Consultation) -> None:
 
 
 register(ConsultationData())
+register(TagData())

@@ -44,7 +44,6 @@ async def enter_queue(uow: UnitOfWork, row: Consultation, state: State) -> None:
     row.state = state
     row.accept_by = await accept_by(uow, row)
     row.changed_at = uow.now
-    recorded = RecordingPolicy.REQUIRED if row.recording_agreed else RecordingPolicy.REFUSED
     row.room_id = await rooms.open_room(
         uow,
         hospital_id=row.hospital_id,
@@ -57,7 +56,8 @@ async def enter_queue(uow: UnitOfWork, row: Consultation, state: State) -> None:
         ],
         ref_type="consultation",
         ref_id=row.id,
-        recording=recorded,
+        # Who booked in text and agreed to nothing yet is asked when a call rings.
+        recording=RecordingPolicy.REQUIRED if row.recording_agreed else RecordingPolicy.ASK,
     )
     if row.red_flag:
         await rooms.system_message(

@@ -1,4 +1,5 @@
-"""Reminders that time brings: to doctors of who still waits, to payers of what is still to pay."""
+"""Reminders that time brings: to doctors of who still waits, to payers of what is still to pay, to
+whoever waits in a session that the turn is near."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -7,14 +8,15 @@ from sqlalchemy import or_, select
 
 from clinical.consultation.models import Consultation, ConsultationReminder
 from clinical.consultation.notices import doctors_of, tell
-from clinical.consultation.settings import PAY_REMIND_MINUTES, REMIND_MINUTES
+from clinical.consultation.settings import NEAR_AHEAD, PAY_REMIND_MINUTES, REMIND_MINUTES
 from clinical.consultation.states import State, service_text
+from clinical.schedule import access as schedule
 from core import settings
 from core.runtime import Runtime
 from core.uow import UnitOfWork
 
 BATCH = 200
-WAITING, PAYMENT = "waiting", "payment"
+WAITING, PAYMENT, TURN = "waiting", "payment", "turn"
 
 
 async def remind_doctors(runtime: Runtime) -> None:
@@ -106,6 +108,56 @@ async def remind_payers(runtime: Runtime) -> None:
                 amount=row.price_fen,
                 pay_by=row.pay_by,
             )
+
+
+async def remind_in_line(runtime: Runtime) -> None:
+    """Who waits in a session that has begun is told once when the turn is near (候诊提醒)."""
+    async with runtime.unit_of_work() as uow:
+        ahead = await _near_their_turn(uow)
+        rows = await uow.session.scalars(
+            select(Consultation)
+            .where(Consultation.id.in_(ahead), Consultation.state == State.BOOKED)
+            .order_by(Consultation.payer_id, Consultation.id)
+            .limit(BATCH)
+            .with_for_update(skip_locked=True)
+        )
+        for row in rows.all():
+            before = ahead[row.id]
+            await _note(uow, row.id, TURN, None)
+            await tell(
+                uow,
+                row,
+                row.payer_id,
+                "consultation_turn_near",
+                "即将轮到您就诊",
+                f"前面还有 {before} 位，请在诊间候诊" if before else "下一位就是您，请在诊间候诊",
+            )
+
+
+async def _near_their_turn(uow: UnitOfWork) -> dict[UUID, int]:
+    """Consultations whose turn is near and who were not told yet, with how many are ahead."""
+    rows = await uow.session.execute(
+        select(Consultation.id, Consultation.shift_id, Consultation.hospital_id)
+        .outerjoin(
+            ConsultationReminder,
+            (ConsultationReminder.consultation_id == Consultation.id)
+            & (ConsultationReminder.kind == TURN),
+        )
+        .where(
+            Consultation.state == State.BOOKED,
+            Consultation.starts_at <= uow.now,
+            ConsultationReminder.at.is_(None),
+        )
+    )
+    untold = {key: (shift_id, here) for key, shift_id, here in rows if shift_id is not None}
+    ahead = await schedule.ahead(uow.session, {shift_id for shift_id, _ in untold.values()})
+    hospitals = {here for _, here in untold.values()}
+    most = {here: await settings.get(uow, NEAR_AHEAD, hospital_id=here) for here in hospitals}
+    return {
+        key: ahead[key]
+        for key, (_, here) in untold.items()
+        if key in ahead and ahead[key] <= most[here]
+    }
 
 
 async def _note(

@@ -25,6 +25,7 @@ from clinical.consultation.states import (
     Refusal,
     RevisitStatus,
     State,
+    TextCalls,
     worded,
 )
 
@@ -119,10 +120,17 @@ def possible(kind: Kind, mode: Mode) -> None:
         raise errors.KindNotOffered()
 
 
-def may_call(mode: Mode, media: str) -> None:
-    """A call belongs to the way that was booked: by voice no picture, in text no call."""
-    allowed = {Mode.TEXT: (), Mode.VOICE: ("voice",), Mode.VIDEO: ("voice", "video")}[mode]
-    if media not in allowed:
+def calls(mode: Mode, in_text: TextCalls) -> tuple[str, ...]:
+    """The calls of a consultation, which its doctor starts: those of the way that was booked (by
+    voice no picture), in text those that the hospital opened for its kind.
+    """
+    widest = in_text.value if mode is Mode.TEXT else mode.value
+    return {"none": (), "voice": ("voice",), "video": ("voice", "video")}[widest]
+
+
+def may_call(mode: Mode, in_text: TextCalls, media: str) -> None:
+    """Raises CallNotBooked for a call that is none of the consultation's."""
+    if media not in calls(mode, in_text):
         raise errors.CallNotBooked()
 
 

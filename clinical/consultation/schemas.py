@@ -179,7 +179,8 @@ class ConsultationView(BaseModel):
     """A consultation as its reader may see it; `withheld` names what was taken out or masked.
 
     `doctor` is None while an order by department waits for a doctor. `first`: the patient had not
-    been served in a consultation of this hospital before it began.
+    been served in a consultation of this hospital before it began. `calls` are those that its
+    doctor may start: none, `voice`, or `voice` and `video`.
     """
 
     id: UUID
@@ -197,6 +198,9 @@ class ConsultationView(BaseModel):
     doctor: DoctorRef | None
     department: DepartmentRef
     service_text: str
+    calls: list[str]
+    #: The reader's own, of who treats.
+    tags: list[str]
     minutes: int
     shift_id: UUID | None
     starts_at: datetime | None
@@ -233,6 +237,15 @@ class QuestionView(BaseModel):
     id: str
     text: str
     red_flag: bool
+
+
+class TagPatient(BaseModel):
+    """All tags that the patient has from now on."""
+
+    tags: Annotated[
+        list[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20)]],
+        Field(max_length=10),
+    ]
 
 
 class PhraseForm(BaseModel):

@@ -1,6 +1,6 @@
 """What a hospital can set about consultations."""
 
-from clinical.consultation.states import KIND_TEXT, Refusal
+from clinical.consultation.states import KIND_TEXT, Refusal, TextCalls
 from clinical.consultation.states import Kind as ConsultationKind
 from core.settings import Scope, declare
 from core.settings.registry import Kind
@@ -51,6 +51,27 @@ OPEN = {
     )
     for kind in ConsultationKind
 }
+#: Calls in what was booked in text; nurses answer when they have time, never by a call. Advice has
+#: no other way, and a revisit may come to a prescription, for which a doctor may have to see the
+#: patient (decision 41).
+_CALLS_FROM_THE_START = frozenset({ConsultationKind.ADVICE, ConsultationKind.REVISIT})
+TEXT_CALLS = {
+    kind: declare(
+        f"consultation.text_calls_{kind.value}",
+        Kind.CHOICE,
+        (TextCalls.VIDEO if kind in _CALLS_FROM_THE_START else TextCalls.NONE).value,
+        f"图文方式的{KIND_TEXT[kind]}：通话",
+        "以图文方式预约时，医生可以发起的通话；患者未同意录制的，接听前先征求其同意",
+        choices={
+            TextCalls.NONE.value: "不开放",
+            TextCalls.VOICE.value: "语音",
+            TextCalls.VIDEO.value: "语音和视频",
+        },
+        scopes=_NEAR,
+    )
+    for kind in ConsultationKind
+    if kind is not ConsultationKind.NURSING
+}
 DEPARTMENT_PRICE_FEN = declare(
     "consultation.department_price_fen",
     Kind.MONEY,
@@ -93,6 +114,16 @@ PAY_REMIND_MINUTES = declare(
     "分钟",
     minimum=0,
     maximum=720,
+)
+NEAR_AHEAD = declare(
+    "consultation.near_ahead",
+    int,
+    2,
+    "候诊提醒",
+    "候诊时前面不超过此人数，提醒患者即将轮到，每次就诊提醒一次；0 表示轮到下一位时提醒",
+    "人",
+    minimum=0,
+    maximum=20,
 )
 REVISIT_WINDOW_DAYS = declare(
     "consultation.revisit_window_days",

@@ -42,6 +42,8 @@ class Kind(StrEnum):
     DEPARTMENT = "department"
     #: About medicines, with a pharmacist.
     MEDICATION = "medication"
+    #: About care, with a nurse: text, pictures and voice messages, not at the same time.
+    NURSING = "nursing"
 
 
 class Mode(StrEnum):
@@ -82,6 +84,14 @@ class RevisitStatus(StrEnum):
     PROOF_REJECTED = "proof_rejected"
 
 
+class TextCalls(StrEnum):
+    """What a doctor may start in a consultation that was booked in text."""
+
+    NONE = "none"
+    VOICE = "voice"
+    VIDEO = "video"
+
+
 class Refusal(StrEnum):
     """What a hospital offers a patient who does not agree to be recorded."""
 
@@ -117,6 +127,7 @@ KIND_TEXT: dict[Kind, str] = {
     Kind.ADVICE: "图文咨询",
     Kind.DEPARTMENT: "科室咨询",
     Kind.MEDICATION: "用药咨询",
+    Kind.NURSING: "护理咨询",
 }
 MODE_TEXT: dict[Mode, str] = {Mode.TEXT: "图文", Mode.VOICE: "语音", Mode.VIDEO: "视频"}
 #: In which ways a consultation of a kind can be held.
@@ -126,11 +137,25 @@ MODES: dict[Kind, tuple[Mode, ...]] = {
     Kind.ADVICE: (Mode.TEXT,),
     Kind.DEPARTMENT: (Mode.TEXT, Mode.VOICE, Mode.VIDEO),
     Kind.MEDICATION: (Mode.TEXT, Mode.VOICE, Mode.VIDEO),
+    Kind.NURSING: (Mode.TEXT,),
 }
-#: The profession that answers.
+#: The profession that leads.
 PRACTITIONER: dict[Kind, Role] = {
-    kind: Role.PHARMACIST if kind is Kind.MEDICATION else Role.DOCTOR for kind in Kind
+    Kind.FIRST: Role.DOCTOR,
+    Kind.REVISIT: Role.DOCTOR,
+    Kind.ADVICE: Role.DOCTOR,
+    Kind.DEPARTMENT: Role.DOCTOR,
+    Kind.MEDICATION: Role.PHARMACIST,
+    Kind.NURSING: Role.NURSE,
 }
+#: Everybody who leads consultations of some kind.
+TREATERS: tuple[Role, ...] = tuple(dict.fromkeys(PRACTITIONER.values()))
+#: What a clinician opens for patients with a price and a length; a department is not anybody's own.
+OFFERABLE = frozenset(Kind) - {Kind.DEPARTMENT}
+#: Opened with a number of patients a day, instead of sessions.
+COUNTED = frozenset({Kind.NURSING})
+#: Held in sessions of a clinician, too.
+PLANNED = OFFERABLE - COUNTED
 #: Backed by evidence of an earlier visit: here alone a diagnosis may be written.
 TREATING = frozenset({Kind.REVISIT})
 PURPOSE_TEXT: dict[Purpose, str] = {
@@ -149,8 +174,8 @@ DIRECTION_TEXT: dict[Direction, str] = {
 
 
 def service_text(kind: Kind, mode: Mode) -> str:
-    """What people call a service: 视频复诊, 图文首诊咨询, 图文咨询, 语音科室咨询, 视频问药."""
-    if kind is Kind.ADVICE:
+    """What people call a service: 视频复诊, 图文首诊咨询, 图文咨询, 护理咨询, 视频问药."""
+    if kind in (Kind.ADVICE, Kind.NURSING):
         return KIND_TEXT[kind]
     if kind is Kind.MEDICATION:
         return f"{MODE_TEXT[mode]}问药"
@@ -158,8 +183,13 @@ def service_text(kind: Kind, mode: Mode) -> str:
 
 
 def worded(kind: Kind, text: str) -> str:
-    """A text as it is said in a consultation of this kind: a pharmacist is called one."""
-    return text.replace("医生", "药师") if kind is Kind.MEDICATION else text
+    """A text as it is said in a consultation of this kind: whoever answers is called what he is."""
+    return text.replace(Role.DOCTOR.label, PRACTITIONER[kind].label)
+
+
+def kinds_led_by(profession: Role) -> tuple[Kind, ...]:
+    """The kinds that clinicians of a profession lead."""
+    return tuple(kind for kind, role in PRACTITIONER.items() if role is profession)
 
 
 OVER = frozenset({State.ENDED, State.CANCELLED})

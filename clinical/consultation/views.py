@@ -6,6 +6,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from clinical.consultation import access, notes, settings
+from clinical.consultation.calling import calls_of
 from clinical.consultation.documents import CLOSING_NOTE
 from clinical.consultation.models import Consultation
 from clinical.consultation.rules import reason_text
@@ -19,7 +20,8 @@ from clinical.consultation.schemas import (
     RatingView,
     RevisitView,
 )
-from clinical.consultation.states import DIRECTION_TEXT, STATE_TEXT, State, service_text
+from clinical.consultation.states import DIRECTION_TEXT, STATE_TEXT, TREATERS, State, service_text
+from clinical.consultation.tags import tags_of
 from clinical.days import business_day
 from clinical.people import access as people
 from clinical.people.access import PatientRelation, Practitioner
@@ -66,6 +68,8 @@ class _Around:
     unsigned_hidden: bool
     emergencies: Mapping[UUID, EmergencyMark]
     first_served: Mapping[UUID, datetime]
+    calls: Mapping[UUID, list[str]]
+    tags: Mapping[UUID, list[str]]
     today: date
 
 
@@ -117,6 +121,8 @@ async def _look_around(uow: UnitOfWork, caller: Caller, rows: Sequence[Consultat
         first_served=await access.first_served(
             uow.session, caller, {row.patient_id for row in rows}
         ),
+        calls={row.id: await calls_of(uow, row) for row in rows},
+        tags=await tags_of(uow, caller, {row.patient_id for row in rows}),
         today=await business_day(uow, hospital_id),
     )
 
@@ -147,6 +153,8 @@ def _view(row: Consultation, caller: Caller, around: _Around) -> ConsultationVie
             id=row.department_id, name=around.departments.get(row.department_id, "")
         ),
         service_text=service_text(row.kind, row.mode),
+        calls=around.calls[row.id],
+        tags=around.tags.get(row.patient_id, []),
         minutes=row.minutes,
         shift_id=row.shift_id,
         starts_at=row.starts_at,
@@ -198,7 +206,7 @@ def _consent(row: Consultation) -> ConsentView | None:
 
 def _note(row: Consultation, caller: Caller, around: _Around) -> NoteView | None:
     at = row.note_final_at or row.note_saved_at
-    if at is None or (caller.role not in access.TREATERS and row.note_final_at is None):
+    if at is None or (caller.role not in TREATERS and row.note_final_at is None):
         return None
     mark = around.signatures.get(row.id)
     if around.unsigned_hidden and (mark is None or not mark.current):

@@ -1,4 +1,4 @@
-"""Routes of the hospital's records: the patient's own reports, and what a consultation needs."""
+"""Routes of the hospital's records: the patient's own, and what a consultation needs."""
 
 from datetime import date
 from enum import StrEnum
@@ -11,7 +11,14 @@ from starlette.responses import Response
 from clinical.cursors import cut, read_moment
 from clinical.his import access, service, views
 from clinical.his.access import ExchangeFilters, Subject
-from clinical.his.schemas import ExchangeView, RecordList, ReportList, ReportView
+from clinical.his.schemas import (
+    ExchangeView,
+    PrescriptionList,
+    PrescriptionView,
+    RecordList,
+    ReportList,
+    ReportView,
+)
 from clinical.his.states import Operation, Outcome, ReportKind
 from core.http import PUBLIC, Context, Page, Routes
 from core.http.routes import PREFIX
@@ -19,11 +26,16 @@ from core.identity import sessions
 from core.identity.caller import Caller
 from core.identity.roles import Role
 from core.tickets import issue_ticket, read_ticket
+from realtime.attachments import register_card
 
-routes = Routes(tag="his", title="院内病历与报告")
+routes = Routes(tag="his", title="院内病历、报告与处方")
 PATIENT = [Role.PATIENT]
 #: Who treats, and who may have been asked in.
 CLINICIANS = [Role.DOCTOR, Role.PHARMACIST, Role.NURSE]
+#: 历史处方: `ref` is the number of a prescription in the hospital. Whoever opens the card asks for
+#: that number of the patient whom the room is about, so that the number of somebody else's
+#: prescription leads nowhere.
+register_card("past_prescription", [*PATIENT, *CLINICIANS])
 LIMIT = 100
 
 From = Annotated[date | None, Field(alias="from")]
@@ -67,6 +79,19 @@ async def _report(
     return views.report_view(found, address)
 
 
+async def _prescriptions(
+    ctx: Context, side: Side, key: UUID, first: date | None, last: date | None
+) -> PrescriptionList:
+    subject = await _subject(ctx, ctx.caller, side, key, "prescriptions")
+    span = service.span_of(subject, first, last)
+    return views.prescription_list(span, await service.prescriptions(ctx.runtime, subject, span))
+
+
+async def _prescription(ctx: Context, side: Side, key: UUID, number: str) -> PrescriptionView:
+    subject = await _subject(ctx, ctx.caller, side, key, "prescription")
+    return views.prescription_view(await service.prescription(ctx.runtime, subject, number))
+
+
 # --- the patient ---------------------------------------------------------------------------------
 
 
@@ -92,6 +117,30 @@ async def own_report(
     ctx: Context, patient_id: UUID, kind: ReportKind, report_no: Number
 ) -> ReportView:
     return await _report(ctx, Side.PATIENTS, patient_id, kind, report_no)
+
+
+@routes.get(
+    "/patients/{patient_id}/prescriptions",
+    roles=PATIENT,
+    transaction=False,
+    summary="Past prescriptions of a person whom the caller has bound",
+)
+async def own_prescriptions(
+    ctx: Context, patient_id: UUID, from_: From = None, to: date | None = None
+) -> PrescriptionList:
+    return await _prescriptions(ctx, Side.PATIENTS, patient_id, from_, to)
+
+
+@routes.get(
+    "/patients/{patient_id}/prescriptions/{prescription_no}",
+    roles=PATIENT,
+    transaction=False,
+    summary="One past prescription with its lines",
+)
+async def own_prescription(
+    ctx: Context, patient_id: UUID, prescription_no: Number
+) -> PrescriptionView:
+    return await _prescription(ctx, Side.PATIENTS, patient_id, prescription_no)
 
 
 # --- the consulting room -------------------------------------------------------------------------
@@ -137,6 +186,30 @@ async def report(
     ctx: Context, consultation_id: UUID, kind: ReportKind, report_no: Number
 ) -> ReportView:
     return await _report(ctx, Side.CONSULTATIONS, consultation_id, kind, report_no)
+
+
+@routes.get(
+    "/consultations/{consultation_id}/prescriptions",
+    roles=CLINICIANS,
+    transaction=False,
+    summary="The patient's past prescriptions in the hospital",
+)
+async def prescriptions(
+    ctx: Context, consultation_id: UUID, from_: From = None, to: date | None = None
+) -> PrescriptionList:
+    return await _prescriptions(ctx, Side.CONSULTATIONS, consultation_id, from_, to)
+
+
+@routes.get(
+    "/consultations/{consultation_id}/prescriptions/{prescription_no}",
+    roles=CLINICIANS,
+    transaction=False,
+    summary="One past prescription of the patient",
+)
+async def prescription(
+    ctx: Context, consultation_id: UUID, prescription_no: Number
+) -> PrescriptionView:
+    return await _prescription(ctx, Side.CONSULTATIONS, consultation_id, prescription_no)
 
 
 # --- pictures ------------------------------------------------------------------------------------

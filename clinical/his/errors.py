@@ -39,6 +39,12 @@ class ReportUnknown(ProblemError):
     code, status, title = "his_report_unknown", 404, "医院没有这份报告，可能已被撤回"
 
 
+class PrescriptionUnknown(ProblemError):
+    """The hospital has no such prescription of this person (any more)."""
+
+    code, status, title = "his_prescription_unknown", 404, "医院没有该就诊人的这张处方"
+
+
 class ReasonEnded(ProblemError):
     """The consultation that was the reason to look is over."""
 

@@ -2,8 +2,8 @@
 
 All operations raise `core.outside.OutsideUnavailable` when nobody answers, `OutsideRefused` when
 the system says no (`PersonUnknown`, `RecordUnknown` where it knows no such thing) and
-`OutsideGarbled` when the answer breaks the protocol or is about another person or report than was
-asked for.
+`OutsideGarbled` when the answer breaks the protocol or is about another person, report or
+prescription than was asked for.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
-from clinical.his.states import Operation, ReportKind
+from clinical.his.states import Operation, PrescriptionKind, ReportKind
 from core.outside import OutsideRefused
 
 SYSTEM = "his"
@@ -23,7 +23,7 @@ class PersonUnknown(OutsideRefused):
 
 
 class RecordUnknown(OutsideRefused):
-    """The hospital has no such report or picture of this person."""
+    """The hospital has no such report, picture or prescription of this person."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +122,46 @@ class Picture:
     content: bytes
 
 
+@dataclass(frozen=True, kw_only=True)
+class PrescriptionSummary:
+    """One line of a list of prescriptions; `drugs` are the names alone."""
+
+    prescription_no: str
+    issued_on: date
+    kind: PrescriptionKind
+    department: str
+    doctor: str
+    diagnosis: str
+    drugs: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrescriptionLine:
+    """One drug as prescribed: `dose` of each intake with its unit, `quantity` decimal, in `unit`.
+
+    A herb has its weight in one dose as `quantity`, and its treatment (先煎, 后下 ...) as `route`.
+    """
+
+    name: str
+    specification: str
+    dose: str
+    route: str
+    frequency: str
+    days: int | None
+    quantity: str
+    unit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prescription:
+    """A whole prescription; `doses` (剂) and `usage` belong to herbs, else None and empty."""
+
+    summary: PrescriptionSummary
+    lines: tuple[PrescriptionLine, ...]
+    doses: int | None
+    usage: str
+
+
 class HospitalSystem(Protocol):
     """One vendor's system. Every operation only reads, so repeating it does no harm."""
 
@@ -147,4 +187,12 @@ class HospitalSystem(Protocol):
 
     async def picture(self, person_no: str, report_no: str, picture_no: str) -> Picture:
         """One picture of a report. Raises RecordUnknown."""
+        ...
+
+    async def prescriptions(self, person_no: str, span: Span) -> list[PrescriptionSummary]:
+        """Prescriptions that were issued in the hospital, newest first."""
+        ...
+
+    async def prescription(self, person_no: str, prescription_no: str) -> Prescription:
+        """One prescription. Raises RecordUnknown."""
         ...

@@ -12,7 +12,14 @@ from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from clinical.his.gateway import (
     SYSTEM,
@@ -23,12 +30,15 @@ from clinical.his.gateway import (
     PersonUnknown,
     Picture,
     PictureRef,
+    Prescription,
+    PrescriptionLine,
+    PrescriptionSummary,
     RecordUnknown,
     Report,
     ReportSummary,
     Span,
 )
-from clinical.his.states import Operation, ReportKind
+from clinical.his.states import Operation, PrescriptionKind, ReportKind
 from core.outside import (
     OutsideClient,
     OutsideGarbled,
@@ -44,6 +54,8 @@ PATHS = {
     Operation.REPORTS: "/his/v1/reports/query",
     Operation.REPORT: "/his/v1/reports/detail",
     Operation.PICTURE: "/his/v1/reports/picture",
+    Operation.PRESCRIPTIONS: "/his/v1/prescriptions/query",
+    Operation.PRESCRIPTION: "/his/v1/prescriptions/detail",
 }
 #: The vendor writes wall-clock time without a zone.
 CHINA = ZoneInfo("Asia/Shanghai")
@@ -72,6 +84,7 @@ Number = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 Line = Annotated[str, BeforeValidator(_text), StringConstraints(max_length=300)]
 Words = Annotated[str, BeforeValidator(_text), StringConstraints(max_length=20_000)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+Quantity = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}(\.[0-9]{1,3})?$")]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 Day = Annotated[date, BeforeValidator(_day)]
 
@@ -152,6 +165,53 @@ class _ReportAnswer(_Strict):
     report: _Detail
 
 
+class _PrescriptionLine(_Strict):
+    name: Name
+    specification: Line = ""
+    dose: Line = ""
+    route: Line = ""
+    frequency: Line = ""
+    days: Annotated[int, Field(ge=1, le=366)] | None = None
+    quantity: Quantity
+    unit: Name
+
+
+class _PrescriptionRow(_Strict):
+    prescription_no: Number
+    issued_on: Day
+    kind: Annotated[PrescriptionKind, Field(strict=False)]
+    department: Line = ""
+    doctor: Line = ""
+    diagnosis: Line = ""
+
+
+class _PrescriptionSummary(_PrescriptionRow):
+    drugs: list[Name] = Field(max_length=200)
+
+
+class _PrescriptionsAnswer(_Strict):
+    person_no: Number
+    prescriptions: list[_PrescriptionSummary] = Field(max_length=MOST)
+
+
+class _Prescription(_PrescriptionRow):
+    lines: list[_PrescriptionLine] = Field(min_length=1, max_length=200)
+    doses: Annotated[int, Field(ge=1, le=999)] | None = None
+    usage: Words = ""
+
+    @model_validator(mode="after")
+    def _herbs_are_counted(self) -> _Prescription:
+        """Herbs without the number of doses are half a prescription."""
+        if self.kind is PrescriptionKind.HERBAL and self.doses is None:
+            raise ValueError("herbs without doses")
+        return self
+
+
+class _PrescriptionAnswer(_Strict):
+    person_no: Number
+    prescription: _Prescription
+
+
 A = TypeVar("A", bound=BaseModel)
 
 
@@ -220,6 +280,20 @@ class RestHospital:
             raise OutsideGarbled(SYSTEM, "a picture is of an unknown kind")
         return Picture(content_type=content_type, content=reply.body)
 
+    async def prescriptions(self, person_no: str, span: Span) -> list[PrescriptionSummary]:
+        question = {"person_no": person_no, **_days(span)}
+        answer = await self._read(Operation.PRESCRIPTIONS, question, _PrescriptionsAnswer)
+        _about(answer.person_no, person_no)
+        found = [_prescription_row(each, each.drugs) for each in answer.prescriptions]
+        return sorted(found, key=lambda each: (each.issued_on, each.prescription_no), reverse=True)
+
+    async def prescription(self, person_no: str, prescription_no: str) -> Prescription:
+        question = {"person_no": person_no, "prescription_no": prescription_no}
+        answer = await self._read(Operation.PRESCRIPTION, question, _PrescriptionAnswer)
+        _about(answer.person_no, person_no)
+        _about(answer.prescription.prescription_no, prescription_no)
+        return _prescription(answer.prescription)
+
     async def _read(self, operation: Operation, question: dict[str, Any], shape: type[A]) -> A:
         reply = await self._ask(operation, question)
         try:
@@ -255,7 +329,11 @@ def _about(told: str, asked: str) -> None:
         raise OutsideGarbled(SYSTEM, "the answer is about something else")
 
 
-_UNKNOWN = {"PERSON_NOT_FOUND": PersonUnknown, "REPORT_NOT_FOUND": RecordUnknown}
+_UNKNOWN = {
+    "PERSON_NOT_FOUND": PersonUnknown,
+    "REPORT_NOT_FOUND": RecordUnknown,
+    "PRESCRIPTION_NOT_FOUND": RecordUnknown,
+}
 
 
 def _refusal(operation: Operation, reply: Reply) -> OutsideRefused | OutsideUnavailable:
@@ -284,4 +362,18 @@ def _report(read: _Detail) -> Report:
         conclusion=read.conclusion,
         results=tuple(LabResult(**each.model_dump()) for each in read.results),
         pictures=tuple(PictureRef(**each.model_dump()) for each in read.pictures),
+    )
+
+
+def _prescription_row(read: _PrescriptionRow, drugs: list[str]) -> PrescriptionSummary:
+    row = read.model_dump(include=set(_PrescriptionRow.model_fields))
+    return PrescriptionSummary(**row, drugs=tuple(drugs))
+
+
+def _prescription(read: _Prescription) -> Prescription:
+    return Prescription(
+        summary=_prescription_row(read, [each.name for each in read.lines]),
+        lines=tuple(PrescriptionLine(**each.model_dump()) for each in read.lines),
+        doses=read.doses,
+        usage=read.usage,
     )

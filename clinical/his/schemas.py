@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from clinical.his.states import Mark, Operation, Outcome, ReportKind
+from clinical.his.states import Mark, Operation, Outcome, PrescriptionKind, ReportKind
 
 
 class RecordView(BaseModel):
@@ -86,6 +86,49 @@ class ReportView(ReportRow):
     conclusion: str
     results: list[ResultView]
     pictures: list[PictureView]
+
+
+class PrescriptionRow(BaseModel):
+    """One past prescription of a list; `drugs` are the names alone."""
+
+    prescription_no: str
+    issued_on: date
+    kind: PrescriptionKind
+    kind_text: str
+    department: str
+    doctor: str
+    diagnosis: str
+    drugs: list[str]
+
+
+class PrescriptionList(BaseModel):
+    """`known`: whether the hospital has a file of this person at all."""
+
+    known: bool
+    since: date
+    until: date
+    items: list[PrescriptionRow]
+
+
+class PrescriptionLineView(BaseModel):
+    """One drug as prescribed; a herb's `quantity` is its weight in one dose."""
+
+    name: str
+    specification: str
+    dose: str
+    route: str
+    frequency: str
+    days: int | None
+    quantity: str
+    unit: str
+
+
+class PrescriptionView(PrescriptionRow):
+    """A whole prescription; `doses` (剂) and `usage` belong to herbs, else null and empty."""
+
+    lines: list[PrescriptionLineView]
+    doses: int | None
+    usage: str
 
 
 class ExchangeView(BaseModel):

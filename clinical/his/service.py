@@ -17,6 +17,8 @@ from clinical.his.gateway import (
     MedicalRecord,
     PersonUnknown,
     Picture,
+    Prescription,
+    PrescriptionSummary,
     RecordUnknown,
     Report,
     ReportSummary,
@@ -86,6 +88,30 @@ async def picture(runtime: Runtime, subject: Subject, report_no: str, picture_no
         return await exchange.run(_system(runtime).picture(person.person_no, report_no, picture_no))
     except RecordUnknown as error:
         raise errors.ReportUnknown() from error
+
+
+async def prescriptions(
+    runtime: Runtime, subject: Subject, span: Span
+) -> list[PrescriptionSummary] | None:
+    """Prescriptions that were issued in the hospital, newest first."""
+    person = await _person(runtime, subject)
+    if person is None:
+        return None
+    exchange = await _exchange(runtime, subject, Operation.PRESCRIPTIONS, _days(span))
+    return await exchange.run(_system(runtime).prescriptions(person.person_no, span))
+
+
+async def prescription(runtime: Runtime, subject: Subject, prescription_no: str) -> Prescription:
+    """One prescription of this person. Raises PrescriptionUnknown."""
+    person = await _person(runtime, subject)
+    if person is None:
+        raise errors.PrescriptionUnknown()
+    parameters = {"prescription_no": prescription_no}
+    exchange = await _exchange(runtime, subject, Operation.PRESCRIPTION, parameters)
+    try:
+        return await exchange.run(_system(runtime).prescription(person.person_no, prescription_no))
+    except RecordUnknown as error:
+        raise errors.PrescriptionUnknown() from error
 
 
 async def _person(runtime: Runtime, subject: Subject) -> HospitalPerson | None:

@@ -11,6 +11,8 @@ class Operation(StrEnum):
     REPORTS = "reports"
     REPORT = "report"
     PICTURE = "picture"
+    PRESCRIPTIONS = "prescriptions"
+    PRESCRIPTION = "prescription"
 
 
 OPERATION_TEXT = {
@@ -19,6 +21,8 @@ OPERATION_TEXT = {
     Operation.REPORTS: "检查检验报告列表",
     Operation.REPORT: "检查检验报告详情",
     Operation.PICTURE: "检查图像",
+    Operation.PRESCRIPTIONS: "历史处方列表",
+    Operation.PRESCRIPTION: "历史处方详情",
 }
 
 
@@ -46,6 +50,21 @@ class ReportKind(StrEnum):
 
     EXAM = "exam"
     LAB = "lab"
+
+
+class PrescriptionKind(StrEnum):
+    """Western drugs, Chinese patent medicines, or herbs that are decocted together."""
+
+    WESTERN = "western"
+    PATENT = "patent"
+    HERBAL = "herbal"
+
+
+PRESCRIPTION_TEXT = {
+    PrescriptionKind.WESTERN: "西药处方",
+    PrescriptionKind.PATENT: "中成药处方",
+    PrescriptionKind.HERBAL: "中草药处方",
+}
 
 
 class Mark(StrEnum):

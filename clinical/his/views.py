@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from clinical.his import access, rules
-from clinical.his.gateway import LabResult, MedicalRecord, Report, ReportSummary, Span
+from clinical.his.gateway import (
+    LabResult,
+    MedicalRecord,
+    Prescription,
+    PrescriptionSummary,
+    Report,
+    ReportSummary,
+    Span,
+)
 from clinical.his.models import HospitalExchange
 from clinical.his.schemas import (
     ExchangeView,
     PictureView,
+    PrescriptionLineView,
+    PrescriptionList,
+    PrescriptionRow,
+    PrescriptionView,
     RecordList,
     RecordView,
     ReportList,
@@ -18,7 +31,7 @@ from clinical.his.schemas import (
     ReportView,
     ResultView,
 )
-from clinical.his.states import OPERATION_TEXT, OUTCOME_TEXT, ReportKind
+from clinical.his.states import OPERATION_TEXT, OUTCOME_TEXT, PRESCRIPTION_TEXT, ReportKind
 from core.uow import UnitOfWork
 
 
@@ -65,6 +78,27 @@ def _result(found: LabResult) -> ResultView:
     )
 
 
+def prescription_list(span: Span, found: list[PrescriptionSummary] | None) -> PrescriptionList:
+    items = [PrescriptionRow(**_prescription_row(each)) for each in found or []]
+    return PrescriptionList(
+        known=found is not None, since=span.since, until=span.until, items=items
+    )
+
+
+def prescription_view(found: Prescription) -> PrescriptionView:
+    return PrescriptionView(
+        **_prescription_row(found.summary),
+        lines=[PrescriptionLineView(**asdict(each)) for each in found.lines],
+        doses=found.doses,
+        usage=found.usage,
+    )
+
+
+def _prescription_row(found: PrescriptionSummary) -> dict[str, Any]:
+    texts = {"kind_text": PRESCRIPTION_TEXT[found.kind], "drugs": list(found.drugs)}
+    return {**asdict(found), **texts}
+
+
 async def exchange_views(uow: UnitOfWork, rows: Sequence[HospitalExchange]) -> list[ExchangeView]:
     """Lines of the journal with the names of those who asked."""
     names = await access.names_of(uow, {row.user_id for row in rows})
@@ -75,7 +109,7 @@ async def exchange_views(uow: UnitOfWork, rows: Sequence[HospitalExchange]) -> l
             user_id=row.user_id,
             user_name=names.get(row.user_id, ""),
             consultation_id=row.consultation_id,
-            module="院内病历与报告",
+            module="院内病历、报告与处方",
             operation=row.operation,
             operation_text=OPERATION_TEXT[row.operation],
             address=row.address,

@@ -67,6 +67,7 @@ SELF_ORDER = declare(
         "place": Action("下单与取消", (Role.PATIENT,)),
         "review": Action("审核", REVIEWERS),
         "fulfil": Action("确认完成", REVIEWERS),
+        "export": Action("导出统计", OVERSEERS, delegable=True),
     },
     scopes={
         Scope.OWN: lambda caller: SelfOrder.payer_id == caller.user_id,
@@ -87,7 +88,7 @@ SELF_ORDER = declare(
     defaults=[
         allow(Role.PATIENT, Scope.OWN, READ, "place"),
         *(allow(role, Scope.HOSPITAL, READ, "review", "fulfil") for role in REVIEWERS),
-        *(allow(role, Scope.HOSPITAL, READ) for role in OVERSEERS),
+        *(allow(role, Scope.HOSPITAL, READ, "export") for role in OVERSEERS),
     ],
     floors=[allow(Role.PATIENT, Scope.OWN, READ, "place")],
 )

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from clinical.cursors import cut, read_moment
-from clinical.outpatient import access, items_api, service, views
+from clinical.outpatient import access, items_api, service, views, workload_api
 from clinical.outpatient.models import SelfOrder
 from clinical.outpatient.schemas import ApproveOrder, RefuseOrder, SelfOrderView, SubmitOrder
 from clinical.outpatient.service import Basket, Choice
@@ -21,6 +21,7 @@ LIMIT = 100
 
 # Before the routes with an identifier in their path.
 routes.routes.extend(items_api.routes.routes)
+routes.routes.extend(workload_api.routes.routes)
 
 
 async def _shown(ctx: Context, row: SelfOrder) -> SelfOrderView:

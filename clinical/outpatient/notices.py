@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from clinical.outpatient.access import OVERSEERS
 from clinical.outpatient.models import SelfOrder
 from clinical.outpatient.states import Desk, state_text
 from core.identity.models import RoleAssignment, User
@@ -69,11 +70,15 @@ async def tell_payer(
     )
 
 
-_REVIEWERS = {Desk.PHARMACY: Role.PHARMACIST, Desk.CLINIC: Role.DOCTOR}
+#: Whose open pages show orders of a desk: its reviewers', and those of who sees everything.
+_LISTENING = {
+    Desk.PHARMACY: (Role.PHARMACIST, *OVERSEERS),
+    Desk.CLINIC: (Role.DOCTOR, *OVERSEERS),
+}
 
 
 def refresh_pages(uow: UnitOfWork, row: SelfOrder) -> None:
-    """After the commit, hint to the patient and to the reviewers that an order changed."""
+    """After the commit, hint to the patient and to the staff concerned that an order changed."""
     hospital_id, payer_id, desk = row.hospital_id, row.payer_id, row.desk
     payload = {
         "code": "self_order_changed",
@@ -97,7 +102,7 @@ async def _staff_of(uow: UnitOfWork, hospital_id: UUID, desk: Desk) -> set[UUID]
         .join(User, User.id == RoleAssignment.user_id)
         .where(
             RoleAssignment.hospital_id == hospital_id,
-            RoleAssignment.role == _REVIEWERS[desk],
+            RoleAssignment.role.in_(_LISTENING[desk]),
             User.enabled,
         )
     )

@@ -15,7 +15,7 @@ from core.personal_data import (
     RecordClass,
     Section,
     Subject,
-    keep_until,
+    Tally,
     register,
 )
 from core.uow import UnitOfWork
@@ -85,24 +85,15 @@ class OutpatientData:
         rows = await uow.session.scalars(
             select(SelfOrder).where(_mine(subject)).order_by(SelfOrder.id).with_for_update()
         )
-        kept = blanked = 0
-        until = None
+        orders = Tally(subject, RecordClass.MEDICAL)
         for row in rows.all():
-            held = (
-                subject.held
-                or row.patient_id in subject.held_patients
-                or row.id in subject.held_objects
-            )
-            end = keep_until(RecordClass.MEDICAL, row.changed_at.date())
-            if held or end is None or subject.today <= end:
-                kept += 1
-                until = max(until, end) if until and end else until or end
-            elif await _blank(uow, row.id):
+            if orders.keeps(row.changed_at.date(), row.patient_id, row.id):
+                continue
+            if await _blank(uow, row.id):
                 row.purpose, row.review_words = "", None
-                blanked += 1
+                orders.erased += 1
         await uow.session.flush()
-        why = "法律保全" if subject.held else "病历保存不少于15年" if kept else ""
-        return [Erased(title=TITLE, erased=blanked, kept=kept, until=until, why=why)]
+        return [orders.told(TITLE)]
 
 
 async def _blank(uow: UnitOfWork, self_order_id: UUID) -> bool:

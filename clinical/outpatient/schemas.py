@@ -1,7 +1,7 @@
 """Shapes of the API of the convenience clinic. Amounts are integer fen."""
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -193,3 +193,47 @@ class SelfOrderView(BaseModel):
     done_at: datetime | None
     refund_requested_at: datetime | None
     withheld: list[str] = []
+
+
+class Reviewer(BaseModel):
+    """Who reviews; `title` and `department` are empty without a profile of a clinician."""
+
+    id: UUID
+    name: str
+    title: str
+    department: str
+
+
+class ReviewerLoad(BaseModel):
+    """What one doctor or pharmacist reviewed: `reviewed` is `approved` and `refused` together.
+
+    `done` of the approved orders are carried out; `kinds` counts items; `amount_fen` of approved
+    orders; `minutes` from submission to review on average.
+    """
+
+    reviewer: Reviewer
+    reviewed: int
+    approved: int
+    refused: int
+    done: int
+    kinds: dict[str, int]
+    amount_fen: int
+    minutes: int
+
+
+class ReviewDay(BaseModel):
+    """The reviews of one day; `minutes` on average, None without any."""
+
+    day: date
+    approved: int
+    refused: int
+    minutes: int | None
+
+
+class Workload(BaseModel):
+    """The workload of the convenience clinic from `first` to `last`, both included."""
+
+    first: date
+    last: date
+    reviewers: list[ReviewerLoad]
+    days: list[ReviewDay]

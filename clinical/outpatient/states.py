@@ -79,3 +79,10 @@ CLOSE_TEXT: dict[CloseReason, str] = {
     CloseReason.REVIEW_EXPIRED: "超过审核时限未审核，订单自动取消",
     CloseReason.PAYMENT_EXPIRED: "超过支付时限未支付，订单自动取消",
 }
+
+
+def close_text(reason: CloseReason, *, staff: bool) -> str:
+    """Why an order came to nothing, as patients or staff read it."""
+    if staff and reason is CloseReason.CANCELLED_BY_PATIENT:
+        return "患者已取消订单"
+    return CLOSE_TEXT[reason]

@@ -1,6 +1,6 @@
 """Items and orders as they are shown, many at a time with few queries."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from uuid import UUID
 
@@ -17,9 +17,9 @@ from clinical.outpatient.schemas import (
     SelfOrderView,
 )
 from clinical.outpatient.states import (
-    CLOSE_TEXT,
     DESK_TEXT,
     ITEM_TEXT,
+    close_text,
     desk_of,
     state_text,
 )
@@ -28,6 +28,7 @@ from clinical.people.access import PatientRelation
 from clinical.people.schemas import patient_view
 from core.identity.caller import Caller
 from core.identity.models import User
+from core.identity.roles import Role
 from core.uow import UnitOfWork
 
 
@@ -79,11 +80,19 @@ async def order_views(
     precautions = await _precautions(
         uow, {line.item_id for each in lines.values() for line in each}
     )
-    names = await _names(uow, {row.reviewer_id for row in rows if row.reviewer_id})
+    names = await names_of(uow, {row.reviewer_id for row in rows if row.reviewer_id})
     today = await business_day(uow, caller.hospital_id)
     return [
         allowed.shown(
-            _view(row, relations[row.relation_id], lines[row.id], precautions, names, today)
+            _view(
+                row,
+                relations[row.relation_id],
+                lines[row.id],
+                precautions,
+                names,
+                today,
+                staff=caller.role is not Role.PATIENT,
+            )
         )
         for row in rows
     ]
@@ -101,6 +110,8 @@ def _view(
     precautions: Mapping[UUID, str],
     names: Mapping[UUID, str],
     today: date,
+    *,
+    staff: bool,
 ) -> SelfOrderView:
     return SelfOrderView(
         id=row.id,
@@ -110,7 +121,7 @@ def _view(
         state=row.state,
         state_text=state_text(row.state, row.desk),
         close_reason=row.close_reason,
-        close_text=CLOSE_TEXT[row.close_reason] if row.close_reason else None,
+        close_text=close_text(row.close_reason, staff=staff) if row.close_reason else None,
         patient=patient_view(relation, today),
         purpose=row.purpose,
         lines=[_line(line, precautions.get(line.item_id, "")) for line in lines],
@@ -149,6 +160,7 @@ async def _precautions(uow: UnitOfWork, item_ids: set[UUID]) -> dict[UUID, str]:
     return {item_id: text for item_id, text in rows}
 
 
-async def _names(uow: UnitOfWork, user_ids: set[UUID]) -> dict[UUID, str]:
+async def names_of(uow: UnitOfWork, user_ids: Collection[UUID]) -> dict[UUID, str]:
+    """What people are called."""
     rows = await uow.session.execute(select(User.id, User.name).where(User.id.in_(user_ids)))
     return {user_id: name for user_id, name in rows}

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from clinical.consultation.states import TREATERS
 from clinical.cursors import Moment
 from clinical.payments.models import Order, Payment, Refund
 from clinical.payments.rules import OrderState, RefundState
@@ -29,7 +30,6 @@ from core.uow import unit_of
 STAFF = (Role.ADMINISTRATOR, Role.OPERATOR, Role.CUSTOMER_SERVICE, Role.SUPERVISOR)
 READERS = (Role.PATIENT, *STAFF)
 MENDERS = (Role.ADMINISTRATOR, Role.OPERATOR)
-TREATERS = (Role.DOCTOR, Role.PHARMACIST)
 
 ORDER = declare(
     "order",

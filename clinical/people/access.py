@@ -385,6 +385,24 @@ class Practitioner:
         return None
 
 
+async def places_a_day(
+    session: AsyncSession, doctor: Practitioner, kind: str, mode: str, *, lock: bool = False
+) -> int:
+    """How many patients a day a clinician takes in a service; 0 when it is closed.
+
+    With `lock` it stands until the transaction ends, and whoever asks next waits.
+    """
+    query = select(ClinicianService).where(
+        ClinicianService.clinician_id == doctor.clinician.id,
+        ClinicianService.kind == kind,
+        ClinicianService.mode == mode,
+    )
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    service = await session.scalar(query)
+    return (service.per_day or 0) if service and service.enabled else 0
+
+
 async def may_treat(uow: UnitOfWork, doctor: Practitioner) -> bool:
     """Licensed, in date, long enough in practice, enabled and listed, today."""
     clinician = doctor.clinician

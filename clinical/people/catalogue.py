@@ -1,6 +1,6 @@
-"""The public catalogue: doctors and pharmacists with their stars, prices and who is online."""
+"""The public catalogue: clinicians with their stars and prices, and who is online."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Float, Select, and_, cast, func, literal, 
 from sqlalchemy.orm import selectinload
 
 from clinical.consultation import access as consultations
-from clinical.consultation.states import Mode
+from clinical.consultation.states import COUNTED, PRACTITIONER, Kind, Mode
 from clinical.cursors import bad_cursor
 from clinical.days import business_day
 from clinical.people import access, rules, settings
@@ -43,11 +43,12 @@ Sort = Literal["rating", "volume", "price"]
 class DoctorQuery:
     """What a patient looks for; everything is optional.
 
-    `field` of medicines, `asked_by` an account that was served before, `on_duty` with a session on
-    that day which can be booked.
+    `offering` a kind, `field` of medicines, `asked_by` an account that was served before, `on_duty`
+    with a session on that day which can be booked.
     """
 
     profession: Role | None = None
+    offering: Kind | None = None
     field: MedicationField | None = None
     asked_by: UUID | None = None
     on_duty: date | None = None
@@ -189,6 +190,12 @@ def _wishes(wish: DoctorQuery) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if wish.profession is not None:
         conditions.append(Clinician.profession == wish.profession)
+    if wish.offering is not None:
+        conditions.append(
+            Clinician.services.any(
+                and_(ClinicianService.kind == wish.offering, ClinicianService.enabled)
+            )
+        )
     if wish.field is not None:
         conditions.append(Clinician.medication_fields.contains([wish.field.value]))
     if wish.asked_by is not None:
@@ -239,6 +246,7 @@ def _found(row: Any) -> _Found:
 async def _doctor_cards(
     uow: UnitOfWork, caller: Caller | None, page: Sequence[_Found]
 ) -> list[DoctorCard]:
+    counted = await _taken_today(uow, page)
     states = await presence.states(uow, [each.practitioner.user_id for each in page])
     followed = await access.favourite_doctors(
         uow.session, caller, [each.practitioner.clinician.id for each in page]
@@ -255,7 +263,7 @@ async def _doctor_cards(
             ),
             rating_count=each.rating_count,
             consultation_count=each.served,
-            services=await _open_services(uow, each.practitioner),
+            services=await _open_services(uow, each.practitioner, counted),
             online=states.get(each.practitioner.user_id) != "offline",
             favourite=(each.practitioner.clinician.id in followed) if caller else None,
         )
@@ -263,11 +271,31 @@ async def _doctor_cards(
     ]
 
 
-async def _open_services(uow: UnitOfWork, doctor: Practitioner) -> list[ServiceView]:
+async def _taken_today(uow: UnitOfWork, page: Sequence[_Found]) -> dict[tuple[UUID, str], int]:
+    """How many of today's places are taken, by clinician and kind, where they are counted."""
+    found: dict[tuple[UUID, str], int] = {}
+    known = [each.practitioner for each in page]
+    for kind in COUNTED:
+        ids = [each.user_id for each in known if each.profession is PRACTITIONER[kind]]
+        if ids:
+            hospital_id = known[0].clinician.hospital_id
+            taken = await consultations.taken_today(uow, hospital_id, ids, kind)
+            found |= {(doctor_id, kind.value): count for doctor_id, count in taken.items()}
+    return found
+
+
+async def _open_services(
+    uow: UnitOfWork, doctor: Practitioner, taken: Mapping[tuple[UUID, str], int]
+) -> list[ServiceView]:
     """What a doctor offers; a kind that the hospital or department closed is switched off."""
     return [
         each.model_copy(
             update={
+                "left_today": (
+                    max(0, each.per_day - taken.get((doctor.user_id, each.kind), 0))
+                    if each.per_day is not None
+                    else None
+                ),
                 "enabled": each.enabled
                 and await consultations.is_open(
                     uow,
@@ -275,7 +303,7 @@ async def _open_services(uow: UnitOfWork, doctor: Practitioner) -> list[ServiceV
                     each.kind,
                     doctor.department.id,
                     doctor.user_id,
-                )
+                ),
             }
         )
         for each in service_views(doctor)

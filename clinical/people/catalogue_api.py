@@ -1,9 +1,11 @@
 """Routes of the public catalogue and of favourites."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Literal
 from uuid import UUID
 
+from clinical.consultation.states import Kind
 from clinical.cursors import cut, read_moment
 from clinical.people import catalogue, service, settings
 from clinical.people.catalogue import DoctorQuery, Sort
@@ -31,6 +33,7 @@ from realtime.attachments import register_card
 
 routes = Routes(tag="catalogue", title="医院与医生")
 LIMIT = 100
+NOBODY = UUID(int=0)
 #: 转诊推荐: a doctor sends the name card of another one; `ref` is that doctor's id, and the card
 #: opens his page, which says whether he takes patients.
 register_card("doctor", [Role.DOCTOR])
@@ -40,6 +43,7 @@ SERVICES: tuple[tuple[str, str, str], ...] = (
     ("refill", "在线续方", "refill"),
     ("consult_department", "科室咨询", "department"),
     ("medication", "用药咨询", "medication"),
+    ("nursing", "护理咨询", "nursing"),
     ("department", "按科室找", "department"),
     ("doctors", "找医生", "doctors"),
     ("self_order", "便民门诊", "self_order"),
@@ -81,6 +85,18 @@ def _headed(text: str) -> list[tuple[str, str]]:
     return [(title, rest.strip())] if title else []
 
 
+async def _page(ctx: Context, hospital: UUID | None, wish: DoctorQuery) -> Page[DoctorCard]:
+    here = await public_hospital(ctx.uow, ctx.optional_caller, hospital)
+    tidy = replace(wish, q=wish.q[:50] if wish.q else None, limit=max(1, min(wish.limit, LIMIT)))
+    cards, following = await catalogue.search(ctx.uow, ctx.optional_caller, here.id, tidy)
+    return Page(items=cards, next=following)
+
+
+def _asker(ctx: Context) -> UUID:
+    """Whose past is looked through; a stranger has none."""
+    return ctx.optional_caller.user_id if ctx.optional_caller else NOBODY
+
+
 @routes.get("/doctors", roles=PUBLIC, summary="Find a doctor")
 async def doctors(
     ctx: Context,
@@ -93,19 +109,17 @@ async def doctors(
     cursor: str | None = None,
     limit: int = 20,
 ) -> Page[DoctorCard]:
-    here = await public_hospital(ctx.uow, ctx.optional_caller, hospital)
     wish = DoctorQuery(
         profession=Role.DOCTOR,
         department_id=department_id,
         title=title,
         mode=mode,
-        q=q[:50] if q else None,
+        q=q,
         sort=sort,
         cursor=cursor,
-        limit=max(1, min(limit, LIMIT)),
+        limit=limit,
     )
-    cards, following = await catalogue.search(ctx.uow, ctx.optional_caller, here.id, wish)
-    return Page(items=cards, next=following)
+    return await _page(ctx, hospital, wish)
 
 
 @routes.get("/medication-fields", roles=PUBLIC, summary="Fields of medicines to choose from")
@@ -135,30 +149,54 @@ async def pharmacists(
     limit: int = 20,
 ) -> Page[DoctorCard]:
     """`asked`: those whom the caller has asked before, nobody for a stranger; `day`: on duty."""
-    here = await public_hospital(ctx.uow, ctx.optional_caller, hospital)
     if day is not None and not YEARS[0] <= day.year <= YEARS[1]:
         raise InvalidRequest(fields=[FieldProblem("day", "日期超出范围")])
-    caller = ctx.optional_caller
-    if asked and caller is None:
-        return Page(items=[], next=None)
     wish = DoctorQuery(
         profession=Role.PHARMACIST,
         field=field,
-        asked_by=caller.user_id if asked and caller else None,
+        asked_by=_asker(ctx) if asked else None,
         on_duty=day,
         department_id=department_id,
         title=title,
         mode=mode,
-        q=q[:50] if q else None,
+        q=q,
         sort=sort,
         cursor=cursor,
-        limit=max(1, min(limit, LIMIT)),
+        limit=limit,
     )
-    cards, following = await catalogue.search(ctx.uow, caller, here.id, wish)
-    return Page(items=cards, next=following)
+    return await _page(ctx, hospital, wish)
 
 
-@routes.get("/doctors/{doctor_id}", roles=PUBLIC, summary="The page of a doctor or a pharmacist")
+@routes.get("/nurses", roles=PUBLIC, summary="Find a nurse who takes nursing consultations")
+async def nurses(
+    ctx: Context,
+    hospital: UUID | None = None,
+    department_id: UUID | None = None,
+    title: str | None = None,
+    q: str | None = None,
+    asked: bool = False,
+    sort: Sort = "rating",
+    cursor: str | None = None,
+    limit: int = 20,
+) -> Page[DoctorCard]:
+    """`asked`: those whom the caller has asked before, nobody for a stranger."""
+    wish = DoctorQuery(
+        profession=Role.NURSE,
+        offering=Kind.NURSING,
+        asked_by=_asker(ctx) if asked else None,
+        department_id=department_id,
+        title=title,
+        q=q,
+        sort=sort,
+        cursor=cursor,
+        limit=limit,
+    )
+    return await _page(ctx, hospital, wish)
+
+
+@routes.get(
+    "/doctors/{doctor_id}", roles=PUBLIC, summary="The page of a doctor, a pharmacist or a nurse"
+)
 async def doctor(ctx: Context, doctor_id: UUID, hospital: UUID | None = None) -> DoctorView:
     here = await public_hospital(ctx.uow, ctx.optional_caller, hospital)
     return await catalogue.doctor(ctx.uow, ctx.optional_caller, here.id, doctor_id)

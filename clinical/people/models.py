@@ -155,7 +155,7 @@ class PatientRelation(Protected, Base):
 
 
 class Clinician(Base):
-    """The profile of a doctor or pharmacist at one hospital; the person is a user of
+    """The profile of a doctor, pharmacist or nurse at one hospital; the person is a user of
     `core.identity`.
     """
 
@@ -168,7 +168,7 @@ class Clinician(Base):
     name: Mapped[str] = mapped_column(Text, info=PUBLIC)
     name_pinyin: Mapped[str] = mapped_column(Text, info=PUBLIC)
     name_initials: Mapped[str] = mapped_column(Text, info=PUBLIC)
-    #: Doctor, or pharmacist.
+    #: Doctor, pharmacist or nurse.
     profession: Mapped[Role] = mapped_column(
         word(Role), default=Role.DOCTOR, server_default=Role.DOCTOR.value, info=PUBLIC
     )
@@ -212,8 +212,12 @@ class ClinicianService(Base):
     price_fen: Mapped[int] = mapped_column(info=PUBLIC)
     minutes: Mapped[int] = mapped_column(default=15, server_default="15", info=PUBLIC)
     enabled: Mapped[bool] = mapped_column(default=True, info=PUBLIC)
+    #: So many patients a day, of a kind that is counted by the day.
+    per_day: Mapped[int | None] = mapped_column(info=PUBLIC)
     #: Set for this clinician alone; otherwise it follows the terms of the title.
     own: Mapped[bool] = mapped_column(default=True, server_default=text("true"), info=INTERNAL)
+
+    __table_args__ = (CheckConstraint("per_day > 0", name="per_day"),)
 
 
 class ServiceTerms(Base):

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 
-from clinical.consultation.states import MODES, PRACTITIONER, Kind, Mode
+from clinical.consultation.states import COUNTED, MODES, OFFERABLE, PRACTITIONER, Kind, Mode
 from clinical.people import access
 from clinical.people.access import Practitioner
 from clinical.people.models import Clinician, ClinicianService, ServiceTerms
@@ -22,13 +22,14 @@ from core.uow import UnitOfWork
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """One service on its terms: price in fen, length in minutes."""
+    """One service on its terms: price in fen, length in minutes, patients a day where counted."""
 
     kind: str
     mode: str
     price_fen: int
     minutes: int
     enabled: bool
+    per_day: int | None = None
 
     @property
     def values(self) -> dict[str, Any]:
@@ -141,6 +142,7 @@ async def set_for_doctor(uow: UnitOfWork, caller: Caller, doctor_id: UUID, terms
 
 
 async def _set_own(uow: UnitOfWork, caller: Caller, clinician: Clinician, terms: Terms) -> None:
+    own = {**terms.values, "per_day": terms.per_day, "own": True}
     await uow.session.execute(
         insert(ClinicianService)
         .values(
@@ -148,14 +150,11 @@ async def _set_own(uow: UnitOfWork, caller: Caller, clinician: Clinician, terms:
             hospital_id=clinician.hospital_id,
             kind=terms.kind,
             mode=terms.mode,
-            own=True,
-            **terms.values,
+            **own,
         )
-        .on_conflict_do_update(
-            index_elements=["clinician_id", "kind", "mode"], set_={**terms.values, "own": True}
-        )
+        .on_conflict_do_update(index_elements=["clinician_id", "kind", "mode"], set_=own)
     )
-    detail = {"kind": terms.kind, "mode": terms.mode, **terms.values}
+    detail = {"kind": terms.kind, "mode": terms.mode, "per_day": terms.per_day, **terms.values}
     await audit.record(
         uow, caller, "service_terms.change", "clinician", clinician.id, detail=detail
     )
@@ -175,16 +174,20 @@ async def mine(uow: UnitOfWork, caller: Caller) -> list[ClinicianService]:
 
 
 async def set_mine(uow: UnitOfWork, caller: Caller, terms: Terms) -> None:
-    """Price, length and switch of one of the caller's own services.
+    """Price, length, number a day and switch of one of the caller's own services.
 
     Raises NotPermitted, NotFound without a profile, InvalidRequest for what is not of the
-    caller's profession.
+    caller's profession, or is counted by the day and opened without a number.
     """
     await require(uow, caller, SERVICE_TERMS, "own")
     kind = Kind(terms.kind)
-    possible = PRACTITIONER[kind] is caller.role and kind is not Kind.DEPARTMENT
+    possible = PRACTITIONER[kind] is caller.role and kind in OFFERABLE
     if not possible or Mode(terms.mode) not in MODES[kind]:
         raise InvalidRequest(fields=[FieldProblem("kind", "不能开通此类服务")])
+    if kind in COUNTED and terms.enabled and terms.per_day is None:
+        raise InvalidRequest(fields=[FieldProblem("per_day", "请先设置每日咨询数量")])
+    if kind not in COUNTED and terms.per_day is not None:
+        raise InvalidRequest(fields=[FieldProblem("per_day", "此类服务不按每日数量开放")])
     clinician = await _clinician(uow, caller, caller.user_id)
     if clinician.profession is not caller.role:
         raise NotFound()

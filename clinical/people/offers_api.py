@@ -5,9 +5,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints
 
+from clinical.consultation.states import TREATERS
 from clinical.people import offers
 from clinical.people.offers import Terms
-from clinical.people.policies import OFFERERS
 from clinical.people.schemas import DoctorRef, doctor_ref
 from core.http import Context, Routes
 from core.identity.roles import Role
@@ -19,29 +19,40 @@ KindWord = Literal["first", "revisit", "advice", "medication"]
 ModeWord = Literal["text", "voice", "video"]
 
 
-class TermsForm(BaseModel):
-    """One service on its terms: price in fen, length in minutes."""
+#: Nurses open theirs themselves, nobody does it for them.
+OwnKindWord = Literal[KindWord, "nursing"]
 
-    kind: KindWord
+
+class _Figures(BaseModel):
     mode: ModeWord
     price_fen: Annotated[int, Field(ge=0, le=1_000_000)]
     minutes: Annotated[int, Field(ge=5, le=240)]
     enabled: bool
 
+
+class TermsForm(_Figures):
+    """One service on its terms: price in fen, length in minutes."""
+
+    kind: KindWord
+
     def terms(self) -> Terms:
-        return Terms(
-            kind=self.kind,
-            mode=self.mode,
-            price_fen=self.price_fen,
-            minutes=self.minutes,
-            enabled=self.enabled,
-        )
+        return Terms(**self.model_dump(exclude={"title"}))
 
 
 class TitleTerms(TermsForm):
     """What holds for a title."""
 
     title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=30)]
+
+
+class OwnForm(_Figures):
+    """One of the caller's own services; `per_day` patients a day of nursing consultations."""
+
+    kind: OwnKindWord
+    per_day: Annotated[int, Field(ge=1, le=999)] | None = None
+
+    def terms(self) -> Terms:
+        return Terms(**self.model_dump())
 
 
 class OwnTerms(BaseModel):
@@ -52,6 +63,7 @@ class OwnTerms(BaseModel):
     price_fen: int
     minutes: int
     enabled: bool
+    per_day: int | None
     own: bool
 
 
@@ -108,14 +120,14 @@ async def _mine(ctx: Context) -> list[OwnTerms]:
     return [OwnTerms.model_validate(row, from_attributes=True) for row in rows]
 
 
-@routes.get("/me/services", roles=list(OFFERERS), summary="What the caller offers")
+@routes.get("/me/services", roles=list(TREATERS), summary="What the caller offers")
 async def my_services(ctx: Context) -> list[OwnTerms]:
     return await _mine(ctx)
 
 
 @routes.put(
-    "/me/services", roles=list(OFFERERS), summary="Price, length and switch of an own service"
+    "/me/services", roles=list(TREATERS), summary="Price, length and switch of an own service"
 )
-async def set_my_service(ctx: Context, body: TermsForm) -> list[OwnTerms]:
+async def set_my_service(ctx: Context, body: OwnForm) -> list[OwnTerms]:
     await offers.set_mine(ctx.uow, ctx.caller, body.terms())
     return await _mine(ctx)

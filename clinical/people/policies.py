@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from clinical.consultation.states import TREATERS
 from clinical.people.models import Clinician, ClinicianService, PatientRelation
 from clinical.people.profile_models import ProfileSubmission, StaffCertificate
 from core.access import READ, Action, Field, Mask, Resource, Scope, allow, declare
@@ -13,8 +14,6 @@ HOLDER_READERS = (Role.ADMINISTRATOR, Role.OPERATOR, Role.CUSTOMER_SERVICE)
 HOLDER_KEEPERS = (Role.ADMINISTRATOR, Role.OPERATOR)
 CLINICIANS = tuple(sorted(CLINICAL_ROLES))
 REVIEWERS = (Role.ADMINISTRATOR,)
-#: Who offers consultations.
-OFFERERS = (Role.DOCTOR, Role.PHARMACIST)
 
 HOLDER = declare(
     "holder",
@@ -65,7 +64,7 @@ SERVICE_TERMS = declare(
     actions={
         READ: Action("查看", REVIEWERS, delegable=True),
         "change": Action("修改", REVIEWERS, delegable=True),
-        "own": Action("设置本人的价格与开关", OFFERERS),
+        "own": Action("设置本人的价格与开关", TREATERS),
     },
     scopes={
         Scope.OWN: lambda caller: ClinicianService.clinician_id.in_(
@@ -77,10 +76,10 @@ SERVICE_TERMS = declare(
         ),
         Scope.HOSPITAL: None,
     },
-    only={Scope.OWN: OFFERERS, Scope.HOSPITAL: REVIEWERS},
+    only={Scope.OWN: TREATERS, Scope.HOSPITAL: REVIEWERS},
     defaults=[
         allow(Role.ADMINISTRATOR, Scope.HOSPITAL, READ, "change"),
-        *(allow(role, Scope.OWN, "own") for role in OFFERERS),
+        *(allow(role, Scope.OWN, "own") for role in TREATERS),
     ],
 )
 PROFILE = _papers("profile", "执业资料", ProfileSubmission)

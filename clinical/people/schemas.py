@@ -114,17 +114,21 @@ class DepartmentRef(BaseModel):
 
 
 class ServiceView(BaseModel):
-    """One service that a doctor offers; the price is in fen."""
+    """One service that a doctor offers; the price is in fen. `left_today` of those counted by the
+    day, in the catalogue.
+    """
 
     kind: str
     mode: str
     price_fen: int
     minutes: int
     enabled: bool
+    per_day: int | None
+    left_today: int | None = None
 
 
 class DoctorRef(BaseModel):
-    """A doctor or pharmacist in one line; the id is the user id."""
+    """A doctor, pharmacist or nurse in one line; the id is the user id."""
 
     id: UUID
     name: str
@@ -135,7 +139,7 @@ class DoctorRef(BaseModel):
 
 
 class DoctorCard(DoctorRef):
-    """A doctor or pharmacist in a list; `medication_fields` of a pharmacist."""
+    """A doctor, pharmacist or nurse in a list; `medication_fields` of a pharmacist."""
 
     expertise: str
     medication_fields: list[MedicationField]
@@ -275,6 +279,7 @@ def service_views(doctor: "Practitioner") -> list[ServiceView]:
             price_fen=service.price_fen,
             minutes=service.minutes,
             enabled=service.enabled,
+            per_day=service.per_day,
         )
         for service in sorted(doctor.clinician.services, key=lambda each: (each.kind, each.mode))
     ]

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import Float, Select, cast, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from clinical.consultation.states import TREATERS
 from clinical.rating.models import Rating
 from core.access import READ, Action, Scope, allow, condition, declare
 from core.identity.caller import Caller
@@ -15,8 +16,6 @@ from core.uow import unit_of
 
 Cursor = tuple[datetime, UUID]
 
-#: Doctors, and pharmacists after a consultation about medicines.
-RATED = (Role.DOCTOR, Role.PHARMACIST)
 RATING = declare(
     "rating",
     "评价",
@@ -24,16 +23,16 @@ RATING = declare(
     here=Rating.hospital_id,
     actions={
         READ: Action("查看自己给出的", (Role.PATIENT,)),
-        "received": Action("查看收到的", RATED, delegable=True),
+        "received": Action("查看收到的", TREATERS, delegable=True),
     },
     scopes={
         Scope.OWN: lambda caller: Rating.rater_id == caller.user_id,
         Scope.PATIENTS: lambda caller: Rating.doctor_id == caller.user_id,
     },
-    only={Scope.OWN: (Role.PATIENT,), Scope.PATIENTS: RATED},
+    only={Scope.OWN: (Role.PATIENT,), Scope.PATIENTS: TREATERS},
     defaults=[
         allow(Role.PATIENT, Scope.OWN, READ),
-        *(allow(role, Scope.PATIENTS, "received") for role in RATED),
+        *(allow(role, Scope.PATIENTS, "received") for role in TREATERS),
     ],
     floors=[allow(Role.PATIENT, Scope.OWN, READ)],
 )

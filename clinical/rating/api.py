@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from clinical.consultation.schemas import RatingView
+from clinical.consultation.states import TREATERS
 from clinical.cursors import cut, read_moment
 from clinical.people import access as people
 from clinical.people.schemas import doctor_ref
@@ -49,7 +50,7 @@ async def mine(ctx: Context, cursor: str | None = None, limit: int = 20) -> Page
     return await _page(ctx, rows, size)
 
 
-@routes.get("/ratings/received", roles=list(access.RATED), summary="What patients said of one")
+@routes.get("/ratings/received", roles=list(TREATERS), summary="What patients said of one")
 async def received(ctx: Context, cursor: str | None = None, limit: int = 20) -> Page[RatingShown]:
     size = max(1, min(limit, LIMIT))
     rows = await access.received_by(ctx.uow.session, ctx.caller, read_moment(cursor), size + 1)

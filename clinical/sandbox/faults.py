@@ -38,7 +38,7 @@ SWITCHES: dict[str, Switch] = {
     "speech": Switch("语音识别", {**_DOWN, "failed": "任务失败"}),
     "his": Switch("医院信息系统", {**_DOWN, "empty": "查无就诊记录"}),
     "his_records": Switch(
-        "院内病历与报告",
+        "院内病历、报告与处方",
         {
             **_DOWN,
             "refused": "拒绝查询",

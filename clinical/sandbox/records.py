@@ -1,4 +1,4 @@
-"""The HIS's doors for medical records, examination and laboratory reports, and their pictures.
+"""The HIS's doors for medical records, reports with their pictures, and past prescriptions.
 
 Every answer repeats the person's number; lists are cut by day and kind, details are asked for one
 by one, pictures come as bytes. What there is was seeded (`PUT /_sandbox/people`): a file that was
@@ -20,6 +20,7 @@ from clinical.sandbox.vendors import Answer, door
 from clinical.sandbox.world import World, mask_number, refuse
 
 SUMMARY = ("report_no", "kind", "category", "title", "department", "released_at", "abnormal")
+PRESCRIPTION = ("prescription_no", "issued_on", "kind", "department", "doctor", "diagnosis")
 OTHER_PERSON = "P99999999"
 
 
@@ -87,12 +88,14 @@ def show_report(world: World, content: dict[str, Any]) -> Response:
 def show_picture(world: World, content: dict[str, Any]) -> Response:
     person = _filed(world, content)
     report = None if person is None else _report(person, content)
-    known = [each["picture_no"] for each in (report or {}).get("pictures", [])]
-    if person is None or content.get("picture_no") not in known:
+    known = {each["picture_no"]: each for each in (report or {}).get("pictures", [])}
+    number = str(content.get("picture_no"))
+    if person is None or number not in known:
         return refuse(404, "REPORT_NOT_FOUND", "没有这幅图像")
-    number = str(content["picture_no"])
+    paper = known[number].get("content_type") == "application/pdf"
     headers = {"X-His-Person": _told_no(content, person), "X-His-Picture": number}
-    return Response(drawn(number), media_type="image/png", headers=headers)
+    kind = "application/pdf" if paper else "image/png"
+    return Response(drawn(number, paper=paper), media_type=kind, headers=headers)
 
 
 def _report(person: Document, content: dict[str, Any]) -> Document | None:
@@ -101,8 +104,35 @@ def _report(person: Document, content: dict[str, Any]) -> Document | None:
     return next(found, None)
 
 
-def drawn(number: str) -> bytes:
-    """An invented grey picture as a PNG: soft shapes on black, the same for the same number."""
+def list_prescriptions(world: World, content: dict[str, Any]) -> Response:
+    person = _filed(world, content)
+    if person is None:
+        return refuse(404, "PERSON_NOT_FOUND", "没有找到患者档案")
+    found = [
+        {
+            **{name: each.get(name) for name in PRESCRIPTION},
+            "drugs": [line["name"] for line in each["lines"]],
+        }
+        for each in person.get("prescriptions", [])
+        if content["since"] <= each["issued_on"] <= content["until"]
+    ]
+    shown = [] if content["_fault"] == "empty" else found
+    return JSONResponse({"person_no": _told_no(content, person), "prescriptions": shown})
+
+
+def show_prescription(world: World, content: dict[str, Any]) -> Response:
+    person, wanted = _filed(world, content), content.get("prescription_no")
+    papers = [] if person is None else person.get("prescriptions", [])
+    found = next((each for each in papers if each["prescription_no"] == wanted), None)
+    if person is None or found is None or content["_fault"] == "empty":
+        return refuse(404, "PRESCRIPTION_NOT_FOUND", "没有这张处方")
+    return JSONResponse({"person_no": _told_no(content, person), "prescription": found})
+
+
+def drawn(number: str, *, paper: bool = False) -> bytes:
+    """An invented grey picture as a PNG, or a `paper` as a PDF: soft shapes on black, the same for
+    the same number.
+    """
     seed = hashlib.sha256(number.encode()).digest()
     picture = Image.new("L", (640, 640), 12)
     pen = ImageDraw.Draw(picture)
@@ -113,7 +143,7 @@ def drawn(number: str) -> bytes:
     picture = picture.filter(ImageFilter.GaussianBlur(14))
     ImageDraw.Draw(picture).text((20, 610), f"SIMULATED {number}", fill=160)
     file = io.BytesIO()
-    picture.save(file, "PNG")
+    picture.save(file, "PDF" if paper else "PNG")
     return file.getvalue()
 
 
@@ -128,5 +158,7 @@ routes = [
         ("reports/query", "查询报告列表", list_reports),
         ("reports/detail", "查询报告详情", show_report),
         ("reports/picture", "调阅图像", show_picture),
+        ("prescriptions/query", "查询处方列表", list_prescriptions),
+        ("prescriptions/detail", "查询处方详情", show_prescription),
     )
 ]

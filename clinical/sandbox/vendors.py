@@ -218,6 +218,7 @@ def _file(world: World, key: str, content: dict[str, Any]) -> Document:
         "visits": content.get("visits") or [],
         "records": content.get("records") or [],
         "reports": content.get("reports") or [],
+        "prescriptions": content.get("prescriptions") or [],
     }
     world.store.put("person", key, person)
     world.store.put("card", person["card_number"], {"key": key})
@@ -235,8 +236,8 @@ async def seed_people(request: Request) -> Response:
     """`PUT /_sandbox/people {"people": [{name, id_number, card_number?, visits: [...], ...}]}`.
 
     Each becomes known to the registry and the HIS; a visit is `{visit_date, department, diagnosis,
-    doctor?, visit_no?}` with an ISO date; `records` and `reports` are answered as they are given
-    (`records.py`). Seeding the same number again replaces them all.
+    doctor?, visit_no?}` with an ISO date; `records`, `reports` and `prescriptions` are answered as
+    they are given (`records.py`). Seeding the same number again replaces them all.
     """
     world = world_of(request)
     try:
@@ -271,7 +272,7 @@ def _seed(world: World, entry: dict[str, Any]) -> None:
 
 
 def seeded_papers(entry: dict[str, Any]) -> dict[str, list[Document]]:
-    """Records and reports of a seeded person. Raises KeyError or ValueError for broken ones."""
+    """The papers of a seeded person. Raises KeyError or ValueError for broken ones."""
     records, reports = entry.get("records") or [], entry.get("reports") or []
     for record in records:
         date.fromisoformat(record["visit_date"])
@@ -279,7 +280,14 @@ def seeded_papers(entry: dict[str, Any]) -> dict[str, list[Document]]:
         datetime.fromisoformat(report["released_at"])
         if report["kind"] not in ("exam", "lab") or not report["report_no"]:
             raise ValueError("a report needs a kind and a number")
-    return {"records": records, "reports": reports}
+    prescriptions = entry.get("prescriptions") or []
+    for prescription in prescriptions:
+        date.fromisoformat(prescription["issued_on"])
+        if not prescription["prescription_no"] or not all(
+            line["name"] for line in prescription["lines"]
+        ):
+            raise ValueError("a prescription needs a number and drugs with names")
+    return {"records": records, "reports": reports, "prescriptions": prescriptions}
 
 
 routes = [

@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, Select, and_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from clinical.consultation.states import Kind, Mode
+from clinical.consultation import states
+from clinical.consultation.states import PLANNED, Kind, Mode, kinds_led_by
 from clinical.cursors import Moment
 from clinical.days import zone_of
 from clinical.people import access as people
@@ -27,13 +28,13 @@ from core.identity.caller import Caller
 from core.identity.roles import Role
 from core.uow import UnitOfWork, unit_of
 
-TREATERS = (Role.DOCTOR, Role.PHARMACIST)
+#: Who holds sessions.
+TREATERS = tuple(role for role in states.TREATERS if PLANNED.intersection(kinds_led_by(role)))
 
 
 def _own(caller: Caller) -> ColumnElement[bool]:
     """The caller's sessions in the profession of the token."""
-    about_medicines = Shift.kind == Kind.MEDICATION
-    theirs = about_medicines if caller.role is Role.PHARMACIST else ~about_medicines
+    theirs = Shift.kind.in_(kinds_led_by(caller.role))
     return and_(Shift.doctor_id == caller.user_id, theirs)
 
 
@@ -265,6 +266,15 @@ async def queues(session: AsyncSession, shift_ids: Collection[UUID]) -> dict[UUI
         for row in rows:
             found[row.shift_id].append(row)
     return found
+
+
+async def ahead(session: AsyncSession, shift_ids: Collection[UUID]) -> dict[UUID, int]:
+    """How many are ahead of each consultation that waits in one of the shifts."""
+    return {
+        booking.consultation_id: before
+        for queue in (await queues(session, shift_ids)).values()
+        for booking, before in rules.waiting(queue)
+    }
 
 
 async def place_of(session: AsyncSession, consultation_id: UUID) -> Booking | None:

@@ -7,7 +7,14 @@ from uuid import UUID
 
 from sqlalchemy import select, text
 
-from clinical.consultation.states import MODES, PRACTITIONER, Kind, Mode
+from clinical.consultation.states import (
+    KIND_TEXT,
+    MODES,
+    PLANNED,
+    PRACTITIONER,
+    Kind,
+    Mode,
+)
 from clinical.days import zone_of
 from clinical.people import access as people
 from clinical.schedule import access, errors, rules
@@ -52,13 +59,14 @@ async def _add(uow: UnitOfWork, caller: Caller, wish: Plan) -> Shift:
     rules.check_times(wish.starts_at, wish.ends_at)
     if wish.ends_at <= uow.now:
         raise errors.ShiftPast()
-    if wish.kind is Kind.DEPARTMENT:
-        raise InvalidRequest("科室咨询由本科室医生接单，不按医生排班")
+    if wish.kind not in PLANNED:
+        raise InvalidRequest(f"{KIND_TEXT[wish.kind]}不按时段排班")
     if wish.mode not in MODES[wish.kind]:
         raise InvalidRequest("此类问诊不能以这种方式进行")
     doctor = await people.practitioner(uow.session, caller.hospital_id, wish.doctor_id)
     if doctor.profession is not PRACTITIONER[wish.kind]:
-        raise InvalidRequest("用药咨询由药师排班，其他问诊由医生排班")
+        answerer = PRACTITIONER[wish.kind].label
+        raise InvalidRequest(f"{KIND_TEXT[wish.kind]}由{answerer}排班")
     await _no_overlap(uow, wish.doctor_id, wish.starts_at, wish.ends_at)
     row = Shift(
         hospital_id=caller.hospital_id,

@@ -107,6 +107,14 @@ def ahead_of(mine: Queued, queue: Iterable[Queued]) -> int:
     return sum(each.state in AHEAD and each.position < mine.position for each in queue)
 
 
+def waiting(queue: Iterable[Q]) -> list[tuple[Q, int]]:
+    """Whoever waits to be called, with how many are ahead."""
+    bookings = list(queue)
+    return [
+        (each, ahead_of(each, bookings)) for each in bookings if each.state is BookingState.QUEUED
+    ]
+
+
 def last_position(queue: Iterable[Queued]) -> int:
     """Where somebody stands who comes back after being passed over: behind everybody."""
     return max((each.position for each in queue), default=0) + 1

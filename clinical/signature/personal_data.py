@@ -9,7 +9,7 @@ from core.personal_data import (
     RecordClass,
     Section,
     Subject,
-    keep_until,
+    Tally,
     register,
 )
 from core.uow import UnitOfWork
@@ -100,24 +100,15 @@ class SignatureData:
             .order_by(DocumentSignature.id)
             .with_for_update()
         )
-        erased = kept = 0
-        until = None
+        documents = Tally(subject, RecordClass.MEDICAL)
         for row in rows.all():
-            held = (
-                subject.held
-                or row.patient_id in subject.held_patients
-                or row.document_id in subject.held_objects
-            )
-            end = keep_until(RecordClass.MEDICAL, row.signed_at.date())
-            if held or end is None or subject.today <= end:
-                kept += 1
-                until = max(until, end) if until and end else until or end
-            elif row.content["fields"]:
+            if documents.keeps(row.signed_at.date(), row.patient_id, row.document_id):
+                continue
+            if row.content["fields"]:
                 row.content = {**row.content, "fields": [], "erased": subject.today.isoformat()}
-                erased += 1
+                documents.erased += 1
         await uow.session.flush()
-        why = "法律保全" if subject.held else "病历保存不少于15年" if kept else ""
-        return [Erased(title=TITLE, erased=erased, kept=kept, until=until, why=why)]
+        return [documents.told(TITLE)]
 
 
 register(SignatureData())

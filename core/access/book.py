@@ -1,11 +1,10 @@
 """What is in force, held in memory by every process; changes reach it through the bus."""
 
-import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sqlalchemy import select
@@ -22,17 +21,13 @@ from core.access.vocabulary import Policy, Scope
 from core.identity.models import RoleAssignment, User
 from core.identity.roles import STAFF_ROLES, Role
 from core.identity.session_cache import USER_CHANNEL
+from core.remembered import Remembered
 
 if TYPE_CHECKING:
-    from core.runtime import Runtime
     from core.uow import UnitOfWork
 
 #: Something that the engine goes by was changed. Payload: {}.
 CHANNEL = "access.changed"
-#: A lost hint is healed after this time.
-RELOAD_SECONDS = 30.0
-#: Marks a session that has written something which is not committed yet.
-_CHANGED = "access_changed"
 
 _SCOPES = {scope.value: scope for scope in Scope}
 
@@ -88,57 +83,21 @@ class Book:
         return self.own_roles.get(holder, frozenset({EVERYWHERE}))
 
 
-class BookCache:
-    """The book of this process: read whole, dropped whole."""
+class BookCache(Remembered[Book]):
+    """The book of this process."""
 
-    def __init__(self) -> None:
-        self._book: Book | None = None
-        self._read_at = 0.0
-        self._generation = 0
+    # Who holds which own role, and whether a giver still works here, is in the book too.
+    channels = (CHANNEL, USER_CHANNEL)
 
-    @classmethod
-    def of(cls, runtime: "Runtime") -> Self:
-        """The cache of this process, made and subscribed on first use."""
-        cache = runtime.ports.get(cls)
-        if cache is None:
-            cache = runtime.ports[cls] = cls()
-            runtime.bus.subscribe(CHANNEL, cache.on_change)
-            # Who holds which own role, and whether a giver still works here, is in the book too.
-            runtime.bus.subscribe(USER_CHANNEL, cache.on_change)
-        return cache
-
-    async def on_change(self, payload: dict[str, Any]) -> None:
-        """Bus listener: forget everything, whatever changed."""
-        self.drop()
-
-    def drop(self) -> None:
-        """Forget everything; a reading under way is not kept either."""
-        self._generation += 1
-        self._book = None
-
-    def held(self) -> Book | None:
-        """The book when it is read and fresh."""
-        fresh = time.monotonic() - self._read_at <= RELOAD_SECONDS
-        return self._book if fresh else None
-
-    async def read(self, uow: "UnitOfWork") -> Book:
-        """The book; kept for later unless the transaction has uncommitted changes of it."""
-        changed = uow.session.info.get(_CHANGED)
-        held = self.held()
-        if held is not None and not changed:
-            return held
-        generation, started = self._generation, time.monotonic()
-        book = await _read(uow)
-        if generation == self._generation and not changed:
-            self._book, self._read_at = book, started
-        return book
+    async def _load(self, uow: "UnitOfWork") -> Book:
+        return await _read(uow)
 
 
 def changed(uow: "UnitOfWork") -> None:
     """Say that this transaction changes the book; every process reads it anew after the commit."""
-    if uow.session.info.get(_CHANGED):
+    if BookCache.is_changed(uow):
         return
-    uow.session.info[_CHANGED] = True
+    BookCache.changed(uow)
     runtime = uow.runtime
 
     async def tell() -> None:

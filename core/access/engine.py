@@ -111,13 +111,8 @@ async def find_grant(
 
 
 async def permitted(runtime: "Runtime", caller: "Caller", resource: Resource, action: str) -> bool:
-    """Whether the caller has any of it, where no unit of work is at hand; opens one only when
-    nothing is in memory.
-    """
-    book = BookCache.of(runtime).held()
-    if book is None:
-        async with runtime.unit_of_work() as uow:
-            book = await BookCache.of(runtime).read(uow)
+    """Whether the caller has any of it, where no unit of work is at hand."""
+    book = await BookCache.of(runtime).ask(runtime)
     return any(_sources(book, runtime.clock.now(), caller, resource, action))
 
 

@@ -14,6 +14,8 @@ import structlog
 log = structlog.get_logger(__name__)
 
 Listener = Callable[[dict[str, Any]], Awaitable[None]]
+#: Hears data as it came; it must not wait.
+DataListener = Callable[[bytes], None]
 #: Topics fall into this many shards. All processes must agree, so it is no setting. Few enough that
 #: a commit of many rooms is told in few frames, many enough that a process with few sockets is
 #: spared most of what concerns others.
@@ -35,10 +37,12 @@ class Bus(Protocol):
 
     With a `topic` (`room:…`, `user:…`) only processes that follow it need to hear; the own
     listeners hear always. `sharded`: it spares processes the topics that they do not follow, so it
-    is worth while to send a hint about many topics in a part for each shard.
+    is worth while to send a hint about many topics in a part for each shard. `carries`: it takes
+    data to other processes as well, which may get lost like any hint.
     """
 
     sharded: bool
+    carries: bool
 
     async def publish(
         self, channel: str, payload: dict[str, Any], topic: str | None = None
@@ -49,6 +53,12 @@ class Bus(Protocol):
         ...
 
     def subscribe(self, channel: str, listener: Listener) -> Callable[[], None]: ...
+
+    def carry(self, channel: str, data: bytes, topic: str) -> None:
+        """Take data to the other processes that follow `topic`; nobody hears it here."""
+        ...
+
+    def on_data(self, channel: str, listener: DataListener) -> Callable[[], None]: ...
 
     def follow(self, topic: str) -> None: ...
 
@@ -76,7 +86,8 @@ class LocalBus:
         self._followed: Counter[str] = Counter()
         self._gap_listeners: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self.sharded = False
+        self._data_listeners: dict[str, list[DataListener]] = defaultdict(list)
+        self.sharded = self.carries = False
 
     async def start(self) -> None:
         return None
@@ -97,6 +108,19 @@ class LocalBus:
         def unsubscribe() -> None:
             with contextlib.suppress(ValueError):
                 self._listeners[channel].remove(listener)
+
+        return unsubscribe
+
+    def carry(self, channel: str, data: bytes, topic: str) -> None:
+        """Nobody else is there, or this bus has no room for data."""
+
+    def on_data(self, channel: str, listener: DataListener) -> Callable[[], None]:
+        """Hear the data of `channel` that other processes carry; the returned function ends it."""
+        self._data_listeners[channel].append(listener)
+
+        def unsubscribe() -> None:
+            with contextlib.suppress(ValueError):
+                self._data_listeners[channel].remove(listener)
 
         return unsubscribe
 
@@ -134,6 +158,14 @@ class LocalBus:
                 await listener(payload)
             except (OSError, RuntimeError, ValueError, LookupError, TypeError) as error:
                 # One listener's failure must not silence the others.
+                log.error("bus_listener_failed", channel=channel, error=repr(error), exc_info=True)
+
+    def _hand_over(self, channel: str, data: bytes) -> None:
+        """Data of another process for the listeners here."""
+        for listener in tuple(self._data_listeners[channel]):
+            try:
+                listener(data)
+            except (OSError, RuntimeError, ValueError, LookupError, TypeError) as error:
                 log.error("bus_listener_failed", channel=channel, error=repr(error), exc_info=True)
 
     def _topic_changed(self, topic: str, *, followed: bool) -> None:

@@ -28,7 +28,9 @@ PREFIX = "zhenjian:bus:"
 COMMON = PREFIX + "all"
 #: Frames that may wait for Redis; the oldest are given up first, for they are hints of the past.
 MAX_QUEUED = 10_000
-#: Frames written together before their replies are read.
+#: Bytes that may wait so: data is brought to who can fetch it as well.
+MAX_QUEUED_BYTES = 8 * 1024 * 1024
+#: Frames that may be without their reply at a time.
 MAX_PIPELINE = 256
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 REPLY_SECONDS = 3.0
@@ -45,14 +47,16 @@ class RedisBus(LocalBus):
         self, url: str, *, hearing: Callable[..., Hearing] = Hearing, max_queued: int = MAX_QUEUED
     ) -> None:
         super().__init__()
-        self.sharded = True
+        self.sharded = self.carries = True
         self._url = url
         self._node = uuid.uuid4().hex[:12]
         self._own_channel = f"{PREFIX}node:{self._node}"
         self._own_mark = self._node.encode()
         self._queue: deque[tuple[str, bytes]] = deque()
+        self._queued_bytes = 0
         self._max_queued = max_queued
-        self._filled = asyncio.Event()
+        self._flushing = False
+        self._unanswered = 0
         self._ready = asyncio.Event()
         self._has_shards = True
         self._ears: RedisConnection | None = None
@@ -93,12 +97,20 @@ class RedisBus(LocalBus):
         where = COMMON if topic is None else _channel_of(topic)
         self._enqueue(where, head + orjson.dumps(payload))
 
+    def carry(self, channel: str, data: bytes, topic: str) -> None:
+        """Queue data for the others: it is given up like any hint."""
+        self._enqueue(_channel_of(topic), f"{self._node} {channel} {topic} ".encode() + data)
+
     def _enqueue(self, channel: str, frame: bytes) -> None:
-        if len(self._queue) >= self._max_queued:
-            self._queue.popleft()
-            LOST.inc()
         self._queue.append((channel, frame))
-        self._filled.set()
+        self._queued_bytes += len(frame)
+        while len(self._queue) > self._max_queued or self._queued_bytes > MAX_QUEUED_BYTES:
+            self._queued_bytes -= len(self._queue.popleft()[1])
+            LOST.inc()
+        if self._mouth is not None and not self._flushing:
+            # What is said in one turn of the loop goes out together.
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
 
     # ---- both connections --------------------------------------------------------------------
 
@@ -169,38 +181,45 @@ class RedisBus(LocalBus):
             self._hearing.heard()
             return
         name = channel.decode()
-        if self._wanted(name, topic.decode()):
+        if name in self._data_listeners:
+            if topic.decode() in self._followed:
+                self._hand_over(name, payload)
+        elif self._wanted(name, topic.decode()):
             self._spawn(self.dispatch(name, orjson.loads(payload)))
 
     # ---- speaking ----------------------------------------------------------------------------
 
     async def _speak(self, connection: RedisConnection) -> None:
-        self._mouth = connection
+        self._mouth, self._unanswered = connection, 0
+        self._flush()
         try:
             while True:
-                await self._filled.wait()
-                self._filled.clear()
-                while self._queue:
-                    await self._send_some(connection)
-        finally:
-            self._mouth = None
-
-    async def _send_some(self, connection: RedisConnection) -> None:
-        verb = self._verb("PUBLISH")
-        count = min(len(self._queue), MAX_PIPELINE)
-        frames = [self._queue.popleft() for _ in range(count)]
-        try:
-            async with asyncio.timeout(REPLY_SECONDS):
-                connection.write(b"".join(pack(verb, *frame) for frame in frames))
-                await connection.drain()
-                for _ in frames:
-                    reply = await connection.reply()
+                # The watchdog's word goes this way too, so there is always something to answer.
+                async with asyncio.timeout(REPLY_SECONDS):
+                    replies = await connection.read()
+                self._unanswered -= len(replies)
+                for reply in replies:
                     if isinstance(reply, RedisRefused):
                         raise reply
-        except (OSError, TimeoutError) as error:
+                self._flush()
+        except TimeoutError as error:
+            raise ConnectionError("Redis does not answer.") from error
+        finally:
+            self._mouth = None
             # Some may have arrived; hints are not sent twice.
-            LOST.inc(count)
-            raise ConnectionError(f"Hints were lost: {error!r}") from error
+            LOST.inc(self._unanswered)
+
+    def _flush(self) -> None:
+        """Write what waits, as far as what was written has been answered."""
+        self._flushing = False
+        count = min(len(self._queue), MAX_PIPELINE - self._unanswered)
+        if self._mouth is None or count <= 0:
+            return
+        verb = self._verb("PUBLISH")
+        frames = [self._queue.popleft() for _ in range(count)]
+        self._queued_bytes -= sum(len(frame) for _, frame in frames)
+        self._unanswered += count
+        self._mouth.write(b"".join(pack(verb, *frame) for frame in frames))
 
     def _verb(self, verb: str) -> str:
         """The command for sharded channels where the server has them."""

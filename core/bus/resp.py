@@ -140,9 +140,6 @@ class RedisConnection:
     def write(self, data: bytes) -> None:
         self._writer.write(data)
 
-    async def drain(self) -> None:
-        await self._writer.drain()
-
     async def reply(self) -> Reply:
         """The next reply, in order."""
         while not self._ready:

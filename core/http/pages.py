@@ -43,16 +43,26 @@ def decode_cursor(cursor: str | None, length: int) -> list[Any] | None:
 
 def decode_moment(cursor: str | None) -> tuple[datetime, UUID] | None:
     """A cursor of a list sorted by a moment and an id. Raises InvalidRequest."""
-    values = decode_cursor(cursor, 2)
+    values = decode_ranked(cursor, 0)
+    return None if values is None else (values[0], values[1])
+
+
+def decode_ranked(cursor: str | None, ranks: int) -> tuple[Any, ...] | None:
+    """A cursor of a list sorted by so many numbers, then a moment and an id.
+
+    Raises InvalidRequest.
+    """
+    values = decode_cursor(cursor, ranks + 2)
     if values is None:
         return None
+    *numbers, at, last = values
     try:
-        at, last = datetime.fromisoformat(values[0]), UUID(values[1])
+        moment, key = datetime.fromisoformat(at), UUID(last)
     except (TypeError, ValueError, AttributeError) as error:
         raise _bad_cursor() from error
-    if at.tzinfo is None:
+    if moment.tzinfo is None or not all(type(each) in (int, float) for each in numbers):
         raise _bad_cursor()
-    return at, last
+    return *numbers, moment, key
 
 
 def _bad_cursor() -> InvalidRequest:

@@ -65,7 +65,7 @@ class ChangeView(BaseModel):
 @routes.get("/settings", roles=_EDITORS, summary="List the settings with their values")
 async def list_settings(ctx: Context) -> list[SettingView]:
     await access.require_sight(ctx.uow, ctx.caller)
-    values = await SettingsCache.of(ctx.runtime).load(ctx.uow.session)
+    values = await SettingsCache.of(ctx.runtime).read(ctx.uow)
     return [_view(values, setting, ctx.caller.hospital_id) for setting in declared()]
 
 
@@ -74,7 +74,7 @@ async def change_setting(ctx: Context, key: str, body: ChangeSetting) -> Setting
     await service.set_value(
         ctx.uow, ctx.caller, key, body.value, body.scope, body.scope_id, body.reason
     )
-    values = await SettingsCache.of(ctx.runtime).load(ctx.uow.session)
+    values = await SettingsCache.of(ctx.runtime).read(ctx.uow)
     setting = find(key)
     assert setting is not None
     return _view(values, setting, ctx.caller.hospital_id)

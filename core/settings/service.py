@@ -11,7 +11,7 @@ from core import audit
 from core.errors import FieldProblem, NotFound
 from core.ids import new_id
 from core.settings import access
-from core.settings.cache import CHANNEL, SettingsCache, Values, mark_changed
+from core.settings.cache import CHANNEL, SettingsCache, Values
 from core.settings.errors import SettingInvalid
 from core.settings.events import SettingChanged
 from core.settings.models import EVERYWHERE, SettingChange, SettingValue
@@ -34,7 +34,7 @@ async def get(
     user_id: UUID | None = None,
 ) -> T:
     """The value in force: person, department, hospital, group, default; the nearest wins."""
-    values = await SettingsCache.of(uow.runtime).load(uow.session)
+    values = await SettingsCache.of(uow.runtime).read(uow)
     return resolve(values, setting, hospital_id, department_id, user_id)[0]
 
 
@@ -47,11 +47,7 @@ async def current(
     user_id: UUID | None = None,
 ) -> T:
     """Like `get` where no unit of work is at hand; opens one only when nothing is cached."""
-    cache = SettingsCache.of(runtime)
-    values = cache.held()
-    if values is None:
-        async with runtime.unit_of_work() as uow:
-            values = await cache.load(uow.session)
+    values = await SettingsCache.of(runtime).ask(runtime)
     return resolve(values, setting, hospital_id, department_id, user_id)[0]
 
 
@@ -185,7 +181,7 @@ async def _apply(
 
 def _announce(uow: "UnitOfWork", caller: "Caller", change: SettingChange) -> None:
     runtime = uow.runtime
-    mark_changed(uow.session)
+    SettingsCache.changed(uow)
     uow.record(
         SettingChanged(
             hospital_id=caller.hospital_id,

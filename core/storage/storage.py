@@ -10,11 +10,14 @@ read only while `reads_plain` is set, which is while their conversion is pending
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
@@ -43,6 +46,10 @@ SUFFIX: Final = ".sealed"
 _BLOCK: Final = 16 * CHUNK
 _SMALL: Final = CHUNK
 _FAILURES = (BaseError, OSError)
+# To seal holds the interpreter's lock: several files at once are no faster together, and whoever
+# else works in the process would wait for each of them.
+_SEALING: Final = ThreadPoolExecutor(1, "seal")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +146,7 @@ class Storage:
     async def _seal_whole(self, key: str, data: bytes, hospital_id: UUID | None) -> bytes:
         if len(data) <= _SMALL:
             return seal_whole(self.keys, key, data, hospital_id)
-        return await asyncio.to_thread(seal_whole, self.keys, key, data, hospital_id)
+        return await _sealing(partial(seal_whole, self.keys, key, data, hospital_id))
 
     async def _sealed(
         self,
@@ -158,14 +165,14 @@ class Storage:
             block: bytes | None = None
             async for following in _regular(pieces):
                 if block is not None:
-                    yield await asyncio.to_thread(cipher.seal_run, number, block, last=False)
+                    yield await _sealing(partial(cipher.seal_run, number, block, last=False))
                     number += _BLOCK // CHUNK
                 block = following
         except Exception as error:
             # The store would wrap it; the caller wants to know what it was.
             failure.append(error)
             raise
-        yield await asyncio.to_thread(cipher.seal_run, number, block or b"", last=True)
+        yield await _sealing(partial(cipher.seal_run, number, block or b"", last=True))
 
     async def get(self, key: str) -> bytes:
         """Read a whole small object; raises `ObjectMissing` or `ObjectDamaged`."""
@@ -324,6 +331,12 @@ class Storage:
             await obstore.delete_async(self.store, key)
         except _FAILURES as error:
             raise StorageError(f"The storage does not take a small object: {error}") from error
+
+
+async def _sealing(work: Callable[[], _Result]) -> _Result:
+    # With the caller's context: it says whose the file is.
+    context = copy_context()
+    return await asyncio.get_running_loop().run_in_executor(_SEALING, lambda: context.run(work))
 
 
 def _differ(before: _Opened, now: _Opened) -> bool:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, exists, func, or_, select
 
+from core import settings
 from core.access import Action, Scope, allow, declare, require
 from core.errors import NotFound
 from core.identity.caller import Caller
@@ -17,8 +18,10 @@ from media.calls.call import Call, Participant
 from media.calls.models import CallParticipantRow, CallRow
 from media.calls.rules import OBSERVERS, TALKERS, CallMedia, CallState, EndReason, Place
 from media.calls.schemas import CallView, ParticipantView, QualityView
+from media.calls.settings import WITHOUT_RECORDING
 from realtime import access as rooms
 from realtime.monitor_schemas import CallFigure
+from realtime.rules import RecordingPolicy
 from realtime.veil import shown
 
 CALL = declare(
@@ -47,6 +50,8 @@ class StoredCall:
 
     row: CallRow
     people: list[CallParticipantRow]
+    #: Whether it waits for the patient's consent to be recorded.
+    asks: bool = False
 
     @property
     def call(self) -> Call:
@@ -64,6 +69,7 @@ class StoredCall:
             ended_at=row.ended_at,
             end_reason=EndReason(row.end_reason) if row.end_reason else None,
             lecture=row.lecture,
+            asks=self.asks,
             people={each.user_id: _participant(each) for each in self.people},
         )
 
@@ -114,6 +120,7 @@ def view(stored: StoredCall, viewer: UUID | None = None) -> CallView:
         ended_at=row.ended_at,
         end_reason=EndReason(row.end_reason) if row.end_reason else None,
         recording=row.record,
+        asks_recording=stored.asks and row.state == CallState.RINGING,
         lecture=row.lecture,
         viewers=_viewers(stored) if row.lecture else None,
         participants=[
@@ -149,7 +156,19 @@ async def stored(uow: UnitOfWork, call_id: UUID, *, lock: bool = False) -> Store
         .order_by(CallParticipantRow.position)
         .execution_options(populate_existing=True)
     )
-    return StoredCall(row, list(people))
+    return StoredCall(row, list(people), await _asks(uow, row))
+
+
+async def _asks(uow: UnitOfWork, row: CallRow) -> bool:
+    if row.record or row.state != CallState.RINGING:
+        return False
+    policy = await rooms.recording_of(uow, row.room_id)
+    return policy is RecordingPolicy.ASK and not await may_go_unrecorded(uow, row.hospital_id)
+
+
+async def may_go_unrecorded(uow: UnitOfWork, hospital_id: UUID) -> bool:
+    """Whether the hospital lets its patients' calls be held without a recording."""
+    return await settings.get(uow, WITHOUT_RECORDING, hospital_id=hospital_id)
 
 
 async def require_talk(uow: UnitOfWork, caller: Caller) -> None:
@@ -222,6 +241,17 @@ async def rooms_in_call(uow: UnitOfWork, room_ids: Sequence[UUID]) -> set[UUID]:
 def rooms_with_calls() -> Select[UUID]:
     """The ids of all rooms in which a call is under way, as a subquery."""
     return select(CallRow.room_id).where(CallRow.state != CallState.ENDED)
+
+
+def talked_since(
+    room_id: SQLColumnExpression[UUID], moment: SQLColumnExpression[datetime]
+) -> ColumnElement[bool]:
+    """Whether an answered call in that room goes on, or ended at that moment or later."""
+    return exists().where(
+        CallRow.room_id == room_id,
+        CallRow.answered_at.is_not(None),
+        or_(CallRow.ended_at.is_(None), CallRow.ended_at >= moment),
+    )
 
 
 async def call_figures(uow: UnitOfWork, room_ids: Sequence[UUID]) -> dict[UUID, CallFigure]:

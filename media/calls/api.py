@@ -8,9 +8,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from core.defence.kinds import Kind
-from core.errors import FieldProblem, InvalidRequest
 from core.http import Context, Page, Routes
-from core.http.pages import decode_cursor, encode_cursor
 from core.identity.roles import Role
 from media.calls import access, check, observers, report, service
 from media.calls.controller import Controller
@@ -190,7 +188,7 @@ async def _call_of_room(ctx: MessageContext, room_id: UUID) -> CallView | None:
 
 
 register_join_extra("call", _call_of_room, access.rooms_in_call)
-register_calls(access.rooms_with_calls(), access.call_figures)
+register_calls(access.rooms_with_calls(), access.call_figures, access.talked_since)
 room_messages = messages.handlers
 
 
@@ -255,19 +253,7 @@ async def list_calls(
     wanted = await report.period(
         ctx.uow, ctx.caller, from_, to, at_most=level, media=media, order=order, room=room
     )
-    offset = _offset(cursor)
-    found = await report.page(ctx.uow, ctx.caller, wanted, offset, limit + 1)
-    following = encode_cursor(offset + limit) if len(found) > limit else None
-    return Page(items=found[:limit], next=following)
-
-
-def _offset(cursor: str | None) -> int:
-    values = decode_cursor(cursor, 1)
-    if values is None:
-        return 0
-    if not isinstance(values[0], int) or not 0 <= values[0] <= 1_000_000:
-        raise InvalidRequest(fields=[FieldProblem("cursor", "翻页参数无效，请从第一页重新开始")])
-    return values[0]
+    return await report.page(ctx.uow, ctx.caller, wanted, cursor, limit)
 
 
 @routes.get("/calls/totals", roles=WATCHERS, summary="How good a period's calls were, by the day")

@@ -21,6 +21,7 @@ from media.calls.errors import (
     NobodyToCall,
     NotInCall,
     NotOnStage,
+    RecordingUndecided,
     RemovedFromCall,
     ScreenIsTaken,
 )
@@ -66,6 +67,8 @@ class Call:
     end_reason: EndReason | None = None
     #: A lecture rings nobody: who wants to comes in and watches.
     lecture: bool = False
+    #: It rings, and the patient has not said yet whether it may be recorded.
+    asks: bool = False
     people: Mapping[UUID, Participant]
 
     @property
@@ -161,12 +164,16 @@ def admit(call: Call, someone: Participant) -> Call:
 
 
 def accept(call: Call, user_id: UUID, device: str, now: datetime) -> Call:
-    """The first device wins. Raises CallIsOver, NotInCall, CallTaken (another device was first)."""
+    """The first device wins.
+
+    Raises CallIsOver, NotInCall, CallTaken (another device was first), RecordingUndecided.
+    """
     me = member(call, user_id)
     if me.place is Place.JOINED:
         if me.device != device:
             raise CallTaken
         return call
+    _require_decided(call, me)
     return _enter(call, me, device, now)
 
 
@@ -175,9 +182,17 @@ def join(
 ) -> Call:
     """Come (back) in with this device: after a reload, from another device, after having left.
 
-    Raises CallIsOver, NotInCall, CallIsFull, RemovedFromCall.
+    Raises CallIsOver, NotInCall, CallIsFull, RemovedFromCall, RecordingUndecided.
     """
-    return _enter(call, member(call, user_id), device, now, most_viewers)
+    me = member(call, user_id)
+    _require_decided(call, me)
+    return _enter(call, me, device, now, most_viewers)
+
+
+def _require_decided(call: Call, me: Participant) -> None:
+    """Nobody talks unrecorded while the patient is still asked; who rings may come back."""
+    if call.asks and call.state is CallState.RINGING and me.user_id != call.started_by:
+        raise RecordingUndecided
 
 
 def decline(call: Call, user_id: UUID, now: datetime) -> Call:

@@ -59,6 +59,10 @@ class RecordingRefused(ProblemError):
     )
 
 
+class RecordingUndecided(ProblemError):
+    code, status, title = "recording_undecided", 409, "患者同意录音录像后才能接通"
+
+
 class MediaUnavailable(ProblemError):
     code, status, title = "media_unavailable", 503, "音视频服务暂时不可用，请稍后再试"
 

@@ -3,7 +3,7 @@
 from core.events import AfterCommitTable, WithCommitTable
 from core.runtime import Runtime
 from core.uow import UnitOfWork
-from media.calls import access, service
+from media.calls import access, recording, service
 from media.calls.controller import Controller
 from media.calls.events import CallEnded, CallRecordingStopped
 from media.calls.rules import EndReason
@@ -22,9 +22,15 @@ async def take_out_of_the_call(uow: UnitOfWork, event: ParticipantLeft) -> None:
 
 
 async def stop_the_recording(uow: UnitOfWork, event: RoomRecordingChanged) -> None:
-    """A consent that is taken back counts in the middle of a call."""
+    """A consent that is taken back counts in the middle of a call, one that is refused before."""
     if event.recording == RecordingPolicy.REFUSED:
-        await service.stop_recording(uow, event.aggregate_id)
+        await recording.stop(uow, event.aggregate_id)
+
+
+async def record_from_the_answer(uow: UnitOfWork, event: RoomRecordingChanged) -> None:
+    """A consent that is given while a call rings counts for that call."""
+    if event.recording == RecordingPolicy.REQUIRED:
+        await recording.begin_with_the_answer(uow, event.aggregate_id)
 
 
 async def seal_on_the_worker(runtime: Runtime, event: CallRecordingStopped) -> None:
@@ -48,7 +54,7 @@ async def close_on_the_worker(runtime: Runtime, event: CallEnded) -> None:
 WITH_COMMIT: WithCommitTable = {
     RoomClosed: [end_the_call],
     ParticipantLeft: [take_out_of_the_call],
-    RoomRecordingChanged: [stop_the_recording],
+    RoomRecordingChanged: [stop_the_recording, record_from_the_answer],
 }
 AFTER_COMMIT: AfterCommitTable = {
     CallEnded: [close_on_the_worker],

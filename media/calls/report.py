@@ -10,12 +10,23 @@ from typing import Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Integer, Row, Select, case, cast, func, or_, select, tuple_
+from sqlalchemy import (
+    Integer,
+    Row,
+    Select,
+    case,
+    cast,
+    func,
+    or_,
+    select,
+    tuple_,
+)
 
 from core import exports
 from core.audit.access import zone_of
 from core.errors import FieldProblem, InvalidRequest, NotFound
 from core.exports import Field
+from core.http.pages import Page, decode_ranked, encode_cursor
 from core.identity.caller import Caller
 from core.identity.roles import Role
 from core.uow import UnitOfWork
@@ -25,6 +36,10 @@ from media.calls.schemas import CallFigures, CallReport, CallTotals, PersonFigur
 from realtime import monitor
 
 Order = Literal["worst", "newest"]
+#: By how many numbers the list is sorted before time and id.
+RANKS: dict[Order, int] = {"worst": 3, "newest": 0}
+#: A level behind the best.
+NEVER_MEASURED = 5
 CHUNK = 500
 #: A period has so many days at most.
 LONGEST = 92
@@ -80,8 +95,10 @@ def _mean(total: Any, count: Any) -> Any:
     return total / func.nullif(count, 0)
 
 
-def _calls(caller: Caller, wanted: Period) -> Select[Any]:
-    """Every answered call of the period with its figures."""
+def _calls(caller: Caller, wanted: Period, after: tuple[Any, ...] | None = None) -> Select[Any]:
+    """Every answered call of the period with its figures, or those behind a sort key. Whatever a
+    row is sorted by is in its columns `key_0`, `key_1` and so on.
+    """
     row = CallQualityRow
     measured = (
         select(
@@ -127,26 +144,38 @@ def _calls(caller: Caller, wanted: Period) -> Select[Any]:
         query = query.where(CallRow.room_id == wanted.room)
     if wanted.media:
         query = query.where(CallRow.media == wanted.media)
-    newest = (CallRow.started_at.desc(), CallRow.id.desc())
-    if wanted.order == "newest":
-        return query.order_by(*newest)
-    return query.order_by(
-        measured.c.worst.asc().nulls_last(),
-        measured.c.frozen_ms.desc().nulls_last(),
-        measured.c.loss.desc().nulls_last(),
-        *newest,
-    )
+    keys: list[Any] = [CallRow.started_at, CallRow.id]
+    if wanted.order == "worst":
+        # Whatever was never measured comes behind the best.
+        bad = -func.coalesce(measured.c.worst, NEVER_MEASURED)
+        frozen, loss = func.coalesce(measured.c.frozen_ms, -1), func.coalesce(measured.c.loss, -1.0)
+        keys = [bad, frozen, loss, *keys]
+    if after is not None:
+        query = query.where(tuple_(*keys) < after)
+    query = query.add_columns(*(key.label(f"key_{place}") for place, key in enumerate(keys)))
+    return query.order_by(*(key.desc() for key in keys))
 
 
 async def page(
-    uow: UnitOfWork, caller: Caller, wanted: Period, offset: int, limit: int
-) -> list[CallFigures]:
-    """The calls of the period, worst or newest first."""
-    return await _shown(uow, _calls(caller, wanted).offset(offset).limit(limit))
+    uow: UnitOfWork, caller: Caller, wanted: Period, cursor: str | None, limit: int
+) -> Page[CallFigures]:
+    """The calls of the period, worst or newest first. Raises InvalidRequest for a bad cursor."""
+    ranks = RANKS[wanted.order]
+    after = decode_ranked(cursor, ranks)
+    rows = (await uow.session.execute(_calls(caller, wanted, after).limit(limit + 1))).all()
+    items = await _all_shown(uow, rows[:limit])
+    if len(rows) <= limit:
+        return Page(items=items, next=None)
+    last = rows[limit - 1]
+    key = [getattr(last, f"key_{place}") for place in range(ranks + 2)]
+    return Page(items=items, next=encode_cursor(*key))
 
 
 async def _shown(uow: UnitOfWork, query: Select[Any]) -> list[CallFigures]:
-    rows = (await uow.session.execute(query)).all()
+    return await _all_shown(uow, (await uow.session.execute(query)).all())
+
+
+async def _all_shown(uow: UnitOfWork, rows: Sequence[Row[Any]]) -> list[CallFigures]:
     staff = await _staff(uow, [row.CallRow.id for row in rows])
     return [_figures(row, staff.get(row.CallRow.id, [])) for row in rows]
 

@@ -74,6 +74,7 @@ _ENDINGS: dict[EndReason, str] = {
     EndReason.NO_ANSWER: "对方无人接听",
     EndReason.DECLINED: "对方已拒绝",
     EndReason.CANCELLED: "已取消",
+    EndReason.RECORDING_REFUSED: "未接通，患者不同意录制",
 }
 
 

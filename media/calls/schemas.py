@@ -31,7 +31,8 @@ class ParticipantView(BaseModel):
 
 class CallView(BaseModel):
     """Of a lecture everybody sees the stage, the hands and himself; its teacher sees everybody.
-    `viewers` counts those who only watch (None: no lecture).
+    `viewers` counts those who only watch (None: no lecture). `asks_recording`: it rings, and is
+    answered only after the patient agreed to be recorded.
     """
 
     id: UUID
@@ -44,6 +45,7 @@ class CallView(BaseModel):
     ended_at: datetime | None
     end_reason: EndReason | None
     recording: bool
+    asks_recording: bool
     lecture: bool
     viewers: int | None
     participants: list[ParticipantView]

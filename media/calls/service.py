@@ -21,7 +21,7 @@ from media.calls import access, call, observers, quality, sessions, stage, telli
 from media.calls.access import StoredCall
 from media.calls.call import Call, Participant
 from media.calls.errors import CallInProgress, NotInCall, RecordingRefused
-from media.calls.events import CallAnswered, CallRecordingStopped, CallStarted
+from media.calls.events import CallAnswered, CallStarted
 from media.calls.models import CallParticipantRow, CallRow
 from media.calls.rules import (
     AMONG_COLLEAGUES,
@@ -35,7 +35,7 @@ from media.calls.rules import (
     started_text,
 )
 from media.calls.schemas import CallView
-from media.calls.settings import MOST_VIEWERS, RING_SECONDS, WITHOUT_RECORDING
+from media.calls.settings import MOST_VIEWERS, RING_SECONDS
 from realtime import access as rooms
 from realtime import service as room_service
 from realtime.call_checks import check_call
@@ -72,11 +72,13 @@ async def start(
     await check_call(uow, row.ref_type, row.ref_id, media.value)
     record = row.recording == RecordingPolicy.REQUIRED
     # Recording is agreed with a patient; colleagues among themselves are not recorded.
-    agreed = record or RoomKind(row.kind) in AMONG_COLLEAGUES
-    if not agreed and not await settings.get(
-        uow, WITHOUT_RECORDING, hospital_id=caller.hospital_id
-    ):
-        raise RecordingRefused
+    free = RoomKind(row.kind) in AMONG_COLLEAGUES
+    asks = False
+    if not (record or free or await access.may_go_unrecorded(uow, caller.hospital_id)):
+        # A ring asks; a lecture rings nobody.
+        asks = row.recording == RecordingPolicy.ASK and not lecture
+        if not asks:
+            raise RecordingRefused
     live = await uow.session.scalar(
         select(CallRow.id).where(CallRow.room_id == room_id, CallRow.state != CallState.ENDED)
     )
@@ -94,7 +96,7 @@ async def start(
         begun = call.lecture(new_id(), room_id, media, me, device, uow.now)
     else:
         begun = call.start(new_id(), room_id, media, me, others, device, uow.now, ring)
-    made = await _insert(uow, begun, caller.hospital_id, worker, record)
+    made = replace(await _insert(uow, begun, caller.hospital_id, worker, record), asks=asks)
     data = {"call": str(begun.id), "media": media.value, "by": str(caller.user_id)}
     await room_service.system_message(
         uow, room_id, "call_started", started_text(me.name, media, lecture=lecture), data
@@ -113,7 +115,7 @@ async def start(
 async def accept(uow: UnitOfWork, caller: Caller, call_id: UUID, device: str) -> CallView:
     """Answer on this device; announces `CallAnswered` for the first answer.
 
-    Raises NotFound, CallIsOver, CallTaken.
+    Raises NotFound, CallIsOver, CallTaken, RecordingUndecided.
     """
     now = uow.now
     return await _mine(
@@ -265,33 +267,6 @@ async def end_in_room(uow: UnitOfWork, room_id: UUID, reason: EndReason) -> None
     )
     if call_id is not None:
         await _change(uow, room_id, call_id, lambda it: call.end(it, reason, uow.now))
-
-
-async def stop_recording(uow: UnitOfWork, room_id: UUID) -> None:
-    """Nobody may record the room any more: its call goes on without, or ends, as the hospital says.
-
-    Announces `CallRecordingStopped` or, with the end, `CallEnded`.
-    """
-    call_id = await uow.session.scalar(
-        select(CallRow.id).where(CallRow.room_id == room_id, CallRow.state != CallState.ENDED)
-    )
-    found = await access.stored(uow, call_id, lock=True) if call_id is not None else None
-    if found is None or not found.row.record:
-        return
-    hospital_id = found.row.hospital_id
-    if not await settings.get(uow, WITHOUT_RECORDING, hospital_id=hospital_id):
-        await end_in_room(uow, room_id, EndReason.RECORDING_REFUSED)
-        return
-    facts = telling.facts(found.row, uow)
-    found.row.record = False
-    await uow.session.flush()
-    text = "已停止录制，通话继续进行"
-    await room_service.system_message(
-        uow, room_id, "recording_stopped", text, {"call": str(found.row.id)}
-    )
-    uow.record(CallRecordingStopped(**facts))
-    watching = await observers.users_of(uow, found.row.id)
-    telling.tell_state(uow, found, [each.user_id for each in found.people], watching)
 
 
 async def take_out(uow: UnitOfWork, room_id: UUID, user_id: UUID) -> None:

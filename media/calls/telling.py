@@ -12,7 +12,7 @@ from media.calls.access import StoredCall
 from media.calls.call import Call
 from media.calls.events import CallAnswered, CallEnded
 from media.calls.models import CallRow
-from media.calls.rules import CallState, Place, ended_text, missed_text
+from media.calls.rules import CallState, EndReason, Place, ended_text, missed_text
 from media.calls.schemas import CallView
 from realtime import inbox
 from realtime import service as room_service
@@ -75,8 +75,10 @@ async def announce(uow: UnitOfWork, found: StoredCall, before: Call, after: Call
 
 async def _tell_missed(uow: UnitOfWork, row: CallRow, before: Call, after: Call) -> None:
     """Whoever was rung until it was over finds it in the message centre, and outside when nobody of
-    his is connected; the line in the room is everybody's.
+    his is connected; the line in the room is everybody's. A refused recording is no missed call.
     """
+    if after.end_reason is EndReason.RECORDING_REFUSED:
+        return
     missed = [
         each.user_id for each in before.ringing if after.people[each.user_id].place is Place.LEFT
     ]

@@ -51,7 +51,8 @@ class Syncer:
                 if isinstance(item, Path):
                     sync_folder(item)
                 else:
-                    os.fsync(item)
+                    # What is needed to read the file again, its size among it; no times.
+                    os.fdatasync(item)
             except OSError as error:
                 log.error("a journal could not be synced to the disk: %s", error)
             finally:

@@ -24,6 +24,9 @@ MAX_RECORD_BYTES = 1024 * 1024
 HEADER, TRACK, PACKET, REPORT, MARK = 1, 2, 3, 4, 5
 
 PACKET_HEAD = struct.Struct(">IBHQ")
+PACKET_CRC = struct.Struct(">I")
+#: What a packet's record has beside the packet.
+PACKET_OVERHEAD = PACKET_CRC.size + PACKET_HEAD.size
 REPORT_BODY = struct.Struct(">HQQI")
 MARK_TIME = struct.Struct(">Q")
 

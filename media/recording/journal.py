@@ -5,7 +5,7 @@ and, once sealed, ``manifest.json``. Every segment begins with a header record t
 tracks known so far, so that one lost segment costs its own packets and nothing else. The bytes
 are described in ``frames``; ``read_take`` and ``recover_take`` live in ``take``.
 
-The writer is synchronous and cheap: a packet is appended to memory, ``flush`` hands it to the
+The writer is synchronous and cheap: a packet is put on a list, ``flush`` hands it to the
 operating system (what a killed process loses is what was not flushed), and ``fsync`` runs in one
 thread of the process (what a power cut loses). All times are microseconds of Unix time, taken
 from ``wall_us`` so that a step of the system clock in mid-call tears nothing.
@@ -29,7 +29,9 @@ from media.recording.frames import (
     MARK,
     MARK_TIME,
     PACKET,
+    PACKET_CRC,
     PACKET_HEAD,
+    PACKET_OVERHEAD,
     REPORT,
     REPORT_BODY,
     SUFFIX,
@@ -92,7 +94,9 @@ class JournalWriter:
         self.dropped = 0
         self.tracks: list[Track] = []
         self._segments: list[Segment] = []
-        self._buffer = bytearray()
+        #: What is to be written, in pieces, and how long it is together.
+        self._pieces: list[bytes] = []
+        self._waiting = 0
         self._file = -1
         self._sealed: Manifest | None = None
         self._opened_us = 0
@@ -148,19 +152,22 @@ class JournalWriter:
         self._passed(now_us)
         return track.number
 
-    def packet(self, number: int, arrival_us: int, rtp: bytes) -> None:
-        """Append one plaintext RTP packet of track ``number``. Dropped silently once sealed."""
-        buffer = self._buffer
-        if self._file < 0 or len(buffer) > MAX_BUFFER_BYTES:
+    def packet(self, number: int, arrival_us: int, rtp: bytes, payload: bytes = b"") -> None:
+        """Append one plaintext RTP packet of track ``number``: all of it, or its header and then
+        its ``payload``, which is kept until the next flush and not copied before. Dropped silently
+        once sealed.
+        """
+        waiting = self._waiting
+        if self._file < 0 or waiting > MAX_BUFFER_BYTES:
             self.dropped += 1
             return
-        head = PACKET_HEAD.pack(len(rtp) + 11, PACKET, number, arrival_us)
-        buffer += zlib.crc32(rtp, zlib.crc32(head)).to_bytes(4, "big")
-        buffer += head
-        buffer += rtp
+        size = len(rtp) + len(payload)
+        head = PACKET_HEAD.pack(size + 11, PACKET, number, arrival_us) + rtp
+        self._pieces += (PACKET_CRC.pack(zlib.crc32(payload, zlib.crc32(head))), head, payload)
+        self._waiting = waiting = waiting + size + PACKET_OVERHEAD
         self.packets += 1
         self._last_us = arrival_us
-        if arrival_us - self._flushed_us >= FLUSH_US or len(buffer) >= FLUSH_BYTES:
+        if arrival_us - self._flushed_us >= FLUSH_US or waiting >= FLUSH_BYTES:
             self._passed(arrival_us)
 
     def sender_report(self, number: int, arrival_us: int, ntp: int, rtp_timestamp: int) -> None:
@@ -179,20 +186,30 @@ class JournalWriter:
         if self._file < 0:
             return
         self._flushed_us = max(self._last_us, self._flushed_us)
-        while self._buffer:
-            try:
-                written = os.write(self._file, self._buffer)
-            except OSError as error:
-                self.failed = error
-                return
-            self._digest.update(memoryview(self._buffer)[:written])
-            self._size += written
-            del self._buffer[:written]
-            self.failed = None
+        if self._pieces and not self._write(b"".join(self._pieces)):
+            return
         now = time.monotonic_ns() // 1000
         if now - self._synced_us >= SYNC_US:
             self._synced_us = now
             _syncer.sync(self._file)
+
+    def _write(self, data: bytes) -> bool:
+        """Write what waits; what the disk refuses of it waits on, and then this is False."""
+        rest = memoryview(data)
+        while rest:
+            try:
+                written = os.write(self._file, rest)
+            except OSError as error:
+                self.failed = error
+                self._pieces, self._waiting = [bytes(rest)], len(rest)
+                return False
+            self._digest.update(rest[:written])
+            self._size += written
+            rest = rest[written:]
+            self.failed = None
+        self._pieces.clear()
+        self._waiting = 0
+        return True
 
     def roll_if_due(self, now_us: int) -> Path | None:
         """Close the segment when it is 10 s old or 4 MiB large; returns the closed file.
@@ -201,7 +218,7 @@ class JournalWriter:
         be uploaded at once.
         """
         self.flush()
-        if self._file < 0 or self._buffer or self._size <= self._header_size:
+        if self._file < 0 or self._pieces or self._size <= self._header_size:
             self._opened_us = now_us
             return None
         if self._size < ROLL_BYTES and now_us - self._opened_us < ROLL_US:
@@ -245,7 +262,7 @@ class JournalWriter:
 
     def _seal(self, reason: str) -> Manifest:
         self.flush()
-        if self._buffer:
+        if self._pieces:
             raise self.failed or OSError("the journal could not be written")
         if self._size > self._header_size:
             self._close_segment()
@@ -273,12 +290,16 @@ class JournalWriter:
     def _passed(self, now_us: int) -> None:
         self._last_us = max(self._last_us, now_us)
         self._opened_us = self._opened_us or now_us
-        if self._last_us - self._flushed_us >= FLUSH_US or len(self._buffer) >= FLUSH_BYTES:
+        if self._last_us - self._flushed_us >= FLUSH_US or self._waiting >= FLUSH_BYTES:
             self.flush()
 
     def _append(self, kind: int, body: bytes) -> None:
         if self._file >= 0:
-            self._buffer += frame(kind, body)
+            self._wait(frame(kind, body))
+
+    def _wait(self, data: bytes) -> None:
+        self._pieces.append(data)
+        self._waiting += len(data)
 
     def _begin_segment(self, file: int) -> None:
         header = {
@@ -291,8 +312,8 @@ class JournalWriter:
         self._file = file
         self._digest = hashlib.sha256()
         self._size = 0
-        self._buffer += MAGIC + frame(HEADER, json.dumps(header).encode())
-        self._header_size = len(self._buffer)
+        self._wait(MAGIC + frame(HEADER, json.dumps(header).encode()))
+        self._header_size = self._waiting
         self.flush()
         _syncer.sync_folder(self.folder)
 

@@ -66,6 +66,9 @@ class PacketCache:
 class KeyFrameRequests:
     """Throttles requests to a publisher: one in half a second, repeated until a key frame comes.
 
+    After a while they come more seldom, but never end: a screen that stands still may bring nothing
+    for long, and whoever watches it must not stay without a picture.
+
     For somebody who has no picture yet the first one comes sooner: he is to see within half a
     second, even where others joined just before him.
     """
@@ -73,7 +76,8 @@ class KeyFrameRequests:
     PAUSE: Final = 0.5
     #: libwebrtc passes over requests within 300 ms of the one before: sooner would be later.
     SOON: Final = 0.31
-    MAX_TRIES: Final = 10
+    MANY_TRIES: Final = 10
+    SELDOM: Final = 2.0
 
     def __init__(self) -> None:
         self.wanted = False
@@ -81,13 +85,15 @@ class KeyFrameRequests:
         self._last = float("-inf")
         self._tries = 0
 
-    def want(self, now: float, *, soon: bool = False) -> bool:
-        """Somebody needs a key frame; True when the request is to be sent now."""
+    def want(self, now: float, *, soon: bool = False, askable: bool = True) -> bool:
+        """Somebody needs a key frame; True when the request is to be sent now. One that cannot be
+        sent yet (not ``askable``) waits, and is due as soon as it can.
+        """
         self.wanted = True
         self._tries = 0
         if soon:
             self._pause = self.SOON
-        return self.due(now)
+        return askable and self.due(now)
 
     @property
     def urgent(self) -> bool:
@@ -96,10 +102,8 @@ class KeyFrameRequests:
 
     def due(self, now: float) -> bool:
         """Whether an open request is to be sent (again) now."""
-        if not self.wanted or now - self._last < self._pause:
-            return False
-        if self._tries >= self.MAX_TRIES:
-            self.wanted = False
+        pause = self._pause if self._tries < self.MANY_TRIES else self.SELDOM
+        if not self.wanted or now - self._last < pause:
             return False
         self._last = now
         self._pause = self.PAUSE

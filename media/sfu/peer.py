@@ -416,12 +416,15 @@ class Peer:
         return min(known) if known else None
 
     def tick(self, now: float) -> None:
-        """Ten times a second: overdue key frames, and the layers that viewers get."""
+        """Ten times a second: repairs again, overdue key frames, the layers that viewers get."""
         arrange = now - self._arranged >= _ARRANGE
         if arrange:
             self._arranged = now
             self.downlink.arrange(now)
         self.downlink.probe(now)
+        for subscription in self.sent.values():
+            if subscription.again:
+                self._counters.retransmitted += subscription.repeat(now)
         self._tell_arrivals()
         for track in self.tracks.values():
             if track.wants_key_frame:

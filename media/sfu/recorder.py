@@ -26,8 +26,10 @@ class Recorder(Protocol):
     ) -> int:
         """Announce a stream; the number returned stands for it afterwards."""
 
-    def packet(self, number: int, arrival_us: int, rtp: bytes) -> None:
-        """A plain RTP packet, as received; retransmitted ones come late, never twice."""
+    def packet(self, number: int, arrival_us: int, rtp: bytes, payload: bytes) -> None:
+        """A plain RTP packet as received, its fixed header and what follows; retransmitted ones
+        come late, never twice.
+        """
 
     def sender_report(self, number: int, arrival_us: int, ntp: int, rtp_timestamp: int) -> None:
         """The times of an RTCP sender report."""
@@ -50,16 +52,17 @@ class Tap:
         self._track_id = track_id
         self._offset_us = offset_us
         self._numbers: dict[tuple[int, int], int] = {}
-        self._current: tuple[int, int] = (-1, -1)
+        self._ssrc = -1
+        self._codec: Codec | None = None
         self._number = 0
 
-    def packet(self, codec: Codec, ssrc: int, data: bytes, now: float) -> None:
+    def packet(self, codec: Codec, ssrc: int, header: bytes, payload: bytes, now: float) -> None:
         """Record a packet; a new SSRC or codec becomes a stream of its own."""
         arrival = int(now * 1e6) + self._offset_us
-        key = (ssrc, codec.payload_type)
-        if key != self._current and not self._turn_to(key, codec, arrival):
+        known = ssrc == self._ssrc and codec is self._codec
+        if not known and not self._turn_to(ssrc, codec, arrival):
             return
-        self._recorder.packet(self._number, arrival, data)
+        self._recorder.packet(self._number, arrival, header, payload)
 
     def sender_report(self, ntp: int, rtp_timestamp: int, now: float) -> None:
         """Record a report of the stream that is being received."""
@@ -67,7 +70,8 @@ class Tap:
             arrival = int(now * 1e6) + self._offset_us
             self._recorder.sender_report(self._number, arrival, ntp, rtp_timestamp)
 
-    def _turn_to(self, key: tuple[int, int], codec: Codec, arrival: int) -> bool:
+    def _turn_to(self, ssrc: int, codec: Codec, arrival: int) -> bool:
+        key = (ssrc, codec.payload_type)
         number = self._numbers.get(key)
         if number is None:
             if len(self._numbers) >= self.MAX_STREAMS:
@@ -79,9 +83,9 @@ class Tap:
                 codec.name,
                 codec.clock_rate,
                 codec.payload_type,
-                key[0],
+                ssrc,
                 arrival,
             )
             self._numbers[key] = number
-        self._current, self._number = key, number
+        self._ssrc, self._codec, self._number = ssrc, codec, number
         return True

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 _MAX_RESENDS = 8
 _MAX_REMEMBERED = 1024
 _MAX_REPORTS = 8
+# A viewer who tells no arrivals gets each repair so often more, unasked, while he loses between
+# these shares: where more is lost, more packets are the reason rather than the help.
+_LOSSY, _CHOKED = 0.005, 0.2
+_REPEATS: Final = 2
+_REPEAT_PAUSE: Final = 0.03
 _PADDING: Final = 255
 _pack_head: Final = extensions.HEADER_AND_WORD.pack
 _BLOCK: Final = extensions.BLOCK
@@ -83,6 +88,8 @@ class Subscription:
         self._last_pictures = (0, 0)
         self._rtx_sequence = secrets.randbelow(0x8000)
         self._resent: dict[int, tuple[float, int]] = {}
+        #: Repairs that are sent again by ``repeat``, and how often still.
+        self.again: dict[int, int] = {}
         self._reports: dict[int, float] = {}
 
     def accept(self, payloads: dict[str, int], rtx: dict[int, int], codecs: list[Codec]) -> None:
@@ -166,6 +173,10 @@ class Subscription:
             self._highest = out
             self._last_timestamp = timestamp
             self._last_sent = self.track.now
+        elif self.loss > _LOSSY:
+            # The publisher's own repair: the viewer has asked for it already, in vain.
+            self._remember(out, self.track.now, 0)
+            self._repeat_later(out)
         if self._pictures is not None:
             payload = vp8.renumbered(payload, *self._pictures)
         if self.congestion is not None:
@@ -222,7 +233,36 @@ class Subscription:
             if packet is None or times >= _MAX_RESENDS or now - last < pause:
                 continue
             self._remember(number, now, times + 1)
+            self._repeat_later(number)
             sent += self._resend_one(packet, sequence, now)
+        self.retransmitted += sent
+        return sent
+
+    def _repeat_later(self, number: int) -> None:
+        if _LOSSY < self.loss < _CHOKED and self.congestion is None and self._rtx_payloads:
+            self.again.setdefault(number, _REPEATS)
+
+    def repeat(self, now: float) -> int:
+        """Ten times a second: send repairs again that may be lost in their turn; how many.
+
+        Browsers ask again when one does not come. Others ask once, and show nothing until the next
+        loss makes them ask for all that they miss.
+        """
+        sent = 0
+        for number, left in list(self.again.items()):
+            last, times = self._resent.get(number, (now, 0))
+            if now - last < _REPEAT_PAUSE:
+                continue
+            del self.again[number]
+            if self.layer is None or self._offset is None or number < self._floor:
+                continue
+            packet = self.layer.cache.get(number + self._offset)
+            if packet is None:
+                continue
+            if left > 1:
+                self.again[number] = left - 1
+            self._remember(number, now, times)
+            sent += self._resend_one(packet, number & 0xFFFF, now)
         self.retransmitted += sent
         return sent
 

@@ -13,6 +13,7 @@ from media.sfu.sdp import BY_PAYLOAD, BY_RTX, Codec, Kind
 from media.sfu.subscription import Subscription
 
 _read_header: Final = rtp.HEADER.unpack_from
+_header: Final = rtp.HEADER.pack
 #: ``extensions.send_time_word`` without its time.
 _SEND_TIME: Final = extensions.send_time_word(0.0)
 CLOCK_RATES: Final = {"audio": 48000, "video": 90000}
@@ -200,8 +201,8 @@ class Track:
             if level is not None and level < self.LOUD:
                 self.loud += 1
         if self.tap is not None and (layer is self._recorded or not self.layered):
-            plain = data if end == rtp.HEADER_LENGTH else _plain(first, data, payload)
-            self.tap.packet(codec, layer.ssrc, plain, now)
+            header = _header(first, second, number & 0xFFFF, timestamp, layer.ssrc)
+            self.tap.packet(codec, layer.ssrc, header, payload, now)
         if layer.viewers:
             word = _SEND_TIME | int(now * 262144) & 0xFFFFFF
             for subscription in layer.viewers:
@@ -330,19 +331,27 @@ class Track:
         layer = layer or self.layers[0]
         if self.kind != "video":
             return
-        if layer.key_frames.want(now, soon=soon):
+        askable = self._askable(layer, now)
+        if layer.key_frames.want(now, soon=soon, askable=askable):
             self._request(layer)
-        elif soon:
+        elif soon and askable:
             self._worry(self)
+
+    def _askable(self, layer: Layer, now: float) -> bool:
+        """Whether a key frame can come of a request: its stream is known, and used."""
+        used = self.enabled and (not self.layered or layer.sent_lately(now))
+        return used and layer.ssrc != 0
 
     def tend(self, now: float, round_trip: float) -> bool:
         """Ask for missing packets and overdue key frames; True when there is more to come."""
         more = False
         for layer in self.layers:
-            if layer.key_frames.due(now):
+            askable = self._askable(layer, now)
+            if askable and layer.key_frames.due(now):
                 self._request(layer)
             if self.kind == "video":
-                more = self._ask_again(layer, now, round_trip) or layer.key_frames.urgent or more
+                urgent = askable and layer.key_frames.urgent
+                more = self._ask_again(layer, now, round_trip) or urgent or more
         return more
 
     def _ask_again(self, layer: Layer, now: float, round_trip: float) -> bool:
@@ -355,11 +364,5 @@ class Track:
         return bool(layer.reception.holes)
 
     def _request(self, layer: Layer) -> None:
-        if layer.ssrc:
-            self._counters.key_frames_requested += 1
-            self._feedback(rtcp.write_pli(self._local_ssrc, layer.ssrc))
-
-
-def _plain(first: int, data: bytes, payload: bytes) -> bytes:
-    """A packet with the fixed header and its payload only."""
-    return bytes([first]) + data[1 : rtp.HEADER_LENGTH] + payload
+        self._counters.key_frames_requested += 1
+        self._feedback(rtcp.write_pli(self._local_ssrc, layer.ssrc))

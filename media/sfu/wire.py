@@ -193,8 +193,10 @@ _TARGET_STEP: Final = _STEP // 8
 _BESIDE: Final = _Message.control.offset // 8
 
 
-def _library() -> ctypes.CDLL | None:
-    found = ctypes.CDLL(None, use_errno=True)
+def _library() -> ctypes.PyDLL | None:
+    # These calls wait for nothing. To let other threads run meanwhile, as others do, is to queue
+    # behind them afterwards: while a recording is sealed that would be milliseconds each time.
+    found = ctypes.PyDLL(None, use_errno=True)
     if ctypes.sizeof(c_void_p) != 8:
         return None
     try:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from core.config import Config
 from core.outside import OutsideClient, OutsideError, OutsideGarbled, OutsideRefused
 from media.recording.process import ChildFailed, run_child
 from media.speech.rules import Segment
@@ -62,7 +63,7 @@ class LocalRecogniser:
         return [Segment(**each) for each in answer["segments"]]
 
 
-_SYSTEM = "Tencent ASR"
+_SYSTEM = "tencent_speech"
 _VERSION = "2019-06-14"
 _SERVICE = "asr"
 
@@ -206,3 +207,20 @@ def _segments(sentences: list[dict[str, Any]], from_ms: int) -> list[Segment]:
 
 async def _nothing(_: float) -> None:
     return None
+
+
+def recogniser_of(
+    config: Config, now: Callable[[], datetime]
+) -> LocalRecogniser | TencentRecogniser | None:
+    """What the configuration turns speech into text with; None where nothing does."""
+    if config.speech_engine == "off":
+        return None
+    if config.speech_engine != "tencent":
+        return LocalRecogniser(config.speech_engine, config.speech_model)
+    key = config.speech_secret_key
+    return TencentRecogniser(
+        config.speech_url,
+        config.speech_secret_id or "",
+        key.get_secret_value() if key is not None else "",
+        now,
+    )

@@ -8,8 +8,7 @@ from xml.sax.saxutils import escape
 from zoneinfo import ZoneInfo
 
 from core.identity.roles import Role
-from realtime.entries import CLOSE_TEXTS
-from realtime.rules import CloseReason
+from realtime.entries import CLOSED
 from realtime.transcript.content import digest_of, words
 
 FONT = "STSong-Light"
@@ -82,8 +81,7 @@ def _cover(content: Mapping[str, Any], zone: ZoneInfo) -> list[str]:
         f"开启时间：{_shown(room['opened_at'], zone)}",
     ]
     if room["closed_at"] is not None:
-        reason = CLOSE_TEXTS[CloseReason(room["close_reason"])] if room["close_reason"] else ""
-        lines.append(f"结束时间：{_shown(room['closed_at'], zone)} {reason}")
+        lines.append(f"结束时间：{_shown(room['closed_at'], zone)} {_ending(content)}".rstrip())
     count = len(content["entries"])
     lines.append(f"记录编号：{content['number']}")
     lines.append(f"共 {count} 条，生成于 {_shown(content['made_at'], zone)}")
@@ -95,6 +93,12 @@ def _who(said: Mapping[str, Any], zone: ZoneInfo) -> str:
     who = "系统" if sender is None else f"{sender['name']}（{Role(sender['role']).label}）"
     reply = f" · 回复第 {said['reply_to']} 条" if said["reply_to"] else ""
     return f"{said['seq']}. {_shown(said['at'], zone)} {who}{reply}"
+
+
+def _ending(content: Mapping[str, Any]) -> str:
+    """How the room ended, in the words of its log; nothing when they were not kept."""
+    said = (each for each in content["entries"] if each.get("body", {}).get("event") == CLOSED)
+    return next((words(each) for each in said), "")
 
 
 def _shown(at: str, zone: ZoneInfo) -> str:

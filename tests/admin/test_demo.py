@@ -121,7 +121,7 @@ async def test_the_hospital_has_the_promised_size_and_a_lively_present(hospital:
         rows = (await uow.session.scalars(select(Consultation))).all()
         states = Counter(row.state for row in rows)
         assert len(rows) >= 400
-        assert (states[State.WAITING], states[State.ACTIVE], states[State.DRAFT]) == (5, 1, 1)
+        assert (states[State.WAITING], states[State.ACTIVE], states[State.DRAFT]) == (6, 1, 1)
         newest = max(row.created_at for row in rows if row.state in (State.ENDED, State.CANCELLED))
         assert newest.date() < uow.now.date()
         assert all(notes.intact(row) for row in rows if row.note_final_at)

@@ -249,25 +249,25 @@ class Story:
         body = {"name": name, "id_number": self.adult_form()["id_number"]}
         (await self.ask(person, "POST", "/me/real-name", body)).expect(200)
 
-    async def submitted(self, mode: str = "text") -> dict[str, Any]:
+    async def submitted(self, mode: str = "text", *, recording: bool = True) -> dict[str, Any]:
         """A consultation that waits for payment."""
         draft = await self.draft(mode)
-        await self.complete(draft)
+        await self.complete(draft, recording=recording)
         answer: dict[str, Any] = await self.do(self.cast.patient, draft["id"], "submit")
         return answer
 
-    async def waiting(self, mode: str = "text") -> dict[str, Any]:
+    async def waiting(self, mode: str = "text", *, recording: bool = True) -> dict[str, Any]:
         """A paid consultation in the doctor's queue."""
-        consultation = await self.submitted(mode)
+        consultation = await self.submitted(mode, recording=recording)
         await self.pay(consultation["id"])
         shown: dict[str, Any] = await self.get(
             self.cast.patient, f"/consultations/{consultation['id']}"
         )
         return shown
 
-    async def active(self, mode: str = "text") -> dict[str, Any]:
+    async def active(self, mode: str = "text", *, recording: bool = True) -> dict[str, Any]:
         """A consultation that the doctor accepted."""
-        consultation = await self.waiting(mode)
+        consultation = await self.waiting(mode, recording=recording)
         answer: dict[str, Any] = await self.do(self.cast.doctor, consultation["id"], "accept")
         return answer
 

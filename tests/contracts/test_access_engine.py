@@ -23,12 +23,8 @@ NOT_ASKING = {
 BY_ROLE = {
     ("clinical/consent/access.py", "require_for_identity"): "patients agree, staff have a contract",
     ("clinical/consultation/access.py", "find"): "which action is asked for: booking or treating",
-    (
-        "clinical/consultation/access.py",
-        "_own",
-    ): "a doctor may be a pharmacist too: as whom he asks",
+    ("clinical/consultation/access.py", "_on_an_errand"): "a nurse comes for a task, not a past",
     ("clinical/consultation/access.py", "_of_the_pool"): "orders of a department wait for doctors",
-    ("clinical/schedule/access.py", "_own"): "a doctor may be a pharmacist too: as whom he asks",
     ("media/recording/footage_access.py", "_open_to"): "patients have rooms, staff also uploads",
     ("media/recording/footage_access.py", "require_shared"): "a hospital's setting about patients",
 }

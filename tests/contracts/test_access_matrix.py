@@ -100,6 +100,7 @@ PUBLIC_ROUTES: list[str] = [
     "GET /hospitals",
     "GET /medication-fields",
     "GET /notification-service/messages/{request_id}",
+    "GET /nurses",
     "GET /pharmacists",
     "GET /rating-tags",
     "GET /recordings/files/{file_id}/content",

@@ -114,6 +114,7 @@ NEEDED: dict[str, tuple[str, str, Any]] = {
     "quarantine.release": ("DELETE", "/quarantine/{id}", None),
     "self_order.read": ("GET", "/self-orders/{id}", None),
     "self_order.review": ("POST", "/self-orders/{id}/approve", {"words": ""}),
+    "self_order.export": ("GET", "/self-orders/workload.csv", None),
     "self_order.fulfil": ("POST", "/self-orders/{id}/fulfil", None),
     "self_order_item.read": ("GET", "/self-order-items", None),
     "self_order_item.keep": ("POST", "/self-order-items/import", {"table": "编码"}),

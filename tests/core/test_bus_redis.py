@@ -132,6 +132,45 @@ def _two_topics_of_one_shard() -> tuple[str, str]:
     )
 
 
+async def test_data_reaches_the_others_that_follow_its_topic_as_it_was(open_one: OpenBus) -> None:
+    speaker, follower, stranger = await open_one(), await open_one(), await open_one()
+    followed, other = _two_topics_of_one_shard()
+    heard: dict[RedisBus, list[bytes]] = {speaker: [], follower: [], stranger: []}
+    for bus, topic in ((speaker, followed), (follower, followed), (stranger, other)):
+        bus.follow(topic)
+        bus.on_data("entries", heard[bus].append)
+        assert bus.carries
+    data = bytes(range(256)) + b" \r\n$3\r\n "
+    there = collect(follower, "lamps")
+    await until_heard(lambda: speaker.publish("lamps", {}, topic=followed), there, 10)
+    speaker.carry("entries", data, followed)
+    speaker.carry("entries", b"", followed)
+    async with asyncio.timeout(10):
+        while len(heard[follower]) < 2:
+            await asyncio.sleep(0.01)
+    # A later word for everybody shows that the earlier ones have passed the stranger too.
+    end = collect(stranger, "end")
+    await speaker.publish("end", {})
+    await asyncio.wait_for(end.get(), 10)
+    assert heard == {speaker: [], follower: [data, b""], stranger: []}
+
+
+async def test_data_that_nobody_understands_silences_nobody(open_one: OpenBus) -> None:
+    first, second = await open_one(), await open_one()
+    second.follow("room:1")
+    heard: list[bytes] = []
+
+    def confused(data: bytes) -> None:
+        raise ValueError(data)
+
+    second.on_data("entries", confused)
+    second.on_data("entries", heard.append)
+    async with asyncio.timeout(10):
+        while not heard:
+            first.carry("entries", b"1", "room:1")
+            await asyncio.sleep(0.02)
+
+
 async def test_a_process_subscribes_to_the_shards_it_follows_and_no_others(
     open_one: OpenBus,
 ) -> None:
@@ -206,6 +245,23 @@ async def test_without_redis_the_queue_stays_bounded_and_keeps_the_newest(
     assert len(bus._queue) == 10
     assert bus._queue[-1][1].endswith(b'{"number":99}')
     assert LOST._value.get() - lost == 90
+
+
+async def test_what_waits_for_redis_is_bounded_in_bytes_too(
+    redis: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.bus.redis.MAX_QUEUED_BYTES", 5_000)
+    bus = RedisBus(redis.url)
+    for number in range(50):
+        bus.carry("entries", b"%04d" % number + bytes(996), "room:1")
+    assert [frame[-1000:-996] for _, frame in bus._queue] == [b"0046", b"0047", b"0048", b"0049"]
+    assert bus._queued_bytes == sum(len(frame) for _, frame in bus._queue)
+    await bus.start()
+    async with asyncio.timeout(10):
+        while bus._queue:
+            await asyncio.sleep(0.01)
+    assert bus._queued_bytes == 0
+    await bus.stop()
 
 
 async def test_a_deaf_subscription_is_noticed_within_ten_seconds_and_healed(

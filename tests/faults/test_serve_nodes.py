@@ -140,7 +140,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     port = _two_ports()
     config = Config(_env_file=None, port=port, media_control_port=port + 1, data_dir=tmp_path)
     with pytest.raises(zhenjian.SetupProblem, match=str(port + 1)):
-        zhenjian.children_of(config, 2)
+        zhenjian.children_of(config, 2, print)
 
 
 def test_without_a_redis_server_it_is_said_what_to_do(

@@ -77,11 +77,19 @@ def know_at_hospital(demo: Demo, family: Family) -> None:
         "released_at": "2026-05-06 10:20:00",
         "results": results,
     }
+    prescription = {
+        "prescription_no": f"RX{family.serial}",
+        "issued_on": "2026-05-06",
+        "kind": "western",
+        "diagnosis": "支气管炎",
+        "lines": [{"name": "氨溴特罗口服溶液", "dose": "5ml", "quantity": "1", "unit": "瓶"}],
+    }
     person = {
         "name": family.child,
         "id_number": family.child_number,
         "records": [record],
         "reports": [report],
+        "prescriptions": [prescription],
     }
     fetch(f"{demo.sandbox}/_sandbox/people", method="PUT", body={"people": [person]})
 
@@ -101,9 +109,16 @@ async def register(phone: PatientPhone, family: Family) -> None:
 
 
 async def apply_for_revisit(
-    phone: PatientPhone, family: Family, picture: Path, mode: str = "video"
+    phone: PatientPhone,
+    family: Family,
+    picture: Path,
+    mode: str = "video",
+    *,
+    recording: str = "yes",
 ) -> None:
-    """From the doctor's page to the paid application, ``text`` or ``video``."""
+    """From the doctor's page to the paid application, ``text`` or ``video``; recording ``no``
+    agrees to none.
+    """
     await phone.choose_doctor(DOCTOR, mode)
     await phone.choose_person(family.child)
     await phone.screen.tap("purpose-revisit")
@@ -114,13 +129,19 @@ async def apply_for_revisit(
     await phone.answer_all_no()
     await phone.describe("孩子咳嗽复查，夜间明显，想请医生看看是否需要换药。", "一周内", picture)
     await phone.next_step()
-    await phone.agree_to_notice()
+    await phone.agree_to_notice(recording=recording)
     await phone.submit_and_pay()
     await phone.screen.tap("to-waiting")
 
 
 async def meet(
-    screens: Browsers, demo: Demo, family: Family, picture: Path, mode: str = "video"
+    screens: Browsers,
+    demo: Demo,
+    family: Family,
+    picture: Path,
+    mode: str = "video",
+    *,
+    recording: str = "yes",
 ) -> tuple[PatientPhone, StaffDesk]:
     """Patient and doctor in an active room."""
     desk = StaffDesk(await screens.desk("doctor"), demo)
@@ -128,7 +149,7 @@ async def meet(
     await desk.open("reception")
     phone = PatientPhone(await screens.phone("patient"), demo)
     await register(phone, family)
-    await apply_for_revisit(phone, family, picture, mode)
+    await apply_for_revisit(phone, family, picture, mode, recording=recording)
     await desk.choose_from_queue(family.child)
     await desk.confirm_proof()
     await desk.accept()

@@ -20,6 +20,7 @@ from tests.journeys.story import (
     Family,
     meet,
     photo,
+    see_and_hear,
 )
 from tests.support.demo import Demo
 from tests.support.patient_phone import PatientPhone
@@ -34,13 +35,14 @@ def bubble(kind: str) -> str:
 
 
 @pytest.mark.requirement("S0-C-019", "S1-037", "S1-043", "S1-093", "S1-201", "S2-038", "S3-104")
-@pytest.mark.requirement("S0-A-057b", "S1-201", "S0-C-033", "S0-P-185")
+@pytest.mark.requirement("S0-A-057b", "S1-201", "S0-C-033", "S0-P-185", "S0-C-035")
+@pytest.mark.requirement("S2-010", "S4-019")
 async def test_text_pictures_voice_files_and_stickers_go_both_ways(
     demo: Demo, screens: Browsers, tmp_path: Path
 ) -> None:
     family = Family(201, "韩笑", "韩小宝")
     picture = photo(tmp_path)
-    phone, desk = await meet(screens, demo, family, picture, mode="text")
+    phone, desk = await meet(screens, demo, family, picture, mode="text", recording="no")
     page = phone.screen.page
     await the_room_tells_who_the_patient_is(desk.screen, "patient-info-card", family)
     await desk.screen.page.keyboard.press("Escape")
@@ -48,7 +50,7 @@ async def test_text_pictures_voice_files_and_stickers_go_both_ways(
 
     # Voice: hold to talk, then play it on both sides.
     await phone.screen.tap("toggle-voice")
-    await hold_to_talk(phone, seconds=2.5)
+    await phone.hold_to_talk(seconds=2.5)
     await page.locator(bubble("voice")).first.wait_for()
     await desk.screen.item("voice").wait_for()
     await phone.screen.tap("voice-message")
@@ -61,20 +63,14 @@ async def test_text_pictures_voice_files_and_stickers_go_both_ways(
     await desk.screen.item("sticker-message").wait_for()
     report = tmp_path / "report.pdf"
     report.write_bytes(small_pdf())
-    await phone.screen.tap("toggle-more")
-    async with page.expect_file_chooser() as chooser:
-        await phone.screen.tap("attach-file")
-    await (await chooser.value).set_files(report)
+    await phone.attach("file", report)
     await desk.screen.item("file-message").wait_for()
 
     # An iPhone's picture and a film from the phone; a picture, a film and a sticker from the desk.
     film, heic = small_film(tmp_path), tmp_path / "IMG_0001.HEIC"
     pillow_heif.from_pillow(Image.open(picture).convert("RGB")).save(heic)
     for tool, path, kind in (("image", heic, "image"), ("video", film, "video")):
-        async with page.expect_file_chooser() as chooser:
-            await phone.screen.tap("toggle-more")
-            await phone.screen.tap(f"attach-{tool}")
-        await (await chooser.value).set_files(path)
+        await phone.attach(tool, path)
         await page.locator(bubble(kind)).first.wait_for()
     await desk.screen.item("image-message").wait_for()
     await desk.screen.item("video-message").wait_for()
@@ -116,10 +112,7 @@ async def test_text_pictures_voice_files_and_stickers_go_both_ways(
     # A wrong file behind a right name is refused, and nothing is sent.
     fake = tmp_path / "photo.png"
     fake.write_bytes(b"this is no picture at all" * 40)
-    await phone.screen.tap("toggle-more")
-    async with page.expect_file_chooser() as chooser:
-        await phone.screen.tap("attach-image")
-    await (await chooser.value).set_files(fake)
+    await phone.attach("image", fake)
     await phone.screen.item("message-failed").wait_for()
 
     # Recall: the doctor takes a message back, and it is gone on the phone.
@@ -215,27 +208,47 @@ async def doctor_answers_by_phone(
     await patient.hears("我在外面，看到图片了。")
     for tool in ("image", "camera"):
         before = await there.locator(bubble("image")).count()
-        await doctor.screen.tap("toggle-more")
-        async with here.expect_file_chooser() as chooser:
-            await doctor.screen.tap(f"attach-{tool}")
-        await (await chooser.value).set_files(picture)
+        await doctor.attach(tool, picture)
         await expect(there.locator(bubble("image"))).to_have_count(before + 1, timeout=30_000)
     await doctor.screen.tap("toggle-voice")
-    await hold_to_talk(doctor, seconds=2)
+    await doctor.hold_to_talk(seconds=2)
     await expect(there.locator(bubble("voice"))).to_have_count(2, timeout=30_000)
     await doctor.screen.picture("chat-kinds-doctor-phone")
+    await doctor.screen.tap("toggle-voice")
+    await the_doctor_rings_from_his_phone(doctor, patient)
 
 
-async def hold_to_talk(phone: PatientPhone, seconds: float) -> None:
-    """Press the button, speak, and let go."""
-    box = await phone.screen.item("hold-to-talk").bounding_box()
-    assert box is not None
-    mouse = phone.screen.page.mouse
-    await mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    await mouse.down()
-    await phone.screen.item("recording-overlay").wait_for()
-    await phone.screen.page.wait_for_timeout(seconds * 1000)
-    await mouse.up()
+async def the_doctor_rings_from_his_phone(doctor: PatientPhone, patient: PatientPhone) -> None:
+    """By voice, then by video, in what was booked in text; the patient agreed to no recording, and
+    is asked before the first call is answered.
+    """
+    await patient.screen.tap("toggle-more")
+    await patient.screen.item("attach-image").wait_for()
+    for media in ("voice", "video"):
+        assert await patient.screen.page.get_by_test_id(f"extra-{media}").count() == 0
+    for media in ("voice", "video"):
+        await doctor.screen.tap("toggle-more")
+        await doctor.screen.picture(f"call-{media}-choice-doctor-phone")
+        await doctor.screen.tap(f"extra-{media}")
+        await patient.screen.item("incoming-call").wait_for()
+        question = patient.screen.page.get_by_test_id("recording-question")
+        if media == "voice":
+            await expect(question).to_contain_text("您可以不同意录制")
+        await expect(question).to_have_count(1 if media == "voice" else 0)
+        await patient.screen.picture(f"call-{media}-ringing-phone")
+        await doctor.screen.picture(f"call-{media}-ringing-doctor-phone")
+        await patient.accept_call()
+        if media == "video":
+            await see_and_hear(doctor.screen, patient.screen)
+        else:
+            for screen in (doctor.screen, patient.screen):
+                await screen.until_media(frames=0, energy=0.000001)
+        await patient.screen.item("recording-mark").wait_for()
+        await patient.screen.picture(f"call-{media}-phone")
+        await doctor.screen.picture(f"call-{media}-doctor-phone")
+        await doctor.screen.tap("call-hangup")
+        for screen in (doctor.screen, patient.screen):
+            await screen.item("call-screen").wait_for(state="hidden")
 
 
 def small_film(folder: Path) -> Path:
@@ -280,15 +293,9 @@ async def a_large_file_waits_for_the_network_goes_on_and_can_be_cancelled(
         given = {"latency": 5, "downloadThroughput": -1, "uploadThroughput": bytes_a_second}
         await wire.send("Network.emulateNetworkConditions", {"offline": offline, **given})
 
-    async def attach() -> None:
-        await phone.screen.tap("toggle-more")
-        async with page.expect_file_chooser() as chooser:
-            await phone.screen.tap("attach-file")
-        await (await chooser.value).set_files(report)
-
     state = phone.screen.item("message-state")
     await network(offline=False, bytes_a_second=700_000)
-    await attach()
+    await phone.attach("file", report)
     await expect(state).to_contain_text(re.compile(r"上传中 [1-8]\d%"), timeout=30_000)
     await network(offline=True, bytes_a_second=0)
     await expect(state).to_contain_text("网络已断开，恢复后继续")
@@ -299,7 +306,7 @@ async def a_large_file_waits_for_the_network_goes_on_and_can_be_cancelled(
     assert len([one for one in sent if one.startswith("PATCH")]) == 4, "one piece of three twice"
 
     await network(offline=False, bytes_a_second=400_000)
-    await attach()
+    await phone.attach("file", report)
     await expect(state).to_contain_text("上传中")
     async with page.expect_request(lambda request: request.method == "DELETE"):
         await phone.screen.tap("cancel-upload")
@@ -310,6 +317,7 @@ async def a_large_file_waits_for_the_network_goes_on_and_can_be_cancelled(
     assert await desk.screen.page.locator('[data-testid="file-message"]').count() == 1
 
 
+@pytest.mark.requirement("S0-P-148")
 async def test_a_lost_connection_shows_heals_and_nothing_is_missing_or_twice(
     demo: Demo, screens: Browsers, tmp_path: Path
 ) -> None:
@@ -347,3 +355,4 @@ async def test_a_lost_connection_shows_heals_and_nothing_is_missing_or_twice(
         await phone.screen.page.mouse.wheel(0, -3000)
         await phone.screen.page.wait_for_timeout(200)
     await phone.hears("一")
+    await phone.end_and_rate(4, "孩子好多了。")

@@ -15,11 +15,13 @@ from tests.journeys.story import (
     SUPERVISOR_LOGIN,
     Family,
     know_at_hospital,
+    log_in_as_staff,
     meet,
     photo,
     see_and_hear,
 )
 from tests.support.demo import Demo, fetch
+from tests.support.patient_phone import PatientPhone
 from tests.support.screens import Browsers
 from tests.support.staff_desk import StaffDesk
 
@@ -29,7 +31,7 @@ TALK_SECONDS = 12
 
 
 @pytest.mark.requirement("S0-P-012", "S0-N-049", "S0-N-050", "S1-039", "S1-042", "S2-039", "S4-077")
-@pytest.mark.requirement("S1-106", "S4-032", "S0-A-062", "S0-C-033", "S0-P-185")
+@pytest.mark.requirement("S1-106", "S4-032", "S0-A-062", "S0-C-033", "S0-P-185", "S0-P-147")
 async def test_a_revisit_from_payment_to_playback(
     demo: Demo, screens: Browsers, tmp_path: Path
 ) -> None:
@@ -51,6 +53,8 @@ async def test_a_revisit_from_payment_to_playback(
     await phone.hears("您好，我是陈医生，孩子现在还咳吗？")
     await phone.say("白天好些了，夜里还咳。")
     await desk.hears("白天好些了，夜里还咳。")
+    await phone.send_past_prescription()
+    assert "氨溴特罗口服溶液" in await desk.open_past_prescription("2026-05-06")
     await desk.send_picture(picture)
     await phone.screen.page.locator('[data-testid="message"] img:visible').first.wait_for()
     await phone.screen.picture("walk-chat-phone")
@@ -148,21 +152,30 @@ async def decode_recording(watch: StaffDesk, seconds: float) -> None:
     assert ends["audio"] == pytest.approx(ends["video"] + 0.04, abs=0.1)
 
 
-async def test_the_call_comes_back_after_the_media_worker_was_killed(
+@pytest.mark.requirement("S1-097", "S0-C-035")
+async def test_the_doctors_call_by_phone_comes_back_after_the_media_worker_was_killed(
     demo: Demo, screens: Browsers, tmp_path: Path
 ) -> None:
     family = Family(102, "周晓岚", "周小舟")
     phone, desk = await meet(screens, demo, family, photo(tmp_path))
-    await desk.start_video()
+    doctor = PatientPhone(await screens.phone("doctor-phone"), demo)
+    await log_in_as_staff(doctor.screen, demo, DOCTOR_LOGIN)
+    await doctor.open(f"/pages/room/index?id={desk.consultation}")
+    await doctor.screen.tap("toggle-more")
+    await doctor.screen.tap("extra-video")
+    await phone.screen.item("incoming-call").wait_for()
+    await doctor.screen.picture("walk-ringing-doctor-phone")
     await phone.accept_call()
-    await see_and_hear(phone.screen, desk.screen)
-    before = [await screen.connections() for screen in (phone.screen, desk.screen)]
+    await see_and_hear(phone.screen, doctor.screen)
+    await doctor.screen.picture("walk-call-doctor-phone")
+    before = [await screen.connections() for screen in (phone.screen, doctor.screen)]
     demo.kill("media")
     await phone.screen.until_reconnected(before[0])
-    await desk.screen.until_reconnected(before[1])
-    await see_and_hear(phone.screen, desk.screen)
-    await desk.hang_up()
-    await phone.screen.item("call-screen").wait_for(state="hidden")
+    await doctor.screen.until_reconnected(before[1])
+    await see_and_hear(phone.screen, doctor.screen)
+    await doctor.screen.tap("call-hangup")
+    for screen in (phone.screen, doctor.screen):
+        await screen.item("call-screen").wait_for(state="hidden")
     await desk.write_note("复诊", "继续观察。")
     await desk.end()
     watch = StaffDesk(await screens.desk("supervisor"), demo)

@@ -234,7 +234,7 @@ async def test_what_goes_out_is_the_view_of_what_was_stored(
     async with runtime.unit_of_work() as uow:
         [fetched] = (await access.messages_after(uow, room, 1, 5)).messages
     assert sent == fetched
-    assert outcome.entry.json == Entry.of(fetched).json
+    assert outcome.entry.json == fetched.model_dump_json().encode()
 
 
 async def test_the_body_is_sealed_in_the_database(runtime: Runtime, cast: Cast, room: UUID) -> None:
@@ -371,3 +371,39 @@ def test_ids_made_at_once_are_ids_in_their_order() -> None:
     made = [*new_ids(500), *new_ids(3), new_id()]
     assert made == sorted(set(made))
     assert {(each.version, each.variant) for each in made} == {(7, uuid.RFC_4122)}
+
+
+async def test_a_new_message_reads_no_older_ones_even_before_the_table_is_known_to_postgresql(
+    runtime: Runtime, cast: Cast, room: UUID
+) -> None:
+    """Nothing analysed the table yet: the statement must not look through the room for repeats."""
+    own = Store(runtime)
+    try:
+        for _ in range(100):
+            await own.store([say(cast.patient, room)])
+    finally:
+        await own.close()
+    # By the room alone it would be 4,950.
+    assert await entries_read(runtime, "uq_room_messages_client") < 50
+
+
+async def entries_read(runtime: Runtime, index: str) -> int:
+    """How many entries of an index PostgreSQL has read for anybody, all sessions at rest."""
+    async with runtime.unit_of_work() as uow:
+        for _ in range(100):
+            await uow.session.execute(text("SELECT pg_stat_clear_snapshot()"))
+            row = (
+                await uow.session.execute(
+                    text(
+                        "SELECT idx_scan, idx_tup_read FROM pg_stat_user_indexes "
+                        "WHERE indexrelname = :index"
+                    ),
+                    {"index": index},
+                )
+            ).one()
+            # Sessions report when they end, or a second later.
+            if row.idx_scan >= 100:
+                break
+            await asyncio.sleep(0.1)
+        assert row.idx_scan >= 100
+        return int(row.idx_tup_read)

@@ -14,8 +14,9 @@ from core.audit.models import AuditEntry
 from core.clock import FakeClock
 from core.identity.models import User
 from core.identity.roles import Role
-from core.ids import new_ids
+from core.ids import new_id, new_ids
 from core.runtime import Runtime
+from media.calls.models import CallRow
 from realtime import monitor_feed, service
 from realtime.groups import Send, Sent
 from realtime.models import InboxItemRow, ParticipantRow, RoomRow
@@ -204,6 +205,53 @@ async def test_what_waits_for_an_answer_becomes_overdue_by_the_hospitals_setting
     page = (await client.get("/monitor/rooms", token=cast.supervisor.token)).expect(200)
     assert page["totals"] == {"open": 2, "waiting": 0, "overdue": 1, "in_call": 0}
     assert page["reply_seconds"] == 600
+
+
+async def test_a_call_is_an_answer_to_what_was_said_before_its_end(
+    client: Client, cast: Cast, room: UUID, connect: Connect, clock: FakeClock, runtime: Runtime
+) -> None:
+    soon = {"value": 1, "scope": "hospital"}
+    path = "/settings/rooms.reply_minutes"
+    (await client.put(path, token=cast.administrator.token, json=soon)).expect(200)
+    patient = await (await connect(cast.patient)).join(str(room))
+    await patient.send_text("现在可以视频吗")
+    clock.advance(timedelta(minutes=1, seconds=1))
+    [late] = await listed(client, cast.supervisor, "overdue=true")
+    assert late["id"] == str(room)
+    call = CallRow(
+        id=new_id(),
+        hospital_id=cast.hospital_id,
+        room_id=room,
+        media="video",
+        state="ringing",
+        started_by=cast.doctor.user_id,
+        started_at=clock.now(),
+        ring_until=clock.now(),
+        record=True,
+        worker="ws://nowhere",
+        assigned_at=clock.now(),
+    )
+    async with runtime.unit_of_work() as uow:
+        uow.session.add(call)
+    # Ringing alone answers nobody.
+    assert len(await listed(client, cast.supervisor, "overdue=true")) == 1
+    async with runtime.unit_of_work() as uow:
+        talk = await uow.session.get_one(CallRow, call.id)
+        talk.state, talk.answered_at = "active", clock.now()
+    assert await listed(client, cast.supervisor, "overdue=true") == []
+    [now] = await listed(client, cast.supervisor, "in_call=true")
+    assert now["waits_since"] is None
+    clock.advance(timedelta(minutes=3))
+    assert await listed(client, cast.supervisor, "overdue=true") == []
+    async with runtime.unit_of_work() as uow:
+        talk = await uow.session.get_one(CallRow, call.id)
+        talk.state, talk.ended_at, talk.end_reason = "ended", clock.now(), "hung_up"
+    clock.advance(timedelta(minutes=1, seconds=1))
+    assert await listed(client, cast.supervisor, "overdue=true") == []
+    await patient.send_text("还有一个问题")
+    clock.advance(timedelta(minutes=1, seconds=1))
+    [again] = await listed(client, cast.supervisor, "overdue=true")
+    assert again["id"] == str(room)
 
 
 @pytest.mark.requirement("S1-197")

@@ -38,6 +38,7 @@ PATIENT = Person(user_id=uuid.UUID(int=1), role=Role.PATIENT, name="林小满")
 DOCTOR = Person(user_id=uuid.UUID(int=2), role=Role.DOCTOR, name="陈安和")
 EXPERT = Person(user_id=uuid.UUID(int=3), role=Role.DOCTOR, name="沈若水")
 NURSE = Person(user_id=uuid.UUID(int=4), role=Role.NURSE, name="何清")
+AGENT = Person(user_id=uuid.UUID(int=5), role=Role.CUSTOMER_SERVICE, name="客小暖")
 STRANGER = uuid.UUID(int=9)
 
 
@@ -122,7 +123,7 @@ COMMANDS: list[tuple[RoomState, room.Command, str | type[ProblemError] | None]] 
     (RoomState.CLOSED, RemoveMember(DOCTOR.user_id, LeaveReason.LEFT), RoomIsClosed),
     (RoomState.CLOSED, HandOver(EXPERT, DOCTOR.user_id), RoomIsClosed),
     (RoomState.ACTIVE, HandOver(DOCTOR, DOCTOR.user_id), None),
-    (RoomState.ACTIVE, HandOver(NURSE, DOCTOR.user_id), NotForThisRoom),
+    (RoomState.ACTIVE, HandOver(AGENT, DOCTOR.user_id), NotForThisRoom),
     (RoomState.ACTIVE, recall_of(), "room.message_recalled"),
     (RoomState.ACTIVE, recall_of(recalled=True), AlreadyRecalled),
     (RoomState.ACTIVE, recall_of(sender_id=DOCTOR.user_id), Forbidden),
@@ -152,6 +153,12 @@ def test_every_close_reason_has_a_state_to_end_and_a_text(reason: CloseReason) -
     assert entries.CLOSE_TEXTS[reason]
 
 
+@pytest.mark.parametrize("role", [Role.DOCTOR, Role.PHARMACIST, Role.NURSE])
+def test_whoever_did_not_come_is_called_what_he_is(role: Role) -> None:
+    [closed] = room.decide(room.opened(opening()), Close(CloseReason.DECLINED, None), NOW)
+    assert entries.entry_of(closed, {}, role)["text"] == f"{role.label}未能接诊，问诊已取消"
+
+
 def test_a_recall_is_open_for_two_minutes_to_the_last_moment() -> None:
     current = in_state(RoomState.ACTIVE)
     last = NOW + timedelta(minutes=2)
@@ -177,7 +184,7 @@ TALKERS = {
     RoomKind.COLLEAGUE: STAFF,
     RoomKind.GROUP: STAFF,
     RoomKind.SERVICE: STAFF | {Role.PATIENT},
-    RoomKind.WORD: {Role.SUPERVISOR, Role.DOCTOR, Role.PHARMACIST},
+    RoomKind.WORD: CLINICIANS | {Role.SUPERVISOR},
 }
 CARD_SENDERS = {
     RoomKind.CONSULTATION: CLINICIANS | {Role.PATIENT},
@@ -416,11 +423,10 @@ def test_the_room_of_two_colleagues_and_a_private_word_take_nobody_else() -> Non
 
 
 def test_the_agent_who_takes_a_talk_leads_it() -> None:
-    agent = Person(user_id=uuid.UUID(int=5), role=Role.CUSTOMER_SERVICE, name="客小暖")
     first = room.open_room(STRANGER, STRANGER, RoomKind.SERVICE, [PATIENT], NOW)
-    current = step(room.opened(first), AddMember(agent, JoinReason.TAKEN))
-    current = step(current, Activate(agent.user_id))
-    assert current.lead_id == agent.user_id
+    current = step(room.opened(first), AddMember(AGENT, JoinReason.TAKEN))
+    current = step(current, Activate(AGENT.user_id))
+    assert current.lead_id == AGENT.user_id
 
 
 def test_a_log_from_before_leads_were_written_is_led_by_its_doctor() -> None:

@@ -15,6 +15,7 @@ from tests.support.cast import Cast
 from tests.support.nodes import Node
 
 
+@pytest.mark.requirement("S3-133")
 async def test_the_stock_client_joins_talks_and_hears(node: Node, cast: Cast, room: UUID) -> None:
     heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     client = socketio.AsyncClient()

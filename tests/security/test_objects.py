@@ -15,14 +15,13 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Uuid, event, text
 
-from core.access import book
+from core import remembered
 from core.db import Base
 from core.http.routes import Route
 from core.identity import session_cache
 from core.identity.roles import Role
 from core.modules import Modules
 from core.runtime import Runtime
-from core.settings import cache
 from tests.clinical.story import Story
 from tests.support.cast import Cast, Person
 from tests.support.http import Client, Response
@@ -129,8 +128,7 @@ async def test_foreign_objects_are_like_objects_that_do_not_exist(
     # What a process remembers of sessions, policies and settings is not read again meanwhile: a
     # slow machine would count that as a difference.
     monkeypatch.setattr(session_cache, "FRESH_SECONDS", 3600.0)
-    monkeypatch.setattr(book, "RELOAD_SECONDS", 3600.0)
-    monkeypatch.setattr(cache, "RELOAD_SECONDS", 3600.0)
+    monkeypatch.setattr(remembered, "RELOAD_SECONDS", 3600.0)
     ids = await lived_in(story)
     asked, tellers = 0, []
     for route in modules.routes:

@@ -162,6 +162,40 @@ class PatientPhone:
         messages = self.screen.page.locator('[data-testid="message-list"]:visible')
         return messages.get_by_text(text, exact=True)
 
+    async def attach(self, tool: str, path: Path) -> None:
+        """Send a file with one of the tools beside the field: image, camera, video, file."""
+        async with self.screen.page.expect_file_chooser() as chooser:
+            await self.screen.tap("toggle-more")
+            await self.screen.tap(f"attach-{tool}")
+        await (await chooser.value).set_files(path)
+
+    async def hold_to_talk(self, seconds: float) -> None:
+        """Press the button, speak, and let go."""
+        box = await self.screen.item("hold-to-talk").bounding_box()
+        assert box is not None
+        mouse = self.screen.page.mouse
+        await mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        await mouse.down()
+        await self.screen.item("recording-overlay").wait_for()
+        await self.screen.page.wait_for_timeout(seconds * 1000)
+        await mouse.up()
+
+    async def send_past_prescription(self) -> None:
+        """One that the hospital has, from the list."""
+        await self.screen.tap("toggle-more")
+        await self.screen.tap("extra-prescriptions")
+        await self.screen.item("prescription-row").wait_for()
+        await self.screen.picture("walk-prescriptions-phone")
+        await self.screen.tap("prescription-send")
+        await self.screen.page.locator('[data-kind="card"]:visible').last.wait_for()
+
+    async def end_and_rate(self, stars: int, comment: str) -> None:
+        """End the consultation on one's own initiative; the rating comes by itself."""
+        await self.screen.tap("end-consultation")
+        await self.screen.tap("dialog-confirm")
+        await self.rate(stars, comment)
+        await self.screen.sees("感谢")
+
     async def accept_call(self) -> None:
         await self.screen.tap("call-accept")
         await self.screen.item("call-screen").wait_for()

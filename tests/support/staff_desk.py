@@ -18,6 +18,7 @@ PASSWORD = "Renhe-2026"
 RECORDS = {
     "既往问诊": "past-consultations",
     "院内病历": "hospital-records",
+    "历史处方": "prescriptions",
     "检查": "exam-reports",
     "检验": "lab-reports",
 }
@@ -134,6 +135,18 @@ class StaffDesk:
         await self.screen.page.keyboard.press("Escape")
         await self.screen.item("report").wait_for(state="hidden")
         return found
+
+    async def open_past_prescription(self, day: str) -> str:
+        """What the prescription says whose card arrived in the room."""
+        cards = self.screen.page.locator('[data-testid="card-message"]:visible')
+        await cards.filter(has_text=f"历史处方 {day}").first.click()
+        paper = self.screen.item("prescription")
+        await paper.locator("tbody tr").first.wait_for()
+        words = await paper.inner_text()
+        await self.screen.picture("walk-prescription-desk")
+        await self.screen.page.keyboard.press("Escape")
+        await paper.wait_for(state="hidden")
+        return words
 
     async def start_video(self) -> None:
         await self.screen.tap("call-video")

@@ -138,4 +138,5 @@ export function deviceName(): string {
 }
 
 /** Whether the person at the desk has a reception of patients. */
-export const treats = (): boolean => session.role === "doctor" || session.role === "pharmacist";
+export const treats = (): boolean =>
+  (["doctor", "pharmacist", "nurse"] as (Role | null)[]).includes(session.role);

@@ -2,12 +2,14 @@ import { describe, expect, it } from "vitest";
 import {
   bytes,
   commonName,
+  dateTimeOf,
   duration,
   friendlyDay,
   friendlyTime,
   span,
   yuan,
 } from "@/support/format";
+import { faceOf, later, momentOf, momentOfFace, mondayOf } from "@/support/days";
 
 // 2026-11-21 10:00 in Shanghai.
 const now = new Date("2026-11-21T02:00:00Z");
@@ -23,6 +25,24 @@ describe("times on screen", () => {
   it("change the day at midnight in Shanghai, not in UTC", () => {
     expect(friendlyDay("2026-11-20T16:30:00Z", now)).toBe("今天");
     expect(friendlyDay("2026-11-20T15:30:00Z", now)).toBe("昨天");
+  });
+
+  it("do not hang on where the browser is", () => {
+    expect(new Date(0).getTimezoneOffset(), "these tests run elsewhere").toBe(300);
+    expect(dateTimeOf("2025-12-31T16:05:00.123456Z")).toBe("2026-01-01 00:05");
+  });
+
+  it("that are picked are the hospital's", () => {
+    expect(faceOf("2026-11-22T01:00:00Z")).toBe("2026-11-22 09:00");
+    expect(Date.parse(momentOfFace("2026-11-22 09:00"))).toBe(Date.parse("2026-11-22T01:00:00Z"));
+    expect(momentOf("2026-11-23")).toBe("2026-11-23T00:00:00+08:00");
+  });
+
+  it("know weeks and the days between, across months and leap days", () => {
+    expect(mondayOf("2026-11-22")).toBe("2026-11-16");
+    expect(mondayOf("2026-11-23")).toBe("2026-11-23");
+    expect(later("2028-02-28", 1)).toBe("2028-02-29");
+    expect(later("2027-01-01", -1)).toBe("2026-12-31");
   });
 
   it("name spans the way one says them", () => {

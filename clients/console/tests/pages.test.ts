@@ -16,7 +16,9 @@ describe("the menu", () => {
     expect(names("operator")).toContain("system");
     expect(names("operator")).not.toContain("consultations");
     expect(names("nurse")).toContain("signing");
-    expect(names("nurse")).not.toContain("reception");
+    expect(names("nurse")).toEqual(expect.arrayContaining(["reception", "nursing-settings"]));
+    expect(names("nurse")).not.toContain("my-services");
+    expect(names("pharmacist")).not.toContain("nursing-settings");
     expect(names(null)).toEqual([]);
   });
 });

@@ -56,10 +56,13 @@ describe('what is missing', () => {
 describe('the days of an item', () => {
   it('come in order with their times, and say whether anything is left', () => {
     const at = (day: number, hour: number, left: number): ItemTime => ({
-      starts_at: new Date(2026, 10, day, hour).toISOString(),
+      starts_at: new Date(Date.UTC(2026, 10, day, hour - 8)).toISOString(),
       left,
     })
-    const days = timeDays([at(22, 15, 0), at(23, 9, 1), at(23, 10, 0)], new Date(2026, 10, 22, 12))
+    const days = timeDays(
+      [at(22, 15, 0), at(23, 9, 1), at(23, 10, 0)],
+      new Date('2026-11-22T12:00+08:00'),
+    )
     expect(days.map((one) => [one.name, one.date, one.times.length, one.open])).toEqual([
       ['今天', '11/22', 1, false],
       ['明天', '11/23', 2, true],

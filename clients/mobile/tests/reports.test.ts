@@ -13,9 +13,10 @@ const result = (name: string, mark: Mark | null): LabResult => ({
 
 describe('reports', () => {
   it('counts months back and stays within the month', () => {
-    expect(sinceMonths('3', new Date(2026, 4, 31))).toBe('2026-02-28')
-    expect(sinceMonths('12', new Date(2026, 10, 22))).toBe('2025-11-22')
-    expect(sinceMonths('all', new Date(2026, 10, 22))).toBeUndefined()
+    expect(sinceMonths('3', new Date('2026-05-31T00:10+08:00'))).toBe('2026-02-28')
+    expect(sinceMonths('3', new Date('2026-01-31T12:00+08:00'))).toBe('2025-10-31')
+    expect(sinceMonths('12', new Date('2026-11-22T00:10+08:00'))).toBe('2025-11-22')
+    expect(sinceMonths('all', new Date('2026-11-22T00:10+08:00'))).toBeUndefined()
   })
 
   it('puts critical results first, then abnormal ones, and keeps the order of the rest', () => {

@@ -120,7 +120,8 @@ export interface RoomView {
   seq: number;
   subject: { title: string; consultation_id: string | null };
   /** Whether calls in this room are recorded. */
-  recording?: "required" | "refused";
+  /** `ask`: the patient is asked when a call rings. */
+  recording?: "required" | "refused" | "ask";
   /** Who leads the room: the treating doctor, who made the group, the agent. */
   lead_id?: string | null;
   members: RoomMember[];
@@ -177,6 +178,8 @@ export interface CallView {
   ended_at: string | null;
   end_reason: string | null;
   recording: boolean;
+  /** It rings, and is answered only after the patient agreed to be recorded. */
+  asks_recording: boolean;
   /** One speaks, the others watch. */
   lecture: boolean;
   /** How many only watch a lecture; null in other calls. */

@@ -60,6 +60,7 @@ function view(
     ended_at: null,
     end_reason: null,
     recording: true,
+    asks_recording: false,
     lecture: false,
     viewers: null,
     participants: [person(DOCTOR), { ...person(PATIENT), ...patient }],

@@ -68,7 +68,7 @@ async def test_only_a_doctor_of_the_department_takes_over(story: Story) -> None:
     cast = story.cast
     for person, code in [
         (cast.other_doctor, "not_this_department"),
-        (cast.nurse, "not_for_this_room"),
+        (cast.nurse, "not_found"),
         (cast.foreign_doctor, "no_such_colleague"),
     ]:
         answer = await story.ask(cast.doctor, "POST", path, to(person))
@@ -158,7 +158,7 @@ async def test_a_clinician_who_was_asked_in_reads_the_intake_while_in_the_room(
         assert (await story.try_to(asked, key, verb, said)).status in (403, 404), verb
     # Advice about medicines needs to know what was given before; a nurse's task does not.
     history = await story.ask(asked, "GET", f"/consultations/{key}/history")
-    assert history.status == (403 if role is Role.NURSE else 200)
+    assert history.status == (404 if role is Role.NURSE else 200)
     audit = await story.get(cast.administrator, f"/audit?object_id={key}&limit=50")
     looks = [each["role"] for each in audit["items"] if each["action"] == "consultation.look"]
     assert looks == [role.value]

@@ -9,7 +9,8 @@ import pytest
 
 from clinical.consultation import errors, rules
 from clinical.consultation.rules import Standing
-from clinical.consultation.states import MODES, Kind, Mode, RevisitStatus, State
+from clinical.consultation.settings import TEXT_CALLS
+from clinical.consultation.states import MODES, Kind, Mode, RevisitStatus, State, TextCalls
 from core.identity.roles import Role
 from core.ids import new_id
 from media.calls import service as calls
@@ -17,12 +18,14 @@ from media.calls.rules import CallMedia
 from realtime import access as rooms
 from realtime.groups import Send, Sent
 from realtime.rules import MessageKind, RoomKind, RoomState, sendable
-from realtime.schemas import Body, StickerBody, TextBody
+from realtime.schemas import Body, FileBody, FileHandle, StickerBody, TextBody
 from realtime.sending import send_messages
 from tests.clinical.story import Story
+from tests.core.files.conftest import form, picture, sound
 from tests.support.cast import Person, hire
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
+MULTIPART = {"content-type": "multipart/form-data; boundary=zhenjian-test"}
 ADVICE = (Kind.FIRST, Kind.ADVICE, Kind.DEPARTMENT)
 
 
@@ -55,22 +58,32 @@ def test_a_first_consultation_is_held_in_text_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "media", "allowed"),
+    ("mode", "in_text", "allowed"),
     [
-        (Mode.TEXT, "voice", False),
-        (Mode.TEXT, "video", False),
-        (Mode.VOICE, "voice", True),
-        (Mode.VOICE, "video", False),
-        (Mode.VIDEO, "voice", True),
-        (Mode.VIDEO, "video", True),
+        (Mode.TEXT, TextCalls.NONE, ()),
+        (Mode.TEXT, TextCalls.VOICE, ("voice",)),
+        (Mode.TEXT, TextCalls.VIDEO, ("voice", "video")),
+        (Mode.VOICE, TextCalls.VIDEO, ("voice",)),
+        (Mode.VIDEO, TextCalls.NONE, ("voice", "video")),
     ],
 )
-def test_a_call_belongs_to_the_way_that_was_booked(mode: Mode, media: str, allowed: bool) -> None:
-    if allowed:
-        rules.may_call(mode, media)
-        return
-    with pytest.raises(errors.CallNotBooked):
-        rules.may_call(mode, media)
+def test_a_call_belongs_to_the_way_that_was_booked_or_is_open_in_text(
+    mode: Mode, in_text: TextCalls, allowed: tuple[str, ...]
+) -> None:
+    assert rules.calls(mode, in_text) == allowed
+    for media in ("voice", "video"):
+        if media in allowed:
+            rules.may_call(mode, in_text, media)
+            continue
+        with pytest.raises(errors.CallNotBooked):
+            rules.may_call(mode, in_text, media)
+
+
+@pytest.mark.requirement("S0-P-146")
+def test_a_first_consultation_has_no_call_until_the_hospital_opens_it() -> None:
+    from_the_start = {kind: TextCalls(setting.default) for kind, setting in TEXT_CALLS.items()}
+    assert from_the_start.pop(Kind.ADVICE) is from_the_start.pop(Kind.REVISIT) is TextCalls.VIDEO
+    assert set(from_the_start.values()) == {TextCalls.NONE}
 
 
 def test_nobody_is_taken_in_before_the_appointed_time() -> None:
@@ -256,13 +269,28 @@ async def test_in_a_voice_consultation_the_doctor_calls_by_voice_and_not_by_vide
     await start_call(story, story.cast.doctor, room_id, CallMedia.VOICE)
 
 
-async def test_in_a_text_consultation_nobody_calls(story: Story) -> None:
-    row = await story.active("text")
+@pytest.mark.requirement("S0-P-146")
+async def test_in_a_first_consultation_nobody_calls_until_the_hospital_opens_it(
+    story: Story,
+) -> None:
+    await offer(story, "first")
+    row = await ordered(story, kind="first")
+    doctor, patient = story.cast.doctor, story.cast.patient
+    await story.do(doctor, row["id"], "accept")
+    path, setting = f"/consultations/{row['id']}", "/settings/consultation.text_calls_first"
     async with story.runtime.unit_of_work() as uow:
         room_id = (await story.row(uow, row["id"])).room_id
     for media in CallMedia:
         with pytest.raises(errors.CallNotBooked):
-            await start_call(story, story.cast.doctor, room_id, media)
+            await start_call(story, doctor, room_id, media)
+    assert (await story.get(patient, path))["calls"] == []
+    body = {"value": "voice", "scope": "hospital"}
+    (await story.ask(story.cast.administrator, "PUT", setting, body)).expect(200)
+    for reader in (doctor, patient):
+        assert (await story.get(reader, path))["calls"] == ["voice"]
+    with pytest.raises(errors.CallNotBooked):
+        await start_call(story, doctor, room_id, CallMedia.VIDEO)
+    await start_call(story, doctor, room_id, CallMedia.VOICE)
 
 
 async def say(story: Story, who: Person, room_id: UUID, kind: MessageKind, body: Body) -> str:
@@ -273,23 +301,51 @@ async def say(story: Story, who: Person, room_id: UUID, kind: MessageKind, body:
     return "stored" if isinstance(outcome, Sent) else outcome.code
 
 
+async def exchange(story: Story, room_id: UUID, *people: Person) -> None:
+    """Each says words, sends a picture, a voice message and a sticker; each reads and opens all."""
+    files = []
+    for person in people:
+        for kind, data, name in (
+            (MessageKind.IMAGE, picture("PNG", (64, 48)), "photo.png"),
+            (MessageKind.VOICE, sound(), "voice.webm"),
+        ):
+            upload = await story.client.post(
+                "/files", token=person.token, body=form(data, name), headers=MULTIPART
+            )
+            files.append(upload.expect(201)["id"])
+            body = FileBody(file=FileHandle(id=files[-1]))
+            assert await say(story, person, room_id, kind, body) == "stored"
+        hello, smile = TextBody(text="您好😀"), StickerBody(code="smile")
+        assert await say(story, person, room_id, MessageKind.TEXT, hello) == "stored"
+        assert await say(story, person, room_id, MessageKind.STICKER, smile) == "stored"
+    for person in people:
+        page = await story.get(person, f"/rooms/{room_id}/messages")
+        said = [each["kind"] for each in page["messages"] if each["sender"]]
+        assert said == ["image", "voice", "text", "sticker"] * len(people)
+        links = await story.ask(person, "POST", "/files/links", {"ids": files})
+        assert set(links.expect(200)) == set(files)
+
+
 @pytest.mark.requirement("S2-009")
-@pytest.mark.parametrize("kind", ["revisit", "advice"])
-async def test_nothing_is_said_before_acceptance_and_then_words_pictures_films_and_emoji(
+@pytest.mark.parametrize(
+    "kind",
+    ["revisit", "advice", pytest.param("first", marks=pytest.mark.requirement("S0-P-146"))],
+)
+async def test_nothing_is_said_before_acceptance_and_then_words_pictures_voice_and_emoji(
     story: Story, kind: str
 ) -> None:
-    await offer(story, "advice")
+    if kind != "revisit":
+        await offer(story, kind)
     row = await (story.waiting() if kind == "revisit" else ordered(story, kind=kind))
     patient, doctor = story.cast.patient, story.cast.doctor
     async with story.runtime.unit_of_work() as uow:
         room_id = (await story.row(uow, row["id"])).room_id
     assert room_id is not None
-    hello, smile = TextBody(text="您好😀"), StickerBody(code="smile")
+    hello = TextBody(text="您好")
     for person in (patient, doctor):
         assert await say(story, person, room_id, MessageKind.TEXT, hello) == "room_not_active"
     await story.do(doctor, row["id"], "accept")
+    await exchange(story, room_id, patient, doctor)
     for person in (patient, doctor):
-        assert await say(story, person, room_id, MessageKind.TEXT, hello) == "stored"
-        assert await say(story, person, room_id, MessageKind.STICKER, smile) == "stored"
         may = sendable(RoomKind.CONSULTATION, RoomState.ACTIVE, person.caller.role)
-        assert may >= {MessageKind.IMAGE, MessageKind.VIDEO}
+        assert MessageKind.VIDEO in may

@@ -19,10 +19,8 @@ from core.outbox import Relay
 from media.calls import service as calls
 from media.calls.rules import CallMedia
 from realtime import participants
-from realtime.rules import MessageKind
-from realtime.schemas import TextBody
 from realtime.service import NewMember
-from tests.clinical.consultation.test_kinds import say
+from tests.clinical.consultation.test_kinds import exchange
 from tests.clinical.story import Story
 from tests.support.cast import Person, hire
 from tests.support.policies import put_policy
@@ -156,7 +154,8 @@ async def test_pharmacists_are_found_by_field_level_way_department_words_past_an
     assert await found(story, "asked=true", cast.other_patient) == []
 
 
-async def test_a_pharmacist_answers_with_words_pictures_and_calls_ends_with_advice_and_is_rated(
+@pytest.mark.requirement("S0-P-221")
+async def test_a_pharmacist_answers_in_words_pictures_voice_and_calls_and_is_rated(
     story: Story, relay: Relay
 ) -> None:
     cast, pharmacist = story.cast, story.cast.pharmacist
@@ -173,10 +172,7 @@ async def test_a_pharmacist_answers_with_words_pictures_and_calls_ends_with_advi
     async with story.runtime.unit_of_work() as uow:
         room_id = (await story.row(uow, row["id"])).room_id
     assert room_id is not None
-    for person in (cast.patient, pharmacist):
-        assert (
-            await say(story, person, room_id, MessageKind.TEXT, TextBody(text="您好")) == "stored"
-        )
+    await exchange(story, room_id, cast.patient, pharmacist)
     async with story.runtime.unit_of_work() as uow:
         call = await calls.start(
             uow, pharmacist.caller, room_id, CallMedia.VIDEO, "desk", "127.0.0.1:1"
@@ -210,6 +206,9 @@ async def test_the_pharmacist_gives_the_money_back_once_the_hospital_permits_it(
     await put_policy(story.runtime, here, Role.PHARMACIST, "order.refund", "patients")
     await story.do(pharmacist, row["id"], "refund", reason)
     assert await story.state(row["id"]) == ("ended", "refunded_by_doctor", True)
+    shown = await story.get(story.cast.patient, f"/consultations/{row['id']}")
+    log = await story.get(story.cast.patient, f"/rooms/{shown['room_id']}/messages?after=0")
+    assert log["messages"][-1]["body"]["text"] == "药师已退诊，费用将原路退回"
 
 
 async def test_a_pharmacist_sees_no_queue_of_doctors_and_starts_no_call_as_a_guest(

@@ -144,7 +144,9 @@ async def test_a_repeated_payment_message_opens_one_room(story: Story) -> None:
     assert await story.inbox(story.cast.doctor) == ["consultation_waiting"]
 
 
-async def test_refusing_the_recording_turns_video_into_text_at_its_price(story: Story) -> None:
+async def test_refusing_the_recording_turns_video_into_text_at_its_price_and_a_call_asks_anew(
+    story: Story,
+) -> None:
     draft = await story.draft("video")
     await story.complete(draft, recording=False)
     shown = await story.get(story.cast.patient, f"/consultations/{draft['id']}")
@@ -153,7 +155,7 @@ async def test_refusing_the_recording_turns_video_into_text_at_its_price(story: 
     await story.pay(draft["id"])
     shown = await story.get(story.cast.patient, f"/consultations/{draft['id']}")
     room = await story.get(story.cast.patient, f"/rooms/{shown['room_id']}")
-    assert room["recording"] == "refused"
+    assert room["recording"] == "ask"
 
 
 async def test_red_flags_are_marked_for_the_patient_and_in_the_room(story: Story) -> None:

@@ -51,6 +51,42 @@ RECORD: dict[str, Any] = {
 }
 
 
+PRESCRIPTION: dict[str, Any] = {
+    "prescription_no": "RX1",
+    "issued_on": "2026-10-01",
+    "kind": "western",
+    "department": "呼吸内科",
+    "doctor": "陈静",
+    "diagnosis": "急性支气管炎",
+    "lines": [
+        {
+            "name": "盐酸氨溴索口服溶液",
+            "specification": "100ml:0.6g",
+            "dose": "10ml",
+            "route": "口服",
+            "frequency": "每日三次",
+            "days": 7,
+            "quantity": "2",
+            "unit": "瓶",
+        }
+    ],
+}
+HERBS: dict[str, Any] = {
+    "prescription_no": "RX2",
+    "issued_on": "2026-10-15",
+    "kind": "herbal",
+    "department": "中医科",
+    "doctor": None,
+    "diagnosis": "风燥伤肺证",
+    "lines": [
+        {"name": "桑叶", "quantity": "7.5", "unit": "g"},
+        {"name": "薄荷", "quantity": "6", "unit": "g", "route": "后下"},
+    ],
+    "doses": 5,
+    "usage": "水煎服，每日一剂，分两次温服。",
+}
+
+
 def person(name: str, number: str, **more: Any) -> dict[str, Any]:
     """Somebody with these papers."""
     return {
@@ -59,5 +95,6 @@ def person(name: str, number: str, **more: Any) -> dict[str, Any]:
         "visits": [],
         "records": [RECORD],
         "reports": [OLDER_LAB, LAB, EXAM],
+        "prescriptions": [PRESCRIPTION, HERBS],
         **more,
     }

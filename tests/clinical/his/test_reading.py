@@ -19,6 +19,7 @@ from clinical.his.rest import RestHospital
 from clinical.sandbox.server import SandboxServer
 from core.clock import FakeClock
 from core.identity.roles import Role
+from tests.clinical.consultation.test_nursing import enrol, opened, ordered
 from tests.clinical.his.papers import person
 from tests.clinical.story import Story
 from tests.support.cast import Person, hire
@@ -173,6 +174,29 @@ async def test_the_room_shows_records_and_reports_to_who_treats_and_who_was_aske
     looks = [each for each in audit["items"] if each["action"] == "hospital_record.look"]
     assert len(looks) == len(paths) * 4
     assert {each["detail"]["what"] for each in looks} == {"records", "exam_reports", "lab_report"}
+
+
+@pytest.mark.requirement("S0-C-140")
+async def test_a_nurse_who_is_asked_about_care_reads_who_asks_and_what_was_before(
+    hospital: Story,
+) -> None:
+    nurse, ended = hospital.cast.nurse, await hospital.ended()
+    await enrol(hospital, nurse, "何清和")
+    await opened(hospital)
+    row = await ordered(hospital)
+    base = f"/consultations/{row['id']}"
+    shown = await hospital.get(nurse, base)
+    assert (shown["patient"]["name"], shown["description"], len(shown["attachments"])) == (
+        "林小满",
+        "术后伤口有些渗液，要不要换药？",
+        1,
+    )
+    assert [each["id"] for each in await hospital.get(nurse, f"{base}/history")] == [ended["id"]]
+    [record] = (await hospital.get(nurse, f"{base}/hospital-records"))["items"]
+    [report] = (await hospital.get(nurse, f"{base}/reports?kind=exam"))["items"]
+    assert (record["doctor"], report["title"]) == ("陈静", "胸部CT平扫")
+    lab = await hospital.get(nurse, f"{base}/reports/lab/L1")
+    assert lab["results"][0]["mark"] == "high"
 
 
 async def test_an_order_that_a_department_may_claim_is_no_reason_yet(hospital: Story) -> None:

@@ -6,10 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from clinical.notifications.states import PushState
 from core.clock import FakeClock
 from core.jobs import JobRunner
 from realtime.notices import Channel
 from tests.clinical.notifications.desk import DOCTOR_OPENID, Desk
+from tests.clinical.schedule.conftest import Clinic
 from tests.clinical.story import Story
 from tests.realtime.conftest import Connect, connect, node, start_node
 
@@ -53,6 +55,46 @@ async def test_the_doctor_is_reminded_again_at_the_set_interval_until_he_accepts
     await jobs.run_due()
     kinds = await story.inbox(desk.cast.doctor)
     assert kinds.count("consultation_still_waiting") == 3
+
+
+@pytest.mark.requirement("S1-071")
+async def test_who_waits_in_a_session_is_told_once_when_the_turn_is_near(
+    story: Story, desk: Desk, clock: FakeClock, jobs: JobRunner
+) -> None:
+    clinic, told = Clinic(story), []
+    await story.set("consultation.near_ahead", 1)
+    shift = await clinic.plan(hours=2, places=4)
+    people = await clinic.patients(4)
+    first, second, *_ = [await clinic.book(person, shift) for person in people]
+
+    async def near() -> list[int]:
+        clock.advance(timedelta(seconds=15))
+        await jobs.run_due()
+        return [(await story.inbox(each)).count("consultation_turn_near") for each in people]
+
+    told.append(await near())
+    clock.advance(timedelta(hours=2))
+    told.append(await near())
+    # The first is called, passed over and taken back: the others move up, nobody is told twice.
+    (await clinic.call(shift)).expect(200)
+    told.append(await near())
+    (await clinic.call(shift, f"queue/{first}/pass")).expect(200)
+    told.append(await near())
+    (await clinic.call(shift, f"queue/{first}/return")).expect(200)
+    (await clinic.call(shift)).expect(200)
+    await story.do(story.cast.doctor, second, "accept")
+    told.append(await near())
+    assert told == [[0, 0, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]]
+    [words] = [
+        each["text"]
+        for each in (await story.get(people[2], "/inbox?limit=100"))["items"]
+        if each["type"] == "consultation_turn_near"
+    ]
+    assert words == "前面还有 1 位，请在诊间候诊"
+    await desk.push()
+    [pushed] = [each for each in await desk.pushes(people[2]) if each.code.endswith("turn_near")]
+    assert (pushed.state, pushed.channel) == (PushState.SENT, Channel.SMS)
+    assert all("复诊" not in text for text in await desk.sms(people[2]))
 
 
 async def test_the_patient_hears_of_every_stage_that_there_is(

@@ -97,6 +97,12 @@ def test_who_is_served_passed_over_or_has_not_paid_is_not_ahead() -> None:
     assert rules.ahead_of(Place(BookingState.CALLED, 6), queue) == 0
 
 
+def test_who_waits_knows_how_many_are_ahead_and_who_was_called_waits_no_more() -> None:
+    called, first = Place(BookingState.CALLED, 1), Place(BookingState.QUEUED, 2)
+    last, passed = Place(BookingState.QUEUED, 5), Place(BookingState.PASSED, 3)
+    assert rules.waiting([passed, last, called, first]) == [(last, 2), (first, 1)]
+
+
 @pytest.mark.parametrize("hours", [0, -1, 25])
 def test_a_session_has_a_length_of_at_most_a_day(hours: int) -> None:
     with pytest.raises(errors.ShiftTimes):

@@ -131,7 +131,9 @@ class Attendee:
         if self.pc is not None:
             await self.pc.close()
         self.session = session
-        self.sessions.append(session)
+        async with self._changed:
+            self.sessions.append(session)
+            self._changed.notify_all()
         self.pc = RTCPeerConnection(
             RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         )
@@ -163,6 +165,11 @@ class Attendee:
             await self._changed.wait_for(
                 lambda: all(self.frames[kind] >= count for kind, count in want.items())
             )
+
+    async def turns_to(self, session: int, timeout: float = 60) -> None:
+        """Return once so many sessions came: frames of the one before may still be decoded."""
+        async with asyncio.timeout(timeout), self._changed:
+            await self._changed.wait_for(lambda: len(self.sessions) >= session)
 
     async def close(self) -> None:
         if self.pc is not None:

@@ -211,7 +211,8 @@ async def composed(
 ) -> None:
     """Poll as the job does until no recording of the room is waiting any more."""
     composer = Composer.of(runtime)
-    async with asyncio.timeout(60):
+    # Encoding yields to everything else: a busy machine needs a minute for what takes seconds.
+    async with asyncio.timeout(200):
         while True:
             clock.advance(timedelta(seconds=6))
             await composer.poll()
@@ -236,7 +237,7 @@ def look_at(data: bytes) -> tuple[float, float, float, float]:
     return float(left), float(right), float(np.sqrt((sound**2).mean())), seconds
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_a_killed_worker_costs_a_moment_and_what_was_recorded_plays(
     attend: Attend,
     cast: Cast,
@@ -257,6 +258,7 @@ async def test_a_killed_worker_costs_a_moment_and_what_was_recorded_plays(
     clock.advance(timedelta(seconds=10))
     await workers[0].kill()
     await workers[0].start()
+    await asyncio.gather(doctor.turns_to(2), patient.turns_to(2))
     await asyncio.gather(doctor.receives(100, 40), patient.receives(100, 40))
     assert len(doctor.sessions) == 2
     assert len(patient.sessions) == 2
@@ -625,7 +627,7 @@ class TestTwoWorkers:
         answer = await doctor.call("call:end", call=call["id"])
         assert answer["call"]["end_reason"] == "hung_up"
 
-    @pytest.mark.timeout(120)
+    @pytest.mark.timeout(300)
     async def test_a_call_moves_to_the_other_worker_when_its_own_dies_for_good(
         self,
         attend: Attend,
@@ -649,6 +651,7 @@ class TestTwoWorkers:
         [carrier] = [worker for worker in workers if worker.url == stored.row.worker]
         clock.advance(timedelta(seconds=10))
         await carrier.kill()
+        await asyncio.gather(doctor.turns_to(2), patient.turns_to(2))
         await asyncio.gather(doctor.receives(), patient.receives())
         async with runtime.unit_of_work() as uow:
             moved = await access.stored(uow, UUID(call["id"]))
@@ -661,12 +664,11 @@ class TestTwoWorkers:
         await relay.drain()
         await composed(runtime, clock, client, room, cast.doctor.token)
         path = f"/rooms/{room}/recordings"
-        async with asyncio.timeout(30):
-            while True:
-                [recording] = (await client.get(path, token=cast.doctor.token)).json
-                if (recording["state"], recording["note"]) == ("ready", None):
-                    break
-                await composed(runtime, clock, client, room, cast.doctor.token)
+        while True:
+            [recording] = (await client.get(path, token=cast.doctor.token)).json
+            if (recording["state"], recording["note"]) == ("ready", None):
+                break
+            await composed(runtime, clock, client, room, cast.doctor.token)
         folder = Path(runtime.config.data_dir) / "storage"
         takes = {path.parent.name for path in folder.rglob("*.zjr.sealed")}
         assert len(takes) == 2

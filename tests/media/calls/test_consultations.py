@@ -30,7 +30,7 @@ async def consultation(story: Story, request: pytest.FixtureRequest) -> dict[str
                 price_fen=3000,
             )
         )
-    return await story.active(request.param)
+    return await story.active(request.param, recording=request.param != "text")
 
 
 @pytest.fixture
@@ -84,3 +84,71 @@ async def test_the_doctor_of_a_video_consultation_sees_the_patient_who_cannot_ca
     await asyncio.gather(mobile.receives(50, 0), patient.receives(50, 0))
     await mobile.call("call:end", call=call["id"])
     await state_where(patient, lambda it: it["id"] == call["id"] and it["state"] == "ended")
+
+
+async def said(story: Story, room: UUID, *, agreed: bool) -> dict[str, Any]:
+    """What the patient answers to the text about recordings while it rings."""
+    notice = await story.get(story.cast.patient, "/consultations/notice")
+    body = {"version": notice["recording_version"], "agreed": agreed}
+    path = f"/rooms/{room}/recording-answer"
+    assert (await story.ask(story.cast.doctor, "POST", path, body)).code == "forbidden"
+    entry: dict[str, Any] = (await story.ask(story.cast.patient, "POST", path, body)).expect(201)
+    return entry
+
+
+@pytest.mark.requirement("S2-010", "S0-C-035")
+@pytest.mark.parametrize("consultation", ["text"], indirect=True)
+async def test_a_call_in_a_text_consultation_starts_once_the_patient_agreed_to_its_recording(
+    attend: Attend, story: Story, cast: Cast, room: UUID, consultation: dict[str, Any]
+) -> None:
+    assert consultation["calls"] == ["voice", "video"]
+    patient = await attend(cast.patient, "phone", 180)
+    doctor = await attend(cast.doctor, "pc", 60)
+    assert await refused(patient, "call:start", room=str(room), media="video") == "forbidden"
+    call = await started(doctor, room)
+    assert (call["recording"], call["asks_recording"]) == (False, True)
+    ring = await patient.client.wait_event("call:ring")
+    assert ring["call"]["asks_recording"] is True
+    for event, more in (("call:accept", {}), ("call:update", {"action": "join"})):
+        assert await refused(patient, event, call=call["id"], **more) == "recording_undecided"
+
+    await said(story, room, agreed=True)
+    told = await state_where(patient, lambda it: it["recording"])
+    assert (told["state"], told["asks_recording"]) == ("ringing", False)
+    await patient.call("call:accept", call=call["id"])
+    await asyncio.gather(doctor.receives(), patient.receives())
+    await doctor.call("call:end", call=call["id"])
+    [recording] = await story.get(cast.doctor, f"/rooms/{room}/recordings")
+    assert recording["call_id"] == call["id"]
+    matters = await story.get(cast.patient, "/consents")
+    [consent] = [each["latest"] for each in matters if each["latest"]["kind"] == "recording"]
+    assert (consent["act"], consent["ref_id"]) == ("given", consultation["id"])
+    # It stands for the next call of this consultation: nobody is asked twice.
+    again = await started(doctor, room, "voice")
+    assert (again["recording"], again["asks_recording"]) == (True, False)
+    await patient.client.wait_event("call:ring", lambda it: it["call"]["id"] == again["id"])
+    await patient.call("call:accept", call=again["id"])
+    await asyncio.gather(doctor.receives(50, 0), patient.receives(50, 0))
+
+
+@pytest.mark.parametrize("consultation", ["text"], indirect=True)
+async def test_who_refuses_to_be_recorded_when_it_rings_goes_on_in_text(
+    attend: Attend, story: Story, cast: Cast, room: UUID, consultation: dict[str, Any]
+) -> None:
+    patient = await attend(cast.patient, "phone", 180)
+    doctor = await attend(cast.doctor, "pc", 60)
+    call = await started(doctor, room)
+    await patient.client.wait_event("call:ring")
+    entry = await said(story, room, agreed=False)
+    assert (entry["kind"], entry["act"]) == ("recording", "refused")
+    over = await state_where(doctor, lambda it: it["state"] == "ended")
+    assert (over["id"], over["end_reason"]) == (call["id"], "recording_refused")
+    page = await story.get(cast.doctor, f"/rooms/{room}/messages?after=0")
+    lines = [each["body"]["text"] for each in page["messages"] if each["kind"] == "system"]
+    assert lines[-2:] == ["患者不同意录音录像，可继续图文沟通", "视频通话未接通，患者不同意录制"]
+    assert "call_missed" not in await story.inbox(cast.patient)
+    # The answer stands: he is rung no more.
+    assert await refused(doctor, "call:start", room=str(room), media="voice") == "recording_refused"
+    answer = {"version": entry["version"], "agreed": True}
+    path = f"/rooms/{room}/recording-answer"
+    assert (await story.ask(cast.patient, "POST", path, answer)).code == "nothing_asked"

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from core.http import encode_cursor
 from core.ids import new_id
 from core.runtime import Runtime
 from media.calls.models import CallParticipantRow, CallQualityRow, CallRow
@@ -99,7 +100,7 @@ async def story(runtime: Runtime, cast: Cast) -> Story:
 
 
 async def test_the_calls_of_the_latest_week_come_worst_first_with_their_figures(
-    client: Client, cast: Cast, story: Story
+    client: Client, cast: Cast, story: Story, runtime: Runtime
 ) -> None:
     token = cast.supervisor.token
     found = (await client.get("/calls", token=token)).expect(200)
@@ -118,11 +119,25 @@ async def test_the_calls_of_the_latest_week_come_worst_first_with_their_figures(
     ).expect(200)
     assert [each["id"] for each in second["items"]] == [str(story["good"])]
     assert second["next"] is None
+    # A worse call that comes in between two pages moves nothing from one to the other.
+    worse = await add_call(runtime, cast, worst=1, loss=0.3)
+    again = await client.get("/calls", token=token, query={"limit": 1, "cursor": first["next"]})
+    assert [each["id"] for each in again.expect(200)["items"]] == [str(story["good"])]
     poor = (await client.get("/calls", token=token, query={"level": 2})).expect(200)
-    assert [each["id"] for each in poor["items"]] == [str(story["bad"])]
+    assert [each["id"] for each in poor["items"]] == [str(worse), str(story["bad"])]
+    newest: list[str] = []
+    cursor = None
+    while cursor or not newest:
+        query = {"order": "newest", "limit": 1, **({"cursor": cursor} if cursor else {})}
+        page = (await client.get("/calls", token=token, query=query)).expect(200)
+        newest += [each["id"] for each in page["items"]]
+        cursor = page["next"]
+    assert newest == [str(worse), str(story["good"]), str(story["bad"])]
+    wrong = {"order": "worst", "cursor": encode_cursor("2026-11-22T00:00:00+00:00", str(worse))}
+    assert (await client.get("/calls", token=token, query=wrong)).status == 422
 
     totals = (await client.get("/calls/totals", token=token)).expect(200)
-    assert (totals["calls"], totals["poor"]) == (2, 1)
+    assert (totals["calls"], totals["poor"]) == (3, 2)
     assert [day["connect_ms_p95"] for day in totals["days"]] == [400, 400]
 
 

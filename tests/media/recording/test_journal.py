@@ -42,6 +42,15 @@ def packets_of(folder: Path) -> list[Packet]:
     return [item for item in read_take(folder).records() if isinstance(item, Packet)]
 
 
+def test_a_packet_given_in_two_parts_is_the_packet(tmp_path: Path) -> None:
+    writer = write_take(tmp_path / "t1", 1)
+    writer.packet(1, START_US + 20_000, b"\x80\x6f\x00\x01 the head", b" and the payload")
+    writer.seal("call_closed")
+    assert packets_of(tmp_path / "t1")[1] == Packet(
+        1, START_US + 20_000, b"\x80\x6f\x00\x01 the head and the payload"
+    )
+
+
 def test_a_sealed_take_reads_back_exactly_what_was_written(tmp_path: Path) -> None:
     writer = write_take(tmp_path / "t1")
     manifest = writer.seal("call_closed")

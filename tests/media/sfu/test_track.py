@@ -4,6 +4,7 @@ import pytest
 from aiortc.rtp import RtcpReceiverInfo, RtpPacket
 
 from media.sfu import extensions, rtcp, rtp
+from media.sfu.congestion import Congestion
 from media.sfu.counters import Counters
 from media.sfu.layer import KeyFrameRequests
 from media.sfu.recorder import Tap
@@ -40,8 +41,8 @@ class Tape:
         self.tracks.append((codec, payload_type, ssrc))
         return len(self.tracks)
 
-    def packet(self, number: int, arrival_us: int, rtp: bytes) -> None:
-        self.packets.append((number, RtpPacket.parse(rtp).sequence_number))
+    def packet(self, number: int, arrival_us: int, rtp: bytes, payload: bytes) -> None:
+        self.packets.append((number, RtpPacket.parse(rtp + payload).sequence_number))
 
     def sender_report(self, number: int, arrival_us: int, ntp: int, rtp_timestamp: int) -> None:
         self.reports.append((number, ntp, rtp_timestamp))
@@ -279,7 +280,9 @@ def test_key_frame_requests_are_throttled_repeated_and_ended_by_a_key_frame() ->
     requests.came()
     assert not requests.due(2.5)
     assert requests.want(3.0)
-    assert sum(requests.due(3.0 + step / 10) for step in range(1, 500)) == 9
+    # Half a second apart at first, then two, for as long as none comes.
+    assert sum(requests.due(3.0 + step / 10) for step in range(1, 50)) == 9
+    assert sum(requests.due(8.0 + step / 10) for step in range(600)) == 30
 
 
 def test_who_has_no_picture_yet_waits_less_for_a_key_frame() -> None:
@@ -293,6 +296,28 @@ def test_who_has_no_picture_yet_waits_less_for_a_key_frame() -> None:
     # When none comes it is asked for again as for everybody.
     assert not requests.due(1.7)
     assert requests.due(1.9)
+
+
+def test_a_request_waits_for_a_stream_that_its_publisher_has_not_named_yet() -> None:
+    scene = Scene()
+    screen = Track("video", "anna", scene.track._feedback, lambda _: None, Counters(), 1)
+    screen.want_key_frame(1.0, soon=True)
+    for tick in range(200):
+        assert not screen.tend(1.0 + tick / 10, 0.1)
+    assert scene.feedback == []
+    screen.announce(9, 10)
+    screen.tend(21.0, 0.1)
+    assert scene.feedback == [rtcp.KeyFrameRequest(9)]
+
+
+def test_nobody_is_asked_for_a_key_frame_of_what_is_muted_before_it_is_heard_again() -> None:
+    scene = Scene()
+    scene.track.set_enabled(False, 1.0)
+    scene.track.want_key_frame(1.0, soon=True)
+    assert not scene.track.tend(5.0, 0.1)
+    assert scene.feedback == []
+    scene.track.set_enabled(True, 6.0)
+    assert scene.feedback == [rtcp.KeyFrameRequest(5)]
 
 
 def test_a_key_frame_on_its_way_ends_the_request() -> None:
@@ -326,7 +351,7 @@ def test_another_codec_or_stream_becomes_a_recorded_stream_of_its_own() -> None:
     vp8, h264, *_ = VIDEO
 
     def take(codec: Codec, ssrc: int) -> None:
-        tap.packet(codec, ssrc, packet(), 1.0)
+        tap.packet(codec, ssrc, packet(), b"", 1.0)
 
     take(vp8, 5)
     take(h264, 5)
@@ -334,3 +359,36 @@ def test_another_codec_or_stream_becomes_a_recorded_stream_of_its_own() -> None:
     take(vp8, 6)
     assert tape.tracks == [("vp8", 96, 5), ("h264", 102, 5), ("vp8", 96, 6)]
     assert [number for number, _ in tape.packets] == [1, 2, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("loss", "tells", "copies"),
+    [(0.0, False, 1), (0.05, False, 3), (0.4, False, 1), (0.05, True, 1)],
+)
+def test_a_repair_is_repeated_for_who_loses_some_and_tells_no_arrivals(
+    loss: float, tells: bool, copies: int
+) -> None:
+    scene = Scene()
+    scene.publish(100, 101, 102)
+    scene.viewer.loss = loss
+    scene.viewer.congestion = Congestion() if tells else None
+    scene.viewer.resend((scene.sent[1].sequence_number,), 1.0)
+    for tick in range(10):
+        scene.viewer.repeat(1.01 + tick / 10)
+    repairs = [item for item in scene.sent if item.ssrc == scene.viewer.rtx_ssrc]
+    assert len(repairs) == copies
+    assert {item.payload[:2] for item in repairs} == {
+        scene.sent[1].sequence_number.to_bytes(2, "big")
+    }
+
+
+def test_what_comes_late_from_the_publisher_is_repeated_too_but_not_from_before_a_pause() -> None:
+    scene = Scene()
+    scene.viewer.loss = 0.05
+    scene.publish(100, 102, 101)
+    scene.viewer.repeat(1.1)
+    assert [item.ssrc for item in scene.sent].count(scene.viewer.rtx_ssrc) == 1
+    scene.viewer.resume()
+    scene.publish(105)
+    scene.viewer.repeat(1.2)
+    assert [item.ssrc for item in scene.sent].count(scene.viewer.rtx_ssrc) == 1

@@ -114,6 +114,8 @@ export const consultations = {
   end: (id: string) => http.post<Consultation>(`/consultations/${id}/end`),
   refund: (id: string, reason: string) =>
     http.post<Consultation>(`/consultations/${id}/refund`, { reason }),
+  tag: (id: string, tags: string[]) => http.put<string[]>(`/consultations/${id}/tags`, { tags }),
+  usedTags: () => http.get<string[]>("/patient-tags"),
   history: (id: string) =>
     http.get<Consultation[] | Page<Consultation>>(`/consultations/${id}/history`),
   exportCsv: (filter: ConsultationFilter, name: string) =>

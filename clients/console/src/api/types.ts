@@ -90,7 +90,7 @@ export interface Patient {
 export interface DoctorRef {
   id: string;
   name: string;
-  profession: "doctor" | "pharmacist";
+  profession: Profession;
   title: string;
   department: { id: string; name: string };
   avatar: string | null;
@@ -99,7 +99,10 @@ export interface DoctorRef {
 export type ConsultationState =
   "draft" | "awaiting_payment" | "booked" | "waiting" | "active" | "ended" | "cancelled";
 
-export type ConsultationKind = "first" | "revisit" | "advice" | "department" | "medication";
+export type ConsultationKind =
+  "first" | "revisit" | "advice" | "department" | "medication" | "nursing";
+/** Who leads consultations. */
+export type Profession = "doctor" | "pharmacist" | "nurse";
 
 export type RevisitStatus =
   | "unchecked"
@@ -117,6 +120,10 @@ export interface Consultation {
   direction_text: string | null;
   mode: "text" | "voice" | "video";
   service_text: string;
+  /** The calls that its doctor may start. */
+  calls: ("voice" | "video")[];
+  /** The reader's own tags on the patient. */
+  tags: string[];
   minutes: number;
   /** The appointed time, where one was booked. */
   shift_id: string | null;

@@ -66,8 +66,11 @@ export function useCallState() {
     switch (phase.value) {
       case "outgoing":
         if (listening.value === "observer") return "正在接入旁听…";
-        return "正在呼叫，等待对方接听…";
+        return call.value?.asks_recording
+          ? "正在呼叫，等待患者同意录制并接听…"
+          : "正在呼叫，等待对方接听…";
       case "incoming":
+        if (call.value?.asks_recording) return "患者同意录制后可以接听";
         return video.value ? "邀请你视频通话" : "邀请你语音通话";
       case "connecting":
         return "正在接通…";

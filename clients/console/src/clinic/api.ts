@@ -111,6 +111,31 @@ export const items = {
     }),
 };
 
+/** What one doctor or pharmacist reviewed; `minutes` from submission to review on average. */
+export interface ReviewerLoad {
+  reviewer: { id: string; name: string; title: string; department: string };
+  reviewed: number;
+  approved: number;
+  refused: number;
+  done: number;
+  kinds: Partial<Record<ItemKind, number>>;
+  amount_fen: number;
+  minutes: number;
+}
+
+export interface Workload {
+  first: string;
+  last: string;
+  reviewers: ReviewerLoad[];
+  days: { day: string; approved: number; refused: number; minutes: number | null }[];
+}
+
+export const workload = {
+  show: (query: Query) => http.get<Workload>("/self-orders/workload", query),
+  exportCsv: (query: Query, name: string) =>
+    http.download("/self-orders/workload.csv", query, name),
+};
+
 /** The text of a table, as spreadsheets save it here: UTF-8, or GB 18030 where it is not. */
 export function tableText(bytes: ArrayBuffer): string {
   try {

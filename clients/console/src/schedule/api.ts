@@ -126,10 +126,17 @@ export const terms = {
     http.delete<void>(`/service-terms/doctors/${id}/${kind}/${mode}`),
 };
 
+/** One of the own services; `per_day` patients a day of what is counted so. */
+export type OwnService = Omit<Terms, "kind"> & {
+  kind: Terms["kind"] | "nursing";
+  per_day: number | null;
+};
+
 /** What the clinician at the desk offers. */
 export const ownServices = {
-  list: () => http.get<(Terms & { own: boolean })[]>("/me/services"),
-  set: (wish: Terms) => http.put<(Terms & { own: boolean })[]>("/me/services", wish),
+  list: () => http.get<OwnService[]>("/me/services"),
+  set: (wish: Omit<OwnService, "per_day"> & { per_day?: number }) =>
+    http.put<OwnService[]>("/me/services", wish),
 };
 
 export interface DoctorLoad {

@@ -1,10 +1,11 @@
+import type { Profession } from "@/api/types";
 import { MODES } from "@/support/labels";
 import type { Terms } from "@/schedule/api";
 
 export type ServiceKey = { kind: Terms["kind"]; mode: Terms["mode"]; label: string };
 
-/** What each profession can offer. */
-export const SERVICES: Record<"doctor" | "pharmacist", ServiceKey[]> = {
+/** What each profession can offer at a time, or on terms that the hospital sets. */
+export const SERVICES: Record<Profession, ServiceKey[]> = {
   doctor: [
     { kind: "revisit", mode: "text", label: `${MODES.text}复诊` },
     { kind: "revisit", mode: "voice", label: `${MODES.voice}复诊` },
@@ -17,4 +18,6 @@ export const SERVICES: Record<"doctor" | "pharmacist", ServiceKey[]> = {
     { kind: "medication", mode: "voice", label: `${MODES.voice}问药` },
     { kind: "medication", mode: "video", label: `${MODES.video}问药` },
   ],
+  // Nurses take so many patients a day, on their own terms.
+  nurse: [],
 };

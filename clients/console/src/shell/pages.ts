@@ -70,7 +70,7 @@ export const PAGES: PageEntry[] = [
     path: "/reception",
     title: "接诊中心",
     icon: ChatDotRound,
-    roles: ["doctor", "pharmacist"],
+    roles: ["doctor", "pharmacist", "nurse"],
     group: "医生工作站",
     keywords: "问诊 诊间 待接诊 jiezhen",
   },
@@ -84,11 +84,20 @@ export const PAGES: PageEntry[] = [
     keywords: "价格 开通 号源 排班 fuwu paiban jiage",
   },
   {
+    name: "nursing-settings",
+    path: "/nursing-settings",
+    title: "护理咨询设置",
+    icon: Setting,
+    roles: ["nurse"],
+    group: "医生工作站",
+    keywords: "价格 每日数量 开通 huli zixun shezhi",
+  },
+  {
     name: "ratings",
     path: "/ratings",
     title: "我的评价",
     icon: Star,
-    roles: ["doctor", "pharmacist"],
+    roles: ["doctor", "pharmacist", "nurse"],
     group: "医生工作站",
     keywords: "评分 pingjia",
   },
@@ -144,7 +153,7 @@ export const PAGES: PageEntry[] = [
     path: "/consultations",
     title: "问诊记录",
     icon: Files,
-    roles: ["supervisor", "administrator", "doctor", "pharmacist"],
+    roles: ["supervisor", "administrator", "doctor", "pharmacist", "nurse"],
     group: "监管",
     keywords: "接诊记录 监管 wenzhen jilu",
   },
@@ -196,6 +205,16 @@ export const PAGES: PageEntry[] = [
     group: "监管",
     needs: "self_order.read",
     keywords: "自助开单 审核 检查 检验 药品 bianmin menzhen",
+  },
+  {
+    name: "self-order-workload",
+    path: "/self-order-workload",
+    title: "便民门诊统计",
+    icon: DataLine,
+    roles: ["administrator", "supervisor"],
+    group: "监管",
+    needs: "self_order.read",
+    keywords: "方便门诊 工作量 审核次数 导出 bianmin tongji",
   },
   {
     name: "self-order-items",
@@ -487,11 +506,19 @@ export function pagesOf(role: Role | null): PageEntry[] {
   return role ? PAGES.filter((page) => !page.roles || page.roles.includes(role)) : [];
 }
 
-const STATION = ["reception", "my-services", "ratings", "consultations", "self-orders"];
+const STATION = [
+  "reception",
+  "my-services",
+  "nursing-settings",
+  "ratings",
+  "consultations",
+  "self-orders",
+];
 
 /** Who treats finds the own records under the work station. */
 export function groupOf(page: PageEntry, role: Role | null): string {
   if (role === "pharmacist" && STATION.includes(page.name)) return "药师工作站";
+  if (role === "nurse" && STATION.includes(page.name)) return "护士工作站";
   const own = ["consultations", "recordings", "self-orders"];
   if (own.includes(page.name) && role === "doctor") return "医生工作站";
   if (page.name === "recordings" && (role === "nurse" || role === "pharmacist")) return "我";

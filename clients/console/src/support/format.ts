@@ -5,7 +5,7 @@ const clock = new Intl.DateTimeFormat("zh-CN", {
   timeZone: ZONE,
   hour: "2-digit",
   minute: "2-digit",
-  hour12: false,
+  hourCycle: "h23",
 });
 const day = new Intl.DateTimeFormat("en-CA", {
   timeZone: ZONE,

@@ -1,5 +1,5 @@
 import type { CallParticipant, Role } from "@zhenjian/realtime";
-import type { Consultation, ConsultationState, Patient } from "@/api/types";
+import type { Consultation, ConsultationKind, ConsultationState, Patient } from "@/api/types";
 
 export const ROLES: Record<Role, string> = {
   patient: "患者",
@@ -53,7 +53,14 @@ export const KINDS = {
   advice: "图文咨询",
   department: "科室咨询",
   medication: "用药咨询",
+  nursing: "护理咨询",
 } as const;
+const LEADERS: Partial<Record<ConsultationKind, Role>> = {
+  medication: "pharmacist",
+  nursing: "nurse",
+};
+/** What whoever leads a consultation of a kind is called. */
+export const leaderOf = (kind: ConsultationKind): string => ROLES[LEADERS[kind] ?? "doctor"];
 export const MEDICATION_FIELDS: Record<string, string> = {
   heart: "心脑血管用药",
   endocrine: "糖尿病与内分泌用药",
@@ -113,7 +120,7 @@ export const CALL_ENDS: Record<string, string> = {
   cancelled: "已取消呼叫",
   taken_elsewhere: "已在其他设备接听",
   room_closed: "问诊已结束，通话随之结束",
-  recording_refused: "患者撤回了录制同意，通话已结束",
+  recording_refused: "患者不同意录制，通话已结束",
   worker_lost: "通话服务中断，通话已结束",
   recording_failed: "录制暂不可用，通话已结束，请稍后再试",
   connection_lost: "连接中断，通话已结束",

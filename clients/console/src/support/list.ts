@@ -28,7 +28,7 @@ export function useList<Item, Name extends string, Beside extends string = never
     /** The filters alone, as they are now. */
     chosen,
     /** Whether a filter leaves something out. */
-    narrowed: computed(() => names.some((name) => filters[name] !== "")),
+    narrowed: computed(() => names.some((name) => Boolean(filters[name]))),
     clear: () => names.forEach((name) => ((filters as Record<Name, string>)[name] = "")),
   };
 }

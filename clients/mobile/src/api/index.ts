@@ -82,6 +82,15 @@ export const catalogue = {
     cursor?: string | null
     limit?: number
   }) => http.call<T.Page<T.DoctorCard>>('GET', '/pharmacists', { query }),
+  nurses: (query: {
+    department_id?: string
+    title?: string
+    q?: string
+    asked?: string
+    sort?: string
+    cursor?: string | null
+    limit?: number
+  }) => http.call<T.Page<T.DoctorCard>>('GET', '/nurses', { query }),
   medicationFields: () => http.call<{ code: string; title: string }[]>('GET', '/medication-fields'),
   doctor: (id: string) => http.call<T.DoctorProfile>('GET', `/doctors/${id}`),
   ratings: (id: string, cursor?: string | null) =>
@@ -173,6 +182,9 @@ export const consultations = {
     }),
   refund: (id: string, reason: string) =>
     http.call<T.Consultation>('POST', `/consultations/${id}/refund`, { body: { reason } }),
+  tag: (id: string, tags: string[]) =>
+    http.call<string[]>('PUT', `/consultations/${id}/tags`, { body: { tags } }),
+  usedTags: () => http.call<string[]>('GET', '/patient-tags'),
   history: (id: string) =>
     http.call<T.Page<T.Consultation> | T.Consultation[]>('GET', `/consultations/${id}/history`),
 }

@@ -173,6 +173,12 @@ export const consents = {
   /** Takes the recording consent of a room's consultation back, during a call too. */
   refuseRecording: (room: string, idempotencyKey: string) =>
     http.call<ConsentEntry>('POST', `/rooms/${room}/recording-refusal`, { idempotencyKey }),
+  /** What the patient says to the text about recordings while a call rings that asks for it. */
+  answerRecording: (
+    room: string,
+    body: { version: string; agreed: boolean },
+    idempotencyKey: string,
+  ) => http.call<ConsentEntry>('POST', `/rooms/${room}/recording-answer`, { body, idempotencyKey }),
   /** A text that anybody may read, before login too. */
   text: (kind: string) => http.call<ConsentText>('GET', `/texts/${kind}`),
 }

@@ -97,7 +97,9 @@ export interface Department {
 }
 
 export type Mode = 'text' | 'voice' | 'video'
-export type Kind = 'first' | 'revisit' | 'advice' | 'department' | 'medication'
+export type Kind = 'first' | 'revisit' | 'advice' | 'department' | 'medication' | 'nursing'
+/** Who leads consultations. */
+export type Profession = 'doctor' | 'pharmacist' | 'nurse'
 /** What a question about medicines is about. */
 export type Direction =
   | 'usage'
@@ -114,12 +116,15 @@ export interface DoctorService {
   price_fen: number
   minutes: number
   enabled: boolean
+  /** Of what is counted by the day. */
+  per_day: number | null
+  left_today: number | null
 }
 
 export interface DoctorShort {
   id: string
   name: string
-  profession: 'doctor' | 'pharmacist'
+  profession: Profession
   title: string
   department: { id: string; name: string }
   avatar: string | null
@@ -277,6 +282,10 @@ export interface Consultation {
   kind: Kind
   mode: Mode
   service_text: string
+  /** The calls that its doctor may start. */
+  calls: ('voice' | 'video')[]
+  /** The reader's own tags on the patient. */
+  tags: string[]
   minutes: number
   /** The appointed time, where one was booked. */
   shift_id: string | null

@@ -8,6 +8,7 @@ import { patientPage } from '@/logic/routes'
 import { ask, tell, toast } from '@/platform/dialog'
 import { param, replace } from '@/platform/nav'
 import { useInbox } from '@/stores/inbox'
+import { worded } from '@/logic/profession'
 import { zh } from '@/strings'
 
 /** Asked this often besides the live events, so that a lost event never leaves anybody waiting. */
@@ -38,7 +39,7 @@ export function useAwaited<T>(
   const load: Load<T> = useLoad<T>(async () => {
     const found = await consultations.get(id.value)
     if (found.state === state) return await shown(found)
-    if (found.state === 'active') toast(zh.waiting.accepted)
+    if (found.state === 'active') toast(worded(found.kind, zh.waiting.accepted))
     const { path, query } = patientPage(found)
     replace(path, query)
     // What is shown stays until the next page is there.

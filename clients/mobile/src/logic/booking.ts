@@ -1,25 +1,14 @@
 import type { OpenShift } from '@/api/schedule'
+import { clock, dayOf, later, monthAndDay, wallTime, weekdayOf } from '@/logic/wall-time'
 import { zh } from '@/strings'
-
-const two = (value: number): string => String(value).padStart(2, '0')
-
-/** The day of a moment on this device, `2026-11-22`. */
-export function dayOf(moment: string | Date): string {
-  const at = new Date(moment)
-  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`
-}
-
-export function clock(moment: string): string {
-  const at = new Date(moment)
-  return `${two(at.getHours())}:${two(at.getMinutes())}`
-}
 
 /** `11月22日 09:00-12:00` */
 export function span(from: string, to: string | null): string {
-  const at = new Date(from)
-  const day = `${at.getMonth() + 1}月${at.getDate()}日`
-  return `${day} ${clock(from)}${to ? `-${clock(to)}` : ''}`
+  const { month, day } = wallTime(from)
+  return `${month}月${day}日 ${clock(from)}${to ? `-${clock(to)}` : ''}`
 }
+
+const MOST_DAYS = 101
 
 export interface Day {
   key: string
@@ -30,28 +19,27 @@ export interface Day {
   open: boolean
 }
 
+/** A day as a person says it: 今天, 明天, or the day of the week. */
+export function dayName(day: string, today: string): string {
+  if (day === today) return zh.booking.today
+  if (day === later(today, 1)) return zh.booking.tomorrow
+  return zh.booking.days[weekdayOf(day)] ?? ''
+}
+
 /** The days from today to the last one that has a session, those in between too. */
-export function dayStrip(shifts: readonly OpenShift[], today: Date): Day[] {
+export function dayStrip(shifts: readonly OpenShift[], now: Date): Day[] {
   const days: Day[] = []
-  const last = shifts.reduce((most, one) => Math.max(most, Date.parse(one.starts_at)), 0)
-  for (let at = new Date(today); at.getTime() <= last || dayOf(at) === dayOf(new Date(last)); ) {
-    const key = dayOf(at)
+  const today = dayOf(now)
+  const last = shifts.map((one) => dayOf(one.starts_at)).reduce((a, b) => (a > b ? a : b), '')
+  for (let key = today; key <= last && days.length < MOST_DAYS; key = later(key, 1)) {
     const mine = shifts.filter((one) => dayOf(one.starts_at) === key)
-    const name =
-      days.length === 0
-        ? zh.booking.today
-        : days.length === 1
-          ? zh.booking.tomorrow
-          : (zh.booking.days[at.getDay()] ?? '')
     days.push({
       key,
-      name,
-      date: `${at.getMonth() + 1}/${at.getDate()}`,
+      name: dayName(key, today),
+      date: monthAndDay(key).join('/'),
       shifts: mine,
       open: mine.some((one) => one.bookable),
     })
-    at = new Date(at.getFullYear(), at.getMonth(), at.getDate() + 1)
-    if (days.length > 100) break
   }
   return days
 }

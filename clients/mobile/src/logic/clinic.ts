@@ -1,5 +1,6 @@
 import type { ClinicItem, Desk, ItemTime, SelfOrderState } from '@/api/clinic'
-import { dayOf } from '@/logic/booking'
+import { dayName } from '@/logic/booking'
+import { dayOf, monthAndDay } from '@/logic/wall-time'
 import { zh } from '@/strings'
 
 /** Packs of one drug at most; of everything else one. */
@@ -64,25 +65,19 @@ export interface TimeDay {
 }
 
 /** The days on which an item has times, in order. */
-export function timeDays(times: readonly ItemTime[], today: Date): TimeDay[] {
+export function timeDays(times: readonly ItemTime[], now: Date): TimeDay[] {
   const days = new Map<string, ItemTime[]>()
   for (const each of times) {
     const key = dayOf(each.starts_at)
     days.set(key, [...(days.get(key) ?? []), each])
   }
-  const now = dayOf(today)
-  const next = dayOf(new Date(today.getFullYear(), today.getMonth(), today.getDate() + 1))
-  return [...days].map(([key, mine]) => {
-    const [year = 0, month = 1, day = 1] = key.split('-').map(Number)
-    const weekday = zh.booking.days[new Date(year, month - 1, day).getDay()] ?? ''
-    return {
-      key,
-      name: key === now ? zh.booking.today : key === next ? zh.booking.tomorrow : weekday,
-      date: `${month}/${day}`,
-      times: mine,
-      open: mine.some((each) => each.left > 0),
-    }
-  })
+  return [...days].map(([key, mine]) => ({
+    key,
+    name: dayName(key, dayOf(now)),
+    date: monthAndDay(key).join('/'),
+    times: mine,
+    open: mine.some((each) => each.left > 0),
+  }))
 }
 
 const TAGS = {

@@ -1,3 +1,5 @@
+import { clock, dayOf, later, wallTime } from './wall-time'
+
 const TWO = (value: number): string => String(value).padStart(2, '0')
 
 /** 12345 fen → "123.45"; whole yuan without a fraction. */
@@ -8,36 +10,21 @@ export function yuan(fen: number): string {
   return `${sign}${Math.floor(value / 100)}${rest === 0 ? '' : `.${TWO(rest)}`}`
 }
 
-/** ISO date of a moment in the device's time zone. */
-export function isoDate(date: Date): string {
-  return `${date.getFullYear()}-${TWO(date.getMonth() + 1)}-${TWO(date.getDate())}`
-}
-
-export function clock(date: Date): string {
-  return `${TWO(date.getHours())}:${TWO(date.getMinutes())}`
-}
-
 /** A moment as a person says it: today's time, 昨天, month and day, or the full date. */
 export function when(iso: string | null | undefined, now: Date): string {
-  if (!iso) return ''
-  const at = new Date(iso)
-  if (Number.isNaN(at.getTime())) return ''
-  const time = clock(at)
-  const midnight = new Date(now.getFullYear(), now.getMonth(), now.getDate()).getTime()
-  const day = 86_400_000
-  if (at.getTime() >= midnight && at.getTime() < midnight + day) return time
-  if (at.getTime() >= midnight - day && at.getTime() < midnight) return `昨天 ${time}`
-  if (at.getFullYear() === now.getFullYear()) {
-    return `${at.getMonth() + 1}月${at.getDate()}日 ${time}`
-  }
-  return `${at.getFullYear()}年${at.getMonth() + 1}月${at.getDate()}日`
+  if (!iso || Number.isNaN(Date.parse(iso))) return ''
+  const [own, today, time] = [dayOf(iso), dayOf(now), clock(iso)]
+  if (own === today) return time
+  if (own === later(today, -1)) return `昨天 ${time}`
+  const { year, month, day } = wallTime(iso)
+  return own.slice(0, 4) === today.slice(0, 4)
+    ? `${month}月${day}日 ${time}`
+    : `${year}年${month}月${day}日`
 }
 
 /** Date and time in full, for details. */
 export function dateTime(iso: string | null | undefined): string {
-  if (!iso) return ''
-  const at = new Date(iso)
-  return Number.isNaN(at.getTime()) ? '' : `${isoDate(at)} ${clock(at)}`
+  return !iso || Number.isNaN(Date.parse(iso)) ? '' : `${dayOf(iso)} ${clock(iso)}`
 }
 
 /** Milliseconds → "3:05", with hours "1:02:03". */

@@ -1,13 +1,14 @@
 import type { LabResult, Mark } from '@/api/reports'
-import { isoDate } from './format'
+import { wallTime } from './wall-time'
 
 /** The first day of the last so many months; nothing for all. */
-export function sinceMonths(months: string, today: Date): string | undefined {
+export function sinceMonths(months: string, now: Date): string | undefined {
   if (months === 'all') return undefined
-  const first = new Date(today.getFullYear(), today.getMonth() - Number(months), 1)
-  const last = new Date(first.getFullYear(), first.getMonth() + 1, 0).getDate()
-  first.setDate(Math.min(today.getDate(), last))
-  return isoDate(first)
+  const today = wallTime(now)
+  const month = today.month - Number(months)
+  const last = new Date(Date.UTC(today.year, month, 0)).getUTCDate()
+  const first = new Date(Date.UTC(today.year, month - 1, Math.min(today.day, last)))
+  return first.toISOString().slice(0, 10)
 }
 
 export function isOff(mark: Mark | null): boolean {

@@ -1,4 +1,5 @@
 import { zh } from '@/strings'
+import { prescriptionOf } from '@/logic/prescriptions'
 import type { Row } from '@/logic/thread'
 import { tell, toast } from '@/platform/dialog'
 import { go } from '@/platform/nav'
@@ -48,7 +49,12 @@ async function openPicture(row: Row, rows: readonly Row[]): Promise<void> {
 function openCard(row: Row, consultation: string): void {
   const type = String(row.body.type ?? '')
   const target = String(row.body.ref ?? '')
-  if (type.includes('rating')) go('/pages/rate/index', { id: consultation || target })
+  const number = prescriptionOf(row.body)
+  if (number) {
+    // The server decides by the consultation of this room whose prescription may be read.
+    if (consultation) go('/pages/prescriptions/detail', { consultation, number })
+    else toast(zh.prescriptions.roomOnly)
+  } else if (type.includes('rating')) go('/pages/rate/index', { id: consultation || target })
   else if (type === 'order') go('/pages/orders/detail', { id: target })
   else if (type === 'doctor') go('/pages/doctor/index', { id: target })
   else if (type === 'consultation' || type.includes('closing')) {

@@ -1,5 +1,7 @@
 import type { RoomView } from '@realtime'
+import type { Kind } from '@/api/types'
 import { otherOf } from '@/logic/conversations'
+import { worded } from '@/logic/profession'
 import { zh } from '@/strings'
 
 export interface Standing {
@@ -10,12 +12,19 @@ export interface Standing {
   /** Asked in by the treating doctor. */
   guest: boolean
   clinician: boolean
+  /** What sort of consultation it is, once that is known. */
+  kind: Kind | null
   /** How many are in the room. */
   present: number
 }
 
 /** The line under the bar: how the room stands and what happens next. */
 export function statusOf(room: Standing): string {
+  const text = plainStatus(room)
+  return room.kind ? worded(room.kind, text) : text
+}
+
+function plainStatus(room: Standing): string {
   if (room.talk) return talkStatus(room.talk, room.present)
   const words = zh.room.status
   if (room.closed) return words.closed

@@ -2,6 +2,7 @@ import { ref } from 'vue'
 import { consultations, rooms } from '@/api'
 import { ask, tell, toast } from '@/platform/dialog'
 import { go } from '@/platform/nav'
+import { worded } from '@/logic/profession'
 import { zh } from '@/strings'
 import type { useOpened } from './use-opened'
 import type { useRoom } from './use-room'
@@ -35,7 +36,7 @@ export function useEnding(chat: ReturnType<typeof useRoom>, opened: ReturnType<t
   async function endByPatient(): Promise<void> {
     const yes = await ask({
       title: zh.room.endAsk,
-      text: zh.room.endTextPatient,
+      text: worded(opened.load.data.value?.consultation?.kind ?? 'revisit', zh.room.endTextPatient),
       confirm: zh.room.end,
       danger: true,
     })

@@ -2,6 +2,7 @@ import { computed, onUnmounted, ref, shallowRef, watch } from 'vue'
 import {
   asRealtimeError,
   stickerOf,
+  type CardBody,
   type HistoryWindow,
   type LocationBody,
   type Message,
@@ -223,6 +224,10 @@ export function useRoom() {
     room.value?.send({ kind: 'location', body, replyTo })
   }
 
+  function sendCard(body: CardBody, replyTo: number | null): void {
+    room.value?.send({ kind: 'card', body, replyTo })
+  }
+
   /** Shows the file at once, uploads it, then sends the message. */
   function sendFile(
     kind: 'image' | 'voice' | 'video' | 'file',
@@ -283,6 +288,7 @@ export function useRoom() {
     sendText,
     sendSticker,
     sendPlace,
+    sendCard,
     sendFile,
     recall,
   }

@@ -126,7 +126,11 @@ export const useCall = defineStore('call', () => {
     const from = found.participants.find((one) => one.user_id === found.started_by)
     const yes = await ask({
       title: `${from?.name ?? ''}${found.media === 'video' ? zh.call.incomingVideo : zh.call.incomingVoice}`,
-      text: found.recording ? zh.call.recordingNote : '',
+      text: found.asks_recording
+        ? zh.call.asksRecording
+        : found.recording
+          ? zh.call.recordingNote
+          : '',
       confirm: zh.call.accept,
       cancel: zh.call.decline,
     })

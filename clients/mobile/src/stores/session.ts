@@ -1,6 +1,7 @@
 import { defineStore } from 'pinia'
 import { computed, ref } from 'vue'
 import type { Owed, Role, Tokens, User } from '@/api/types'
+import { leads } from '@/logic/profession'
 import { storage } from '@/platform/storage'
 
 const KEY = 'session'
@@ -14,7 +15,7 @@ export const useSession = defineStore('session', () => {
   const user = computed<User | null>(() => tokens.value?.user ?? null)
   const clinician = computed(() => role.value !== null && role.value !== 'patient')
   /** Who has a reception of patients. */
-  const treats = computed(() => role.value === 'doctor' || role.value === 'pharmacist')
+  const treats = computed(() => leads(role.value))
   const hospital = computed(() => tokens.value?.hospital ?? null)
 
   function take(next: Tokens): void {

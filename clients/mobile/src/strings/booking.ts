@@ -9,6 +9,7 @@ export const booking = {
       advice: '图文咨询',
       department: '科室咨询',
       medication: '用药咨询',
+      nursing: '护理咨询',
     },
     records: '问诊记录',
     adviceRecords: '咨询记录',

@@ -53,7 +53,6 @@ export const catalogue = {
     moreFailed: '加载失败，点这里重试',
   },
   doctor: {
-    title: '医生主页',
     favourite: '关注',
     favourited: '已关注',
     unfavourite: '取消关注',
@@ -64,8 +63,6 @@ export const catalogue = {
     times: '次',
     licence: '执业证号',
     expertise: '擅长领域',
-    introduction: '医生简介',
-    services: '选择问诊方式',
     text: '图文复诊',
     textLead: '文字、图片、语音，医生回复不限次数',
     video: '视频复诊',
@@ -76,8 +73,6 @@ export const catalogue = {
     noRatings: '还没有评价',
     revisit: '复诊',
     book: '预约时间',
-    revisitOnly:
-      '复诊只面向曾在医院就诊过的患者；咨询只提供建议，不做诊断、不开处方。急重症请到医院。',
     favourites: '关注的医生',
     favouritesEmpty: '还没有关注医生',
     favouritesEmptyText: '在医生主页点“关注”，下次可以更快找到',

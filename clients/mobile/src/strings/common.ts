@@ -24,7 +24,7 @@ export const common = {
   errorTitle: '加载失败',
   forbiddenTitle: '没有权限',
   forbiddenText: '您没有权限查看这里的内容',
-  doctorsOnly: '手机端接诊只对医生和药师开放，其他身份请使用电脑端工作站',
+  doctorsOnly: '手机端接诊只对医生、药师和护士开放，其他身份请使用电脑端工作站',
   patientsOnly: '这里是患者的页面，请切换身份后查看',
   emptyTitle: '这里还没有内容',
   missingTitle: '没有找到',

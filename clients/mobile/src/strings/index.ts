@@ -7,9 +7,13 @@ import { common } from './common'
 import { consultation } from './consultation'
 import { notices } from './notices'
 import { medication } from './medication'
+import { nursing } from './nursing'
+import { practitioners } from './practitioners'
+import { tags } from './tags'
 import { members } from './members'
 import { patient } from './patient'
 import { practice } from './practice'
+import { prescriptions } from './prescriptions'
 import { recordings } from './recordings'
 import { reports } from './reports'
 import { rights } from './rights'
@@ -29,12 +33,16 @@ export const zh = {
   ...notices,
   ...patient,
   ...practice,
+  ...prescriptions,
   ...consultation,
   ...recordings,
   ...reports,
   ...rights,
   ...room,
   ...medication,
+  ...nursing,
+  ...practitioners,
+  ...tags,
   ...members,
   ...talks,
   ...security,

@@ -14,15 +14,11 @@ export const medication = {
     asked: '咨询过的药师',
     empty: '没有找到符合条件的药师',
     emptyAsked: '您还没有咨询过药师',
-    home: '药师主页',
-    introduction: '药师简介',
-    services: '选择问药方式',
     leads: {
       text: '文字、图片、语音，药师回复不限次数',
       voice: '与药师语音通话，含图文交流',
       video: '与药师视频面对面，含图文交流',
     } as Record<string, string>,
-    adviceOnly: '药师只提供用药指导，不做诊断、不开处方。服药后严重不适请立即就医。',
     direction: '药物咨询方向',
     directions: {
       usage: '用法用量',
