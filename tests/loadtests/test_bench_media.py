@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from loadtests import bench_media_world
-from loadtests.bench_media import Budget, Plan, headline, measure, storm
 from loadtests.bench_media_loss import Heard, loss, told
 from loadtests.bench_media_network import Network
+from loadtests.bench_media_plan import Budget, Plan
+from loadtests.bench_media_report import headline
+from loadtests.bench_media_scene import measure, storm
 from loadtests.bench_media_world import NotPossible, enter_namespace, janus_version, write_janus
 
 TINY = Plan(
