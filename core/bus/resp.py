@@ -137,8 +137,16 @@ class RedisConnection:
             # It may not be asked: the plain channels work everywhere.
             return False
 
+    @property
+    def broken(self) -> bool:
+        """Whether the line is down already; what was read from it may still wait."""
+        return self._writer.is_closing()
+
     def write(self, data: bytes) -> None:
-        self._writer.write(data)
+        """Send soon. On a broken connection nothing is sent; whoever reads from it is told."""
+        # uvloop raises for a transport that has broken, the standard loop does not.
+        if not self.broken:
+            self._writer.write(data)
 
     async def reply(self) -> Reply:
         """The next reply, in order."""

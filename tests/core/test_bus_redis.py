@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +22,9 @@ from core.bus.resp import Parser, RedisConnection, RedisRefused, pack
 from core.config import Config
 from tests.support.proxy import Proxy, proxy_to
 from tests.support.redis import RedisProcess, running_redis
+
+#: As a server's kernel ends the lines of a process that was killed with something unread.
+RESET_AT_ONCE = struct.pack("ii", 1, 0)
 
 OpenBus = Callable[..., Awaitable[RedisBus]]
 
@@ -356,3 +362,26 @@ def test_an_error_is_named_and_what_is_no_redis_is_refused() -> None:
     with pytest.raises(ValueError, match="H"):
         Parser().feed(b"HTTP/1.1 400 Bad Request\r\n")
     assert pack("GET", "钥") == b"*2\r\n$3\r\nGET\r\n$3\r\n\xe9\x92\xa5\r\n"
+
+
+def test_what_is_said_on_a_broken_connection_is_not_sent_and_its_reader_is_told() -> None:
+    async def speak_after_the_loss() -> None:
+        async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            line: socket.socket = writer.get_extra_info("socket")
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_ONCE)
+            writer.transport.abort()
+
+        async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+            connection = await RedisConnection.open(
+                f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+            )
+            while not connection.broken:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)
+            connection.write(pack("PING"))
+            with pytest.raises(OSError, match="reset"):
+                await connection.read()
+
+    # As the server runs: its loop refuses to write where the standard one keeps silent.
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(speak_after_the_loss())

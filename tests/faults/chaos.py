@@ -113,6 +113,7 @@ class Outcome:
     connections: int
     seconds: float
     violations: list[Violation]
+    crashes: list[str]
 
     def tell(self) -> str:
         """As printed by `make soak`."""
@@ -125,6 +126,7 @@ class Outcome:
             f"reordered               {wrong['reordered'] + wrong['overtaken']}",
             f"all broken promises     {dict(wrong) or 0}",
             f"refused                 {self.refused or 0}",
+            f"crashed commands        {len(self.crashes)}",
             f"connections             {self.connections}",
             f"seconds                 {self.seconds:.0f}",
             "faults",
@@ -173,4 +175,5 @@ async def run(
         sum(device.room.client.connects for device in world.devices),
         time.monotonic() - began,
         await world.judge(),
+        [line for node in world.nodes for line in node.crashes()],
     )

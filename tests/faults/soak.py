@@ -27,7 +27,7 @@ async def soak(messages: int, rooms: int, calm: float, seconds: float) -> int:
     for violation in outcome.violations[:20]:
         print(violation.kind, violation.text, file=sys.stderr)
     short = outcome.acknowledged < messages
-    return 1 if outcome.violations or outcome.refused or short else 0
+    return 1 if outcome.violations or outcome.refused or outcome.crashes or short else 0
 
 
 def main() -> None:

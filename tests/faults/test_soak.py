@@ -28,6 +28,7 @@ async def test_nothing_acknowledged_is_lost_doubled_or_reordered_under_faults(
         outcome = await run(world, messages=2000, faults=SHORT, calm=0.5)
     assert outcome.violations == [], outcome.tell()
     assert outcome.refused == {}
+    assert outcome.crashes == []
     assert outcome.acknowledged >= 2000
     # The faults were felt: people came back, and some answers had got lost on their way.
     assert outcome.connections > len(world.devices)

@@ -199,6 +199,7 @@ class World:
         # The connections of the test itself did not outlive the database.
         await self.runtime.engine.dispose()
         for device in self.devices:
+            assert device.room.problem is None, f"{device.name}: {device.room.problem}"
             head = len(await self._log_of(device.room.id))
             await device.room.wait_for(
                 lambda log, head=head: log.last >= head,  # type: ignore[misc]

@@ -62,6 +62,11 @@ class WebProcess:
     def log(self) -> str:
         return self._log.read_text(errors="replace")[-4000:]
 
+    def crashes(self) -> list[str]:
+        """What was logged of commands that failed without a name, since the first start."""
+        lines = self._log.read_text(errors="replace").splitlines()
+        return [line for line in lines if '"command_crashed"' in line]
+
     async def _answers(self, http: aiohttp.ClientSession) -> bool:
         try:
             async with http.get(self.url + "/healthz") as response:

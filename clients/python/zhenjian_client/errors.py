@@ -46,6 +46,11 @@ class RequestFailed(ClientError):
             return None
         return float(self.details.get("retry_after", 1))
 
+    @property
+    def is_fault(self) -> bool:
+        """Whether the server failed without a reason that it knows: no verdict on the request."""
+        return self.code == "internal_error"
+
 
 class ApiError(ClientError):
     """An HTTP request was answered with a problem (RFC 9457)."""

@@ -29,8 +29,10 @@ PAGE = 200
 ECHO_PAUSE = 0.5
 #: Seconds in which an acknowledgement has to come.
 ACK_TIMEOUT = 10.0
-#: Among what arrived: a word of our own to fetch what a room lacks.
-FETCH = ""
+#: Seconds after which a room is asked for again for which the server had no answer but a fault.
+FAULT_PAUSE = 2.0
+#: Among what arrived: words of our own to fetch what a room lacks, and to join it again.
+FETCH, JOIN = "own:fetch", "own:join"
 #: After these only a new login helps.
 FINAL = frozenset(
     {
@@ -376,13 +378,21 @@ class RoomClient:
     # ---- rooms -------------------------------------------------------------------------------
 
     async def _resume(self) -> None:
-        """Join every room again; one that no longer lets us in is given up, the others live."""
         for room in tuple(self.rooms.values()):
-            try:
-                await self._join(room)
-            except RequestFailed as failed:
-                if failed.retry_after is not None or failed.code == "token_expired":
-                    raise
+            await self._rejoin(room)
+
+    async def _rejoin(self, room: JoinedRoom) -> None:
+        """One that no longer lets us in is given up, one that cannot tell is asked again later;
+        the others live.
+        """
+        try:
+            await self._join(room)
+        except RequestFailed as failed:
+            if failed.code == "token_expired":
+                raise
+            if failed.retry_after is not None or failed.is_fault:
+                self._remind(room, JOIN, failed)
+            else:
                 self.rooms.pop(room.id, None)
                 room.problem = failed.code
 
@@ -417,24 +427,41 @@ class RoomClient:
             room = self.rooms.get(payload.get("room", "")) if isinstance(payload, dict) else None
             # A loss while filling is healed by the join that follows it.
             with contextlib.suppress(ClientError):
-                if room is not None and name == "message":
-                    await room.take([payload])
-                    if room.log.has_gap:
-                        await self._fill(room)
-                elif room is not None and name == "unread":
-                    room.view["me"]["read_seq"] = payload["read_seq"]
-                elif room is not None and name in ("resync", FETCH):
-                    await self._fill(room)
-                elif room is not None and name == "membership" and payload["state"] == "joined":
-                    # Asked in again: the server had stopped telling of this room.
-                    await self._join(room)
-            if name == FETCH:
+                if room is not None:
+                    await self._heed(room, name, payload)
+            if name in (FETCH, JOIN):
                 continue
             async with self._heard:
                 self.events.append((name, payload))
                 self._heard.notify_all()
             if self._on_event is not None:
                 self._on_event(name, payload)
+
+    async def _heed(self, room: JoinedRoom, name: str, payload: Any) -> None:
+        if name == "message":
+            await room.take([payload])
+        elif name == "unread":
+            room.view["me"]["read_seq"] = payload["read_seq"]
+        elif name == JOIN or (name == "membership" and payload["state"] == "joined"):
+            # Asked in again: the server had stopped telling of this room.
+            await self._rejoin(room)
+        if name in ("resync", FETCH) or (name == "message" and room.log.has_gap):
+            try:
+                await self._fill(room)
+            except RequestFailed as failed:
+                if failed.is_fault:
+                    self._remind(room, FETCH, failed)
+
+    def _remind(self, room: JoinedRoom, word: str, failed: RequestFailed) -> None:
+        """Ask again for a room when the server may have an answer."""
+
+        def say() -> None:
+            if self.rooms.get(room.id) is room and not self._closing:
+                # In turn with what is heard.
+                self._arrived.put_nowait((word, {"room": room.id}))
+
+        pause = FAULT_PAUSE if failed.retry_after is None else failed.retry_after
+        asyncio.get_running_loop().call_later(pause * random.uniform(1, 1.25), say)
 
     # ---- the outbox --------------------------------------------------------------------------
 

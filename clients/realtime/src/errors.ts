@@ -19,6 +19,11 @@ export class RealtimeError extends Error {
   get transient(): boolean {
     return TRANSIENT.has(this.code);
   }
+
+  /** The server failed without a reason that it knows: no verdict on what was asked. */
+  get fault(): boolean {
+    return this.code === "internal_error";
+  }
 }
 
 const TRANSIENT = new Set([

@@ -190,8 +190,8 @@ export class Room extends Emitter<RoomEvents> {
         return;
       } catch (error) {
         const problem = asRealtimeError(error);
-        if (!problem.transient) this.emit("problem", problem);
-        if (!problem.transient || !(await this.mayTryAgain(problem))) return;
+        if (!problem.transient && !problem.fault) this.emit("problem", problem);
+        if (!(await this.mayTryAgain(problem))) return;
       }
     }
   }
@@ -339,14 +339,14 @@ export class Room extends Emitter<RoomEvents> {
         return await this.fetch(where);
       } catch (error) {
         const problem = asRealtimeError(error);
-        if (!problem.transient || !(await this.mayTryAgain(problem))) throw problem;
+        if (!(await this.mayTryAgain(problem))) throw problem;
       }
     }
   }
 
-  /** After the server's time, or a moment: whether this connection can still be asked. */
+  /** After the server's time, or a moment: whether the same may be asked on this connection. */
   private async mayTryAgain(problem: RealtimeError): Promise<boolean> {
-    if (problem.code === "offline") return false;
+    if (problem.code === "offline" || !(problem.transient || problem.fault)) return false;
     const pause = (problem.retryAfter ?? 2) * 1000 * (1 + Math.random() / 4);
     await new Promise((resolve) => setTimeout(resolve, pause));
     return this.connection.online && !this.left;
