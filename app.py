@@ -34,6 +34,7 @@ from core.clock import Clock, SystemClock
 from core.command_line import command_line
 from core.config import Config
 from core.crypto import commands as keys_command
+from core.crypto.engine import chosen
 from core.crypto.follow import KeyFollower, look_at_storage
 from core.crypto.keyring import Keyring, KeyringError, install_keyring
 from core.crypto.opening import open_vault
@@ -493,6 +494,10 @@ COMMANDS: dict[str, Callable[[Config], Coroutine[Any, Any, None]]] = {
 }
 
 
+#: Those that run until they are stopped, without those that only start others.
+SERVING = ("web", "media", "worker")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """The ``zhenjian`` command; a problem that its user can solve is told in one line."""
     told = {name: command.__doc__ or "" for name, command in COMMANDS.items()}
@@ -504,6 +509,8 @@ def main(arguments: list[str] | None = None) -> None:
         if getattr(given, "lan", False):
             config = serve_lan(config, tell)
         logs.configure(config.log_level, config.log_format, command)
+        if command in SERVING:
+            log.info("sm4 and sm3", engine=str(chosen()))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(work_of(given, config))
     except one_line_problems() as error:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from core import data_report
 from core.channels import open_channels
 from core.config import Config
+from core.crypto.engine import chosen
 from core.crypto.keyring import KeyringError
 from core.crypto.opening import check_kek
 from core.data_classes import unclassified
@@ -29,6 +30,7 @@ async def configuration(config: Config, say: Say) -> bool:
         say(problem)
     for warning in checks.warnings(config, os.environ):
         say(f"Warning: {warning}")
+    say(f"SM4 and SM3: {chosen()}.")
     if not problems:
         say("The configuration is complete.")
     return not problems

@@ -30,7 +30,9 @@ from core.crypto.sm import (
     DecryptionError,
     derive_key,
     sm4_gcm_decrypt,
+    sm4_gcm_decrypt_run,
     sm4_gcm_encrypt,
+    sm4_gcm_encrypt_run,
 )
 
 MAGIC: Final = b"ZJSEALED"
@@ -161,23 +163,22 @@ class Cipher:
         """The plaintext of a chunk; raises `DecryptionError` when it does not belong there."""
         return sm4_gcm_decrypt(self._key, self._nonce(number, last), sealed, self._context)
 
-    def seal_run(self, first: int, plaintext: bytes, *, last: bool) -> bytes:
-        """Consecutive chunks from number `first` on; `last`: the file ends with them."""
-        pieces = []
-        for place in range(0, len(plaintext) or 1, CHUNK):
-            ends = last and place + CHUNK >= len(plaintext)
-            number = first + place // CHUNK
-            pieces.append(self.seal(number, plaintext[place : place + CHUNK], last=ends))
-        return b"".join(pieces)
+    def seal_run(self, first: int, plaintext: bytes, *, last: bool, head: bytes = b"") -> bytes:
+        """`head` as it is, then consecutive chunks from number `first` on; `last`: they are the end
+        of the file.
+        """
+        nonces = self._nonces(first, max(1, -(-len(plaintext) // CHUNK)), last)
+        return sm4_gcm_encrypt_run(self._key, nonces, plaintext, CHUNK, self._context, head)
 
     def open_run(self, first: int, sealed: bytes, *, last: bool) -> bytes:
-        """The plaintext of consecutive chunks from number `first` on."""
-        pieces = []
-        for place in range(0, len(sealed), SEALED_CHUNK):
-            ends = last and place + SEALED_CHUNK >= len(sealed)
-            number = first + place // SEALED_CHUNK
-            pieces.append(self.open(number, sealed[place : place + SEALED_CHUNK], last=ends))
-        return b"".join(pieces)
+        """The plaintext of consecutive chunks from number `first` on; raises `DecryptionError`."""
+        nonces = self._nonces(first, -(-len(sealed) // SEALED_CHUNK), last)
+        if not nonces:
+            return b""
+        return sm4_gcm_decrypt_run(self._key, nonces, sealed, CHUNK, self._context)
+
+    def _nonces(self, first: int, count: int, last: bool) -> list[bytes]:
+        return [self._nonce(first + n, last and n == count - 1) for n in range(count)]
 
     def _nonce(self, number: int, last: bool) -> bytes:
         if not 0 <= number < _MOST_CHUNKS:
@@ -213,7 +214,8 @@ def seal_whole(keys: FileKeys, path: str, data: bytes, hospital_id: UUID | None 
     """A whole small file."""
     key_id, folder_key = keys.to_write(path, hospital_id)
     header = Header.fresh(key_id)
-    return header.to_bytes() + Cipher(header, path, folder_key).seal_run(0, data, last=True)
+    cipher = Cipher(header, path, folder_key)
+    return cipher.seal_run(0, data, last=True, head=header.to_bytes())
 
 
 def open_whole(keys: FileKeys, path: str, raw: bytes) -> bytes:

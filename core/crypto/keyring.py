@@ -28,7 +28,7 @@ from core.crypto.keys import (
     fresh_secret,
 )
 from core.crypto.private_file import read_private_json, write_private_json
-from core.crypto.sm import derive_key
+from core.crypto.sm import derive_key, forget_ciphers
 
 __all__ = ["Key", "Keyring", "KeyringError", "Purpose", "UnknownKeyError"]
 
@@ -97,7 +97,9 @@ class Keyring:
             # Files of the time before stored files were encrypted lack that purpose.
             if purpose is not Purpose.FILE and not held.writers.get((purpose, None)):
                 raise KeyringError(f"The keyring has no current key for '{purpose}'.")
-        self._held = held
+        before, self._held = self._held, held
+        if any(found.keys() - held.keys.get(of, {}).keys() for of, found in before.keys.items()):
+            forget_ciphers()
 
     def when_missing(self, look: OnMissing) -> None:
         """Have `look` called, synchronously, before a key counts as unknown."""

@@ -46,8 +46,8 @@ SUFFIX: Final = ".sealed"
 _BLOCK: Final = 16 * CHUNK
 _SMALL: Final = CHUNK
 _FAILURES = (BaseError, OSError)
-# To seal holds the interpreter's lock: several files at once are no faster together, and whoever
-# else works in the process would wait for each of them.
+# One file after the other: several at once are no faster together (with OpenSSL each holds the
+# interpreter's lock), and whoever else works in the process would wait for each of them.
 _SEALING: Final = ThreadPoolExecutor(1, "seal")
 _Result = TypeVar("_Result")
 
@@ -355,6 +355,10 @@ async def _regular(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The same bytes in blocks of one size, the last one shorter."""
     gathered = bytearray()
     async for piece in pieces:
+        if not gathered and len(piece) == _BLOCK:
+            # A file comes like that: nothing of it is copied.
+            yield piece
+            continue
         gathered += piece
         while len(gathered) >= _BLOCK:
             yield bytes(gathered[:_BLOCK])
