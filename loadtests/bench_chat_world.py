@@ -78,6 +78,8 @@ class World:
         async with self.runtime.engine.connect() as connection:
             autocommit = await connection.execution_options(isolation_level="AUTOCOMMIT")
             await autocommit.exec_driver_sql("VACUUM ANALYZE rooms, room_messages")
+            # The files of what one server stored go now, not while the next one is measured.
+            await autocommit.exec_driver_sql("CHECKPOINT")
 
 
 async def found(folder: Path, people: int) -> World:
@@ -101,15 +103,17 @@ async def found(folder: Path, people: int) -> World:
 
 async def _be_settled(postgres: EmbeddedPostgres) -> None:
     """A database that has run for a while writes into old segments of its log again. A new one
-    makes a segment of 16 MB of zeros every few seconds, and everybody waits meanwhile.
+    makes a segment of 16 MB of zeros every few seconds, and everybody waits meanwhile. A message
+    costs a kilobyte of the log, so these two gigabytes last for one server's turns and more.
     """
     connection = await asyncpg.connect(postgres.url())
     try:
-        await connection.execute("ALTER SYSTEM SET min_wal_size = '768MB'")
+        await connection.execute("ALTER SYSTEM SET min_wal_size = '2GB'")
+        await connection.execute("ALTER SYSTEM SET max_wal_size = '6GB'")
         await connection.execute("SELECT pg_reload_conf()")
         await connection.execute(
             "CREATE TABLE filler AS "
-            "SELECT repeat(md5(n::text), 32) FROM generate_series(1, 500000) AS n"
+            "SELECT repeat(md5(n::text), 32) FROM generate_series(1, 1800000) AS n"
         )
         await connection.execute("DROP TABLE filler")
         await connection.execute("CHECKPOINT")
