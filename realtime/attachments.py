@@ -1,6 +1,7 @@
 """What a message may carry besides words: uploads of the sender, and cards of registered types."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -28,20 +29,37 @@ _FILE_KINDS: dict[MessageKind, tuple[FileKind, ...]] = {
     MessageKind.FILE: tuple(FileKind),
 }
 
-_card_senders: dict[str, frozenset[Role]] = {}
+
+@dataclass(frozen=True)
+class _CardType:
+    """What a card shows, in a word, and who may send it."""
+
+    name: str
+    senders: frozenset[Role]
 
 
-def register_card(card_type: str, senders: Iterable[Role]) -> None:
+_card_types: dict[str, _CardType] = {}
+
+
+def register_card(card_type: str, name: str, senders: Iterable[Role]) -> None:
     """Allow clients in these roles to send cards of this type; called at import by its module.
 
-    A card names what it shows and never copies it: opening it asks its module, which checks again.
+    `name` is the Chinese word for what it shows: lists mark it with that (`one_line.py`). A card
+    names what it shows and never copies it: opening it asks its module, which checks again.
     """
-    _card_senders[card_type] = frozenset(senders)
+    _card_types[card_type] = _CardType(name, frozenset(senders))
 
 
 def may_send_card(caller: Caller, card: CardBody) -> bool:
     """Whether this caller may send a card of this type."""
-    return caller.role in _card_senders.get(card.type, frozenset())
+    known = _card_types.get(card.type)
+    return known is not None and caller.role in known.senders
+
+
+def card_name(card_type: str) -> str | None:
+    """What cards of this type show; None for one that no module has registered."""
+    known = _card_types.get(card_type)
+    return known.name if known else None
 
 
 async def attach_file(

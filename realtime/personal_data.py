@@ -14,19 +14,10 @@ from core.personal_data import (
 )
 from core.uow import UnitOfWork
 from realtime.models import MessageRow, ParticipantRow, RoomRow
-from realtime.rules import MessageKind
+from realtime.one_line import one_line
 
 #: Lines of conversation in one copy.
 MOST = 20_000
-_SHORT = {
-    MessageKind.IMAGE.value: "[图片]",
-    MessageKind.VOICE.value: "[语音]",
-    MessageKind.VIDEO.value: "[视频]",
-    MessageKind.FILE.value: "[文件]",
-    MessageKind.STICKER.value: "[表情]",
-    MessageKind.LOCATION.value: "[位置]",
-    MessageKind.CARD.value: "[卡片]",
-}
 
 
 def _rooms(subject: Subject):  # type: ignore[no-untyped-def]
@@ -82,7 +73,7 @@ class RoomData:
                     {
                         "at": row.at,
                         "sender": Role(row.sender_role).label if row.sender_role else "系统",
-                        "text": str(row.body.get("text") or _SHORT.get(row.kind, "")),
+                        "text": one_line(row.kind, row.body),
                         "room": str(row.room_id),
                     }
                     for row in rows

@@ -11,10 +11,10 @@ class WorkOpen(Conflict):
     """Patients still wait for this person."""
 
     code = "work_open"
-    title = "该医生还有未完成的问诊，请先处理或转交"
+    title = "该人员还有未完成的问诊，请先处理或转交"
 
 
 async def require_no_open_work(uow: UnitOfWork, hospital_id: UUID, user_id: UUID) -> None:
-    """Raise WorkOpen while the doctor has consultations waiting or active."""
+    """Raise WorkOpen while this person has consultations waiting or active."""
     if await consultations.open_count(uow.session, hospital_id, user_id):
         raise WorkOpen()

@@ -70,7 +70,7 @@ def write_money(dice: Dice, batch: Batch, hospital_id: UUID, visit: "Visit") -> 
         payment_id=payment_id,
         amount_fen=visit.price_fen,
         reason=visit.reason.value,
-        reason_text=reason_text(visit.reason),
+        reason_text=reason_text(visit.reason, Kind.REVISIT),
         state=RefundState.SUCCEEDED,
         channel_refund_id=f"DEMO{payment_id.hex[8:32]}",
         attempts=1,

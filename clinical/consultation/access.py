@@ -129,7 +129,7 @@ CONSULTATION = declare(
         "treat": Action("接诊与记录", TREATERS),
         "history": Action("查看患者既往问诊", TREATERS, delegable=True),
         "records": Action("查看患者院内病历、报告与处方", TREATERS, delegable=True),
-        "assign": Action("分配医生", (Role.ADMINISTRATOR,), delegable=True),
+        "assign": Action("分配接诊人员", (Role.ADMINISTRATOR,), delegable=True),
         "export": Action("导出", (Role.SUPERVISOR, Role.ADMINISTRATOR), delegable=True),
     },
     scopes={

@@ -28,7 +28,7 @@ class NotRefundable(ProblemError):
 
 
 class NotThisDepartment(ProblemError):
-    code, status, title = "not_this_department", 409, "只能转交给本科室的医生"
+    code, status, title = "not_this_department", 409, "只能由本科室的同事接手"
 
 
 class NotYetTime(ProblemError):
@@ -56,7 +56,7 @@ class AdviceRequired(ProblemError):
 
 
 class NotAssignable(ProblemError):
-    code, status, title = "consultation_not_assignable", 409, "该问诊当前不能分配医生"
+    code, status, title = "consultation_not_assignable", 409, "该问诊当前不能分配"
 
 
 class AcceptTooLate(ProblemError):
@@ -128,7 +128,7 @@ class GuardianUnverified(ProblemError):
 
 
 class DoctorUnavailable(ProblemError):
-    code, status, title = "doctor_unavailable", 409, "该医生暂不提供此项服务"
+    code, status, title = "doctor_unavailable", 409, "对方暂不提供此项服务，请另选一位"
 
 
 class DayFull(ProblemError):

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 from clinical.consultation import access, listing
 from clinical.consultation.listing import Filters
 from clinical.consultation.models import Consultation
+from clinical.consultation.rules import reason_text
 from clinical.consultation.states import (
-    CLOSE_TEXT,
     PURPOSE_TEXT,
     STATE_TEXT,
     service_text,
@@ -51,11 +51,15 @@ FIELDS: tuple[Field[Line], ...] = (
     Field("状态", lambda line: STATE_TEXT[line.row.state]),
     Field(
         "结束原因",
-        lambda line: CLOSE_TEXT[line.row.close_reason] if line.row.close_reason else None,
+        lambda line: (
+            reason_text(line.row.close_reason, line.row.kind) if line.row.close_reason else None
+        ),
     ),
     Field("就诊人", lambda line: line.patient_name, DataClass.PERSONAL, "patient.name"),
     Field(
-        "医生", lambda line: line.doctor.clinician.name if line.doctor else None, DataClass.PUBLIC
+        "医务人员",
+        lambda line: line.doctor.clinician.name if line.doctor else None,
+        DataClass.PUBLIC,
     ),
     Field("科室", lambda line: line.department, DataClass.PUBLIC),
     Field("金额（元）", lambda line: f"{line.row.price_fen / 100:.2f}"),

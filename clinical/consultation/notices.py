@@ -76,10 +76,10 @@ _stage("consultation_appointed", "新的预约", "有新的患者预约，请登
 _stage("consultation_suspended", "停诊通知", "您预约的时段停诊，费用将原路退回", urgent=True)
 _stage("consultation_booked", "预约成功", "预约成功，请等待接诊", channels=WECHAT)
 _stage("consultation_turn_near", "候诊提醒", "即将轮到您就诊，请进入诊间候诊", urgent=True)
-_stage("consultation_accepted", "医生已接诊", "您的问诊已接诊，请进入诊间", urgent=True)
-_stage("consultation_declined", "医生未接诊", "未能接诊，费用将原路退回")
+_stage("consultation_accepted", "已接诊", "您的问诊已接诊，请进入诊间", urgent=True)
+_stage("consultation_declined", "未接诊", "未能接诊，费用将原路退回")
 _stage("consultation_cancelled", "预约取消", "您的预约已取消，请登录查看")
-_stage("consultation_handed_over", "更换医生", "您的接诊医生有变动，请登录查看")
+_stage("consultation_handed_over", "更换接诊人员", "您的接诊人员有变动，请登录查看")
 _stage("consultation_ended", "服务结束", "本次服务已结束，请登录查看", channels=WECHAT)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from clinical.consultation import access, errors, rules, settings
-from clinical.consultation.states import COUNTED, MODES, PRACTITIONER, Kind, Mode
+from clinical.consultation.states import COUNTED, MODES, PRACTITIONER, Kind, Mode, worded
 from clinical.people import access as people
 from core import settings as core_settings
 from core.errors import FieldProblem, InvalidRequest, NotFound
@@ -49,7 +49,7 @@ async def offered(
     if kind is Kind.DEPARTMENT:
         return await _by_department(uow, caller.hospital_id, department_id)
     if doctor_id is None:
-        raise InvalidRequest(fields=[FieldProblem("doctor_id", "请选择医生或药师")])
+        raise InvalidRequest(fields=[FieldProblem("doctor_id", worded(kind, "请选择医生"))])
     doctor = await people.practitioner(uow.session, caller.hospital_id, doctor_id)
     if doctor.user_id == caller.user_id:
         raise errors.OwnDoctor()

@@ -145,7 +145,7 @@ async def finish(
     _announce(uow, row, reason, served, had_paid, words)
     if change.refund:
         # Without somebody's own words: the channel is told the reason too.
-        request_refund(uow, row, reason.value, rules.reason_text(reason, kind=row.kind))
+        request_refund(uow, row, reason.value, rules.reason_text(reason, row.kind))
     await _tell_the_other(uow, row, reason, words)
     refresh_lists(uow, row)
 
@@ -238,7 +238,7 @@ async def _tell_the_other(
 ) -> None:
     if reason in _PATIENT_HEARS:
         kind, title = _PATIENT_HEARS[reason]
-        text = rules.reason_text(reason, words, row.kind)
+        text = rules.reason_text(reason, row.kind, words)
         await tell(uow, row, row.payer_id, kind, worded(row.kind, title), text)
     elif reason is CloseReason.ENDED_BY_PATIENT:
         await tell(

@@ -356,7 +356,7 @@ def mode_after_consent(
     if refusal is Refusal.OFFLINE:
         raise errors.RecordingRefused("如不同意录音录像，请到院就诊")
     if not text_offered:
-        raise errors.RecordingRefused("该医生未开通图文问诊，请选择其他医生或到院就诊")
+        raise errors.RecordingRefused("对方未开通图文问诊，请另选一位或到院就诊")
     return Mode.TEXT
 
 
@@ -419,7 +419,7 @@ def red_flag(text: str, answers: Mapping[str, bool], red_flag_questions: Iterabl
     return bool(red_flag_words(text)) or any(answers.get(q, False) for q in red_flag_questions)
 
 
-def reason_text(reason: CloseReason, words: str = "", kind: Kind = Kind.REVISIT) -> str:
+def reason_text(reason: CloseReason, kind: Kind, words: str = "") -> str:
     """What the patient reads about an ending."""
     text = worded(kind, CLOSE_TEXT[reason])
     return f"{text}（{words}）" if words else text

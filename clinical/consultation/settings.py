@@ -22,7 +22,7 @@ ACCEPT_MINUTES = declare(
     int,
     1440,
     "接诊时限",
-    "支付后医生未在此时间内接诊，费用全额退回",
+    "支付后未在此时间内接诊，费用全额退回",
     "分钟",
     minimum=1,
     maximum=10080,
@@ -61,7 +61,7 @@ TEXT_CALLS = {
         Kind.CHOICE,
         (TextCalls.VIDEO if kind in _CALLS_FROM_THE_START else TextCalls.NONE).value,
         f"图文方式的{KIND_TEXT[kind]}：通话",
-        "以图文方式预约时，医生可以发起的通话；患者未同意录制的，接听前先征求其同意",
+        "以图文方式预约时，接诊人员可以发起的通话；患者未同意录制的，接听前先征求其同意",
         choices={
             TextCalls.NONE.value: "不开放",
             TextCalls.VOICE.value: "语音",
@@ -99,7 +99,7 @@ REMIND_MINUTES = declare(
     int,
     15,
     "未接诊再次提醒间隔",
-    "医生未接诊时，每隔此时间再次提醒，直至接诊或超时",
+    "未接诊时，每隔此时间再次提醒，直至接诊或超时",
     "分钟",
     minimum=1,
     maximum=720,
@@ -141,14 +141,14 @@ CLOSING_NOTE_REQUIRED = declare(
     bool,
     True,
     "结束问诊须填写小结",
-    "医生结束问诊前，是否必须填写诊断和建议",
+    "结束问诊前，是否必须填写诊断和建议",
 )
 PATIENT_SEES_UNSIGNED_NOTE = declare(
     "consultation.patient_sees_unsigned_note",
     bool,
     True,
     "患者可见未签名小结",
-    "医生尚未签名的问诊小结是否向患者展示；展示时标明“未签名”",
+    "尚未签名的问诊小结是否向患者展示；展示时标明“未签名”",
 )
 RECORDING_REFUSED = declare(
     "consultation.recording_refused",

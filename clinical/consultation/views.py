@@ -39,18 +39,11 @@ from core.identity.caller import Caller
 from core.identity.roles import Role
 from core.uow import UnitOfWork
 from realtime import access as rooms
-from realtime.rules import MessageKind
+from realtime.one_line import one_line
 from realtime.schemas import MessageView
 
-_SHORT: dict[MessageKind, str] = {
-    MessageKind.IMAGE: "[图片]",
-    MessageKind.VOICE: "[语音]",
-    MessageKind.VIDEO: "[视频]",
-    MessageKind.FILE: "[文件]",
-    MessageKind.STICKER: "[表情]",
-    MessageKind.LOCATION: "[位置]",
-    MessageKind.CARD: "[卡片]",
-}
+#: A line of a list has no room for more of the last message.
+LAST_MESSAGE_CHARACTERS = 60
 
 
 @dataclass(frozen=True)
@@ -143,7 +136,7 @@ def _view(row: Consultation, caller: Caller, around: _Around) -> ConsultationVie
         state_text=STATE_TEXT[row.state],
         close_reason=row.close_reason,
         close_text=(
-            reason_text(row.close_reason, row.close_words or "", row.kind)
+            reason_text(row.close_reason, row.kind, row.close_words or "")
             if row.close_reason
             else None
         ),
@@ -226,10 +219,5 @@ def _note(row: Consultation, caller: Caller, around: _Around) -> NoteView | None
 def _last(message: MessageView | None) -> LastMessage | None:
     if message is None:
         return None
-    if message.recalled:
-        text = "[已撤回]"
-    elif message.kind in (MessageKind.TEXT, MessageKind.SYSTEM):
-        text = str(message.body.get("text", ""))[:60]
-    else:
-        text = _SHORT.get(message.kind, "[消息]")
-    return LastMessage(text=text, at=message.at)
+    text = one_line(message.kind, message.body, recalled=message.recalled)
+    return LastMessage(text=text[:LAST_MESSAGE_CHARACTERS], at=message.at)

@@ -35,7 +35,7 @@ CLINICIANS = [Role.DOCTOR, Role.PHARMACIST, Role.NURSE]
 #: 历史处方: `ref` is the number of a prescription in the hospital. Whoever opens the card asks for
 #: that number of the patient whom the room is about, so that the number of somebody else's
 #: prescription leads nowhere.
-register_card("past_prescription", [*PATIENT, *CLINICIANS])
+register_card("past_prescription", "处方", [*PATIENT, *CLINICIANS])
 LIMIT = 100
 
 From = Annotated[date | None, Field(alias="from")]

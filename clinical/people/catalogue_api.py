@@ -36,7 +36,7 @@ LIMIT = 100
 NOBODY = UUID(int=0)
 #: 转诊推荐: a doctor sends the name card of another one; `ref` is that doctor's id, and the card
 #: opens his page, which says whether he takes patients.
-register_card("doctor", [Role.DOCTOR])
+register_card("doctor", "医生", [Role.DOCTOR])
 SERVICES: tuple[tuple[str, str, str], ...] = (
     ("text", "图文复诊", "text"),
     ("video", "视频复诊", "video"),

@@ -42,5 +42,5 @@ class PractitionerUnqualified(ProblemError):
     code, status, title = (
         "practitioner_unqualified",
         409,
-        "该医生的执业资质不满足线上诊疗要求",
+        "执业资质不满足线上诊疗要求",
     )

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from clinical.consultation.states import worded
 from clinical.schedule import access, errors, rules
 from clinical.schedule.models import Booking, QueueCall, Shift
 from clinical.schedule.notices import tell_queue
@@ -116,7 +117,7 @@ async def _announce(
             hospital_id=shift.hospital_id,
             type=code,
             title=title,
-            text=text,
+            text=worded(shift.kind, text),
             ref=("consultation", booking.consultation_id),
         )
     await tell_queue(uow, shift, await access.queue(uow.session, shift.id))

@@ -12,7 +12,7 @@ class ShiftFull(ProblemError):
 
 
 class ShiftOverlaps(ProblemError):
-    code, status, title = "shift_overlaps", 409, "与该医生已有的排班时间重叠"
+    code, status, title = "shift_overlaps", 409, "与其已有的排班时间重叠"
 
 
 class ShiftTimes(ProblemError):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Why somebody may have to look.
 CATEGORIES: dict[str, str] = {
     "life_threat": "危及生命的抢救",
-    "handover": "原接诊医生无法联系",
+    "handover": "原接诊人员无法联系",
     "drug_reaction": "用药不良反应处置",
     "public_health": "突发公共卫生事件",
     "other": "其他紧急情况",

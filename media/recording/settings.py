@@ -12,7 +12,7 @@ PATIENT_MAY_WATCH = declare(
     bool,
     True,
     title="患者可回看录像",
-    description="关闭时，录像只对医生、监督员和管理员开放",
+    description="关闭时，录像只对医务人员、监督员和管理员开放",
 )
 WAIT_MINUTES = declare(
     "recording.wait_minutes",

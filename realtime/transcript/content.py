@@ -13,6 +13,7 @@ from core.documents import canonical
 from core.files.models import File
 from core.identity.roles import Role
 from realtime.models import MessageRow, ParticipantRow, RoomRow
+from realtime.one_line import STICKERS
 from realtime.rules import MessageKind
 
 FORMAT = "zhenjian-transcript-1"
@@ -129,7 +130,8 @@ def words(said: Mapping[str, Any]) -> str:
         case "text" | "system":
             return str(body.get("text", ""))
         case "sticker":
-            return f"［表情］{body.get('code', '')}"
+            code = str(body.get("code", ""))
+            return f"［表情］{STICKERS.get(code, code)}"
         case "location":
             return f"［位置］{body.get('name', '')}（{body.get('lat')}，{body.get('lng')}）"
         case "card":

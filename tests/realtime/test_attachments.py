@@ -165,13 +165,13 @@ async def test_every_attachment_arrives_with_what_its_screen_needs(
 async def test_cards_come_from_registered_types_and_roles(
     connect: Connect, cast: Cast, room: UUID, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attachments, "_card_senders", {})
+    monkeypatch.setattr(attachments, "_card_types", {})
     hers = await (await connect(cast.patient)).join(str(room))
     his = await (await connect(cast.doctor)).join(str(room))
     card = {"type": "referral", "ref": "17", "title": "转诊推荐"}
     with pytest.raises(RequestFailed, match="message_kind_not_allowed"):
         await his.send("card", card)
-    attachments.register_card("referral", [Role.DOCTOR])
+    attachments.register_card("referral", "转诊", [Role.DOCTOR])
     assert (await his.send("card", card)).seq == 2
     with pytest.raises(RequestFailed, match="message_kind_not_allowed"):
         await hers.send("card", card)

@@ -1,6 +1,6 @@
 import type { Message, Outgoing } from "@zhenjian/realtime";
 import { describe, expect, it } from "vitest";
-import { linesOf, shortText } from "@/chat/lines";
+import { linesOf } from "@/chat/lines";
 
 function message(
   seq: number,
@@ -66,12 +66,5 @@ describe("a conversation", () => {
     const before = linesOf([], [entry])[0]?.key;
     const arrived = message(1, "a", "2026-11-20T01:00:00Z", { client_id: "c1" });
     expect(linesOf([arrived], []).find((line) => line.kind === "message")?.key).toBe(before);
-  });
-
-  it("says every kind in a few words", () => {
-    expect(shortText("voice", {})).toBe("[语音]");
-    expect(shortText("sticker", { code: "thanks" })).toBe("[谢谢]");
-    expect(shortText("sticker", { code: "from-the-future" })).toBe("[表情]");
-    expect(shortText("text", { text: "你好" }, true)).toBe("消息已撤回");
   });
 });

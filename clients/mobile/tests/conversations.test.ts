@@ -18,12 +18,6 @@ import type { ThreadTexts } from '@/logic/thread'
 
 const names = { colleague: '同事', service: '医院客服', untitled: '会话' }
 const texts: ThreadTexts = {
-  image: '图片',
-  video: '视频',
-  voiceNote: '语音消息',
-  sticker: () => '表情',
-  card: '卡片',
-  location: '位置',
   original: '',
   originalGone: '',
   recalled: (name) => `${name}撤回了一条消息`,

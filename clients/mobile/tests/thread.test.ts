@@ -3,12 +3,6 @@ import { describe, expect, it } from 'vitest'
 import { bars, recallable, threadRows, type ThreadInput, type ThreadTexts } from '@/logic/thread'
 
 const texts: ThreadTexts = {
-  image: '图片',
-  video: '视频',
-  voiceNote: '语音消息',
-  sticker: (code) => code,
-  card: '卡片',
-  location: '位置',
   original: '原消息',
   originalGone: '原消息已撤回',
   recalled: (name) => `${name}撤回了一条消息`,

@@ -63,6 +63,7 @@ export {
   SocketTaskWebSocket,
   type SocketTask,
 } from "./transports/socket-task";
+export { oneLine } from "./one-line";
 export { STICKERS, stickerOf, type Sticker } from "./stickers";
 export * from "./playback";
 export * from "./check/device-check";

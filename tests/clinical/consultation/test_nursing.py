@@ -298,6 +298,10 @@ async def test_the_nurse_gives_the_money_back_with_a_reason(story: Story) -> Non
     assert await story.state(row["id"]) == ("ended", "refunded_by_doctor", True)
     shown = await story.get(story.cast.patient, f"/consultations/{row['id']}")
     assert shown["close_text"] == "护士已退诊，费用全额退回（需要到院处理）"
+    table = await story.ask(story.cast.administrator, "GET", "/consultations/export.csv")
+    [titles, line] = table.body.decode("utf-8-sig").splitlines()
+    told = dict(zip(titles.split(","), line.split(","), strict=True))
+    assert (told["结束原因"], told["医务人员"]) == ("护士已退诊，费用全额退回", "何清和")
 
 
 async def test_a_nurse_who_was_asked_in_leads_nothing_and_reads_no_past(story: Story) -> None:

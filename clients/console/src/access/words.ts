@@ -19,7 +19,7 @@ export const SOURCES: Record<Cell["source"], string> = {
 
 export const CATEGORIES: Record<string, string> = {
   life_threat: "危及生命的抢救",
-  handover: "原接诊医生无法联系",
+  handover: "原接诊人员无法联系",
   drug_reaction: "用药不良反应处置",
   public_health: "突发公共卫生事件",
   other: "其他紧急情况",

@@ -1,5 +1,4 @@
-import type { FileBody, Message, Outgoing, TextBody } from "@zhenjian/realtime";
-import { stickerOf } from "@zhenjian/realtime";
+import type { Message, Outgoing } from "@zhenjian/realtime";
 import { friendlyDay, timeOf } from "@/support/format";
 
 /** What a message list draws: day lines, and messages that either arrived or are under way. */
@@ -41,31 +40,4 @@ export function linesOf(messages: readonly Message[], outgoing: readonly Outgoin
   }
   for (const entry of outgoing) lines.push({ kind: "outgoing", key: entry.client_id, entry });
   return lines;
-}
-
-/** One line of text for a quotation or a list. */
-export function shortText(kind: string, body: unknown, recalled = false): string {
-  if (recalled) return "消息已撤回";
-  if ((body as { removed?: boolean } | null)?.removed) return "内容已过保存期限";
-  const file = (body as Partial<FileBody> | null)?.file;
-  switch (kind) {
-    case "text":
-      return (body as Partial<TextBody>).text ?? "";
-    case "image":
-      return "[图片]";
-    case "voice":
-      return "[语音]";
-    case "video":
-      return "[视频]";
-    case "file":
-      return `[文件] ${file?.name ?? ""}`;
-    case "sticker":
-      return `[${stickerOf((body as { code?: string }).code ?? "")?.label ?? "表情"}]`;
-    case "location":
-      return "[位置]";
-    case "card":
-      return (body as { title?: string }).title ?? "[卡片]";
-    default:
-      return (body as { text?: string } | null)?.text ?? "";
-  }
 }

@@ -18,7 +18,7 @@ const AREAS: Record<string, string> = {
   recording: "录制",
   payments: "支付与退款",
   payment: "支付与退款",
-  people: "就诊人与医生",
+  people: "就诊人与医务人员",
   rating: "评价",
   identity: "账号与登录",
   accounts: "账号与登录",

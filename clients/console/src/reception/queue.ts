@@ -1,9 +1,8 @@
-import type { Message } from "@zhenjian/realtime";
+import { oneLine, type Message } from "@zhenjian/realtime";
 import { computed, onScopeDispose, reactive, ref, watch } from "vue";
 import { consultations } from "@/api";
 import { asProblem, type Problem } from "@/api/problem";
 import type { Consultation } from "@/api/types";
-import { shortText } from "@/chat/lines";
 import { rooms } from "@/realtime";
 import { refreshCounts } from "@/reception/counts";
 import { session } from "@/session";
@@ -108,7 +107,7 @@ export function useQueue() {
     const one = list.items[index];
     if (!one) return;
     const other = message.sender !== null && message.sender.user_id !== session.user?.id;
-    const text = shortText(message.kind, message.body, message.recalled);
+    const text = oneLine(message.kind, message.body, message.recalled);
     const changed: Consultation = {
       ...one,
       unread: one.unread + (other ? 1 : 0),

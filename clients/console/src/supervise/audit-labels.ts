@@ -195,7 +195,7 @@ export const ACTIONS: Record<string, string> = {
   "room.leave": "退出会话",
   "room.remove": "移出成员",
   "room.take": "接入客服会话",
-  "room.word": "私信提醒医生",
+  "room.word": "私信提醒医务人员",
   "self_order.submit": "提交便民门诊申请",
   "self_order.approve": "通过便民门诊申请",
   "self_order.refuse": "退回便民门诊申请",

@@ -138,7 +138,7 @@ const WORDS: Record<string, string> = {
   granted: "予以支持",
   group: "全集团",
   h5: "网页",
-  handover: "原接诊医生无法联系",
+  handover: "原接诊人员无法联系",
   hospital: "本院",
   issue: "签发",
   justified: "理由充分",

@@ -59,8 +59,13 @@ const LEADERS: Partial<Record<ConsultationKind, Role>> = {
   medication: "pharmacist",
   nursing: "nurse",
 };
+/** Who leads consultations of a kind. */
+export const leaderRole = (kind: ConsultationKind): Role => LEADERS[kind] ?? "doctor";
 /** What whoever leads a consultation of a kind is called. */
-export const leaderOf = (kind: ConsultationKind): string => ROLES[LEADERS[kind] ?? "doctor"];
+export const leaderOf = (kind: ConsultationKind): string => ROLES[leaderRole(kind)];
+/** A text about the doctor, with whoever leads in this kind called what he or she is. */
+export const worded = (kind: ConsultationKind, text: string): string =>
+  text.replaceAll(ROLES.doctor, leaderOf(kind));
 export const MEDICATION_FIELDS: Record<string, string> = {
   heart: "心脑血管用药",
   endocrine: "糖尿病与内分泌用药",
@@ -73,7 +78,8 @@ export const MEDICATION_FIELDS: Record<string, string> = {
   chinese: "中药与中成药",
   skin: "皮肤与外用药",
 };
-export const doctorName = (one: Consultation): string => one.doctor?.name ?? "待科室医生接诊";
+export const doctorName = (one: Consultation): string =>
+  one.doctor?.name ?? worded(one.kind, "待科室医生接诊");
 export const serviceText = (one: Consultation): string =>
   one.service_text + (one.purpose === "refill" ? PURPOSES.refill : "");
 export const PURPOSES = { revisit: "复诊", refill: "续方" } as const;
@@ -82,7 +88,10 @@ export function closeText(consultation: Consultation): string {
   return (
     consultation.close_text ??
     (consultation.close_reason
-      ? (CLOSE_REASONS[consultation.close_reason] ?? consultation.close_reason)
+      ? worded(
+          consultation.kind,
+          CLOSE_REASONS[consultation.close_reason] ?? consultation.close_reason,
+        )
       : "")
   );
 }

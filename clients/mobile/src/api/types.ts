@@ -297,6 +297,8 @@ export interface Consultation {
   state: ConsultationState
   state_text: string
   close_reason: string | null
+  /** How it ended, as the house says it. */
+  close_text: string | null
   patient: Patient
   /** Nobody yet while an order by department waits. */
   doctor: DoctorShort | null

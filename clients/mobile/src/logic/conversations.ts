@@ -1,6 +1,13 @@
-import type { Message, PresenceState, RoomMember, RoomState, RoomView } from '@realtime'
+import {
+  oneLine,
+  type Message,
+  type PresenceState,
+  type RoomMember,
+  type RoomState,
+  type RoomView,
+} from '@realtime'
 import type { MyRoom, Role } from '@/api/types'
-import { summary, type ThreadTexts } from './thread'
+import type { ThreadTexts } from './thread'
 
 /** Pure rules of the list of conversations: what a room is called, where it stands, what changes it. */
 
@@ -13,6 +20,11 @@ export function kindsOf(role: Role | null): string {
 
 export function otherOf(room: RoomView): RoomMember | undefined {
   return room.members.find((one) => one.user_id !== room.me.user_id && one.state === 'joined')
+}
+
+/** Who leads the room. */
+export function leaderOf(room: RoomView): RoomMember | undefined {
+  return room.members.find((one) => one.user_id === room.lead_id)
 }
 
 export interface RoomNames {
@@ -43,7 +55,7 @@ export function lastLine(one: MyRoom, texts: ThreadTexts): string {
   if (last.recalled) {
     return mine ? texts.recalledMine : texts.recalled(last.sender?.name ?? '')
   }
-  const said = summary(last.kind, last.body as Record<string, unknown>, texts)
+  const said = oneLine(last.kind, last.body)
   return one.room.kind === 'group' && last.sender && !mine ? `${last.sender.name}：${said}` : said
 }
 

@@ -15,6 +15,9 @@ const PRACTITIONER: Readonly<Record<Kind, Profession>> = {
 export const leads = (role: Role | null): role is Profession =>
   role !== null && (Object.values(PRACTITIONER) as Role[]).includes(role)
 
+/** A text about the doctor, with somebody of this role called what he or she is. */
+export const calledBy = (role: Role, text: string): string =>
+  text.replaceAll(zh.roles.doctor, zh.roles[role])
+
 /** A text about the doctor, with whoever answers in this kind called what he or she is. */
-export const worded = (kind: Kind, text: string): string =>
-  text.replaceAll(zh.roles.doctor, zh.roles[PRACTITIONER[kind]])
+export const worded = (kind: Kind, text: string): string => calledBy(PRACTITIONER[kind], text)

@@ -1,11 +1,12 @@
-import type {
-  FileRef,
-  Message,
-  MessageKind,
-  Outgoing,
-  RoomView,
-  SystemBody,
-  UploadStage,
+import {
+  oneLine,
+  type FileRef,
+  type Message,
+  type MessageKind,
+  type Outgoing,
+  type RoomView,
+  type SystemBody,
+  type UploadStage,
 } from '@realtime'
 import { when } from './format'
 
@@ -48,12 +49,6 @@ export interface Row {
 }
 
 export interface ThreadTexts {
-  image: string
-  video: string
-  voiceNote: string
-  sticker: (code: string) => string
-  card: string
-  location: string
   original: string
   originalGone: string
   recalled: (name: string) => string
@@ -75,34 +70,6 @@ export interface ThreadInput {
 
 /** A pause after which the time is shown again. */
 const GAP_MS = 5 * 60_000
-
-/** One line that stands for a message where there is no room for more. */
-export function summary(
-  kind: MessageKind,
-  body: Record<string, unknown>,
-  texts: ThreadTexts,
-): string {
-  if (body.removed) return texts.removed
-  switch (kind) {
-    case 'text':
-    case 'system':
-      return String(body.text ?? '')
-    case 'image':
-      return `[${texts.image}]`
-    case 'video':
-      return `[${texts.video}]`
-    case 'voice':
-      return `[${texts.voiceNote}]`
-    case 'file':
-      return (body.file as FileRef | undefined)?.name ?? ''
-    case 'sticker':
-      return `[${texts.sticker(String(body.code ?? ''))}]`
-    case 'location':
-      return `[${texts.location}] ${String(body.name ?? '')}`
-    default:
-      return String(body.title ?? texts.card)
-  }
-}
 
 function fileOf(kind: MessageKind, body: Record<string, unknown>): FileRef | null {
   const has = kind === 'image' || kind === 'voice' || kind === 'video' || kind === 'file'
@@ -154,7 +121,7 @@ export function threadRows(input: ThreadInput): Row[] {
     if (found.recalled) return { name: found.sender?.name ?? '', text: texts.originalGone }
     return {
       name: found.sender?.name ?? '',
-      text: summary(found.kind, found.body as Record<string, unknown>, texts),
+      text: oneLine(found.kind, found.body),
     }
   }
 

@@ -1,7 +1,7 @@
 import type { RoomView } from '@realtime'
 import type { Kind } from '@/api/types'
-import { otherOf } from '@/logic/conversations'
-import { worded } from '@/logic/profession'
+import { leaderOf, otherOf } from '@/logic/conversations'
+import { calledBy, worded } from '@/logic/profession'
 import { zh } from '@/strings'
 
 export interface Standing {
@@ -43,7 +43,7 @@ function talkStatus(room: RoomView, present: number): string {
     case 'word':
       return words.word
     case 'consultation':
-      return words.guest
+      return calledBy(leaderOf(room)?.role ?? 'doctor', words.guest)
     case 'service':
       if (room.state === 'waiting') return words.serviceWaiting
       return room.lead_id === room.me.user_id ? words.serviceAgent : words.service

@@ -1,7 +1,6 @@
 import { computed, onUnmounted, ref, shallowRef, watch } from 'vue'
 import {
   asRealtimeError,
-  stickerOf,
   type CardBody,
   type HistoryWindow,
   type LocationBody,
@@ -23,12 +22,6 @@ import { zh } from '@/strings'
 const TYPING_MS = 4000
 
 export const threadTexts: ThreadTexts = {
-  image: zh.room.image,
-  video: zh.room.video,
-  voiceNote: zh.room.voiceNote,
-  sticker: (code) => stickerOf(code)?.label ?? zh.room.stickers,
-  card: zh.room.card,
-  location: zh.room.location,
   original: zh.room.original,
   originalGone: zh.room.originalGone,
   recalled: zh.room.recalled,

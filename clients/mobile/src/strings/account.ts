@@ -73,7 +73,7 @@ export const account = {
     agreements: '协议与授权',
     logout: '退出登录',
     logoutAsk: '要退出登录吗？',
-    logoutText: '退出后，这台设备将收不到医生的消息和视频来电。',
+    logoutText: '退出后，这台设备将收不到消息和视频来电。',
     switchRole: '切换身份',
     elder: '适老模式',
     elderText: '大字、大按钮',
