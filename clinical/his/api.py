@@ -120,7 +120,7 @@ async def own_report(
 
 
 @routes.get(
-    "/patients/{patient_id}/prescriptions",
+    "/patients/{patient_id}/past-prescriptions",
     roles=PATIENT,
     transaction=False,
     summary="Past prescriptions of a person whom the caller has bound",
@@ -132,7 +132,7 @@ async def own_prescriptions(
 
 
 @routes.get(
-    "/patients/{patient_id}/prescriptions/{prescription_no}",
+    "/patients/{patient_id}/past-prescriptions/{prescription_no}",
     roles=PATIENT,
     transaction=False,
     summary="One past prescription with its lines",
@@ -189,7 +189,7 @@ async def report(
 
 
 @routes.get(
-    "/consultations/{consultation_id}/prescriptions",
+    "/consultations/{consultation_id}/past-prescriptions",
     roles=CLINICIANS,
     transaction=False,
     summary="The patient's past prescriptions in the hospital",
@@ -201,7 +201,7 @@ async def prescriptions(
 
 
 @routes.get(
-    "/consultations/{consultation_id}/prescriptions/{prescription_no}",
+    "/consultations/{consultation_id}/past-prescriptions/{prescription_no}",
     roles=CLINICIANS,
     transaction=False,
     summary="One past prescription of the patient",

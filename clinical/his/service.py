@@ -5,8 +5,10 @@ Nothing of the answers is stored. None means that the hospital has no file of th
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from clinical.his import errors
 from clinical.his.access import Subject
@@ -25,10 +27,12 @@ from clinical.his.gateway import (
     Span,
 )
 from clinical.his.states import Operation, ReportKind
-from core.errors import FieldProblem, InvalidRequest
+from core.errors import FieldProblem, InvalidRequest, ProblemError
 from core.runtime import Runtime
 
 DAYS_A_MONTH = 30.44
+Found = TypeVar("Found")
+_Ask = Callable[[HospitalPerson], Coroutine[Any, Any, Found]]
 
 
 def span_of(subject: Subject, first: date | None, last: date | None) -> Span:
@@ -45,73 +49,85 @@ def span_of(subject: Subject, first: date | None, last: date | None) -> Span:
 
 async def records(runtime: Runtime, subject: Subject, span: Span) -> list[MedicalRecord] | None:
     """Past visits with their records, newest first."""
-    person = await _person(runtime, subject)
-    if person is None:
-        return None
-    exchange = await _exchange(runtime, subject, Operation.RECORDS, _days(span))
-    return await exchange.run(_system(runtime).records(person.person_no, span))
+    system = _system(runtime)
+    look = _Look(runtime, subject, Operation.RECORDS, _days(span))
+    return await look.all(lambda person: system.records(person.person_no, span))
 
 
 async def reports(
     runtime: Runtime, subject: Subject, kind: ReportKind, span: Span
 ) -> list[ReportSummary] | None:
     """Released reports, newest first."""
-    person = await _person(runtime, subject)
-    if person is None:
-        return None
-    parameters = {"kind": kind.value, **_days(span)}
-    exchange = await _exchange(runtime, subject, Operation.REPORTS, parameters)
-    return await exchange.run(_system(runtime).reports(person.person_no, kind, span))
+    system = _system(runtime)
+    look = _Look(runtime, subject, Operation.REPORTS, {"kind": kind.value, **_days(span)})
+    return await look.all(lambda person: system.reports(person.person_no, kind, span))
 
 
 async def report(runtime: Runtime, subject: Subject, kind: ReportKind, report_no: str) -> Report:
     """One report. Raises ReportUnknown."""
-    person = await _person(runtime, subject)
-    if person is None:
-        raise errors.ReportUnknown()
-    parameters = {"kind": kind.value, "report_no": report_no}
-    exchange = await _exchange(runtime, subject, Operation.REPORT, parameters)
-    try:
-        return await exchange.run(_system(runtime).report(person.person_no, kind, report_no))
-    except RecordUnknown as error:
-        raise errors.ReportUnknown() from error
+    system, parameters = _system(runtime), {"kind": kind.value, "report_no": report_no}
+    look = _Look(runtime, subject, Operation.REPORT, parameters)
+    return await look.one(
+        lambda person: system.report(person.person_no, kind, report_no), errors.ReportUnknown
+    )
 
 
 async def picture(runtime: Runtime, subject: Subject, report_no: str, picture_no: str) -> Picture:
     """One picture of a report. Raises ReportUnknown."""
-    person = await _person(runtime, subject)
-    if person is None:
-        raise errors.ReportUnknown()
-    parameters = {"report_no": report_no, "picture_no": picture_no}
-    exchange = await _exchange(runtime, subject, Operation.PICTURE, parameters)
-    try:
-        return await exchange.run(_system(runtime).picture(person.person_no, report_no, picture_no))
-    except RecordUnknown as error:
-        raise errors.ReportUnknown() from error
+    system, parameters = _system(runtime), {"report_no": report_no, "picture_no": picture_no}
+    look = _Look(runtime, subject, Operation.PICTURE, parameters)
+    return await look.one(
+        lambda person: system.picture(person.person_no, report_no, picture_no),
+        errors.ReportUnknown,
+    )
 
 
 async def prescriptions(
     runtime: Runtime, subject: Subject, span: Span
 ) -> list[PrescriptionSummary] | None:
     """Prescriptions that were issued in the hospital, newest first."""
-    person = await _person(runtime, subject)
-    if person is None:
-        return None
-    exchange = await _exchange(runtime, subject, Operation.PRESCRIPTIONS, _days(span))
-    return await exchange.run(_system(runtime).prescriptions(person.person_no, span))
+    system = _system(runtime)
+    look = _Look(runtime, subject, Operation.PRESCRIPTIONS, _days(span))
+    return await look.all(lambda person: system.prescriptions(person.person_no, span))
 
 
 async def prescription(runtime: Runtime, subject: Subject, prescription_no: str) -> Prescription:
     """One prescription of this person. Raises PrescriptionUnknown."""
-    person = await _person(runtime, subject)
-    if person is None:
-        raise errors.PrescriptionUnknown()
-    parameters = {"prescription_no": prescription_no}
-    exchange = await _exchange(runtime, subject, Operation.PRESCRIPTION, parameters)
-    try:
-        return await exchange.run(_system(runtime).prescription(person.person_no, prescription_no))
-    except RecordUnknown as error:
-        raise errors.PrescriptionUnknown() from error
+    system, parameters = _system(runtime), {"prescription_no": prescription_no}
+    look = _Look(runtime, subject, Operation.PRESCRIPTION, parameters)
+    return await look.one(
+        lambda person: system.prescription(person.person_no, prescription_no),
+        errors.PrescriptionUnknown,
+    )
+
+
+@dataclass(frozen=True)
+class _Look:
+    """First who the person is at the hospital, then what is asked of his file."""
+
+    runtime: Runtime
+    subject: Subject
+    operation: Operation
+    parameters: dict[str, Any]
+
+    async def all(self, ask: _Ask[list[Found]]) -> list[Found] | None:
+        """Everything that fits; None where the hospital has no file of the person."""
+        person = await _person(self.runtime, self.subject)
+        return None if person is None else await self._ask(ask, person)
+
+    async def one(self, ask: _Ask[Found], missing: type[ProblemError]) -> Found:
+        """One paper. Raises ``missing`` where there is no file, or no such paper in it."""
+        person = await _person(self.runtime, self.subject)
+        if person is None:
+            raise missing()
+        try:
+            return await self._ask(ask, person)
+        except RecordUnknown as error:
+            raise missing() from error
+
+    async def _ask(self, ask: _Ask[Found], person: HospitalPerson) -> Found:
+        exchange = await _exchange(self.runtime, self.subject, self.operation, self.parameters)
+        return await exchange.run(ask(person))
 
 
 async def _person(runtime: Runtime, subject: Subject) -> HospitalPerson | None:

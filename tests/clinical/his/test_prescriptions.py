@@ -136,7 +136,7 @@ async def test_the_patient_sends_a_past_prescription_and_who_treats_opens_it(
 ) -> None:
     consultation, cast = await opened(hospital, kind), hospital.cast
     key, room = consultation["id"], consultation["room_id"]
-    own = f"/patients/{consultation['patient']['id']}/prescriptions"
+    own = f"/patients/{consultation['patient']['id']}/past-prescriptions"
     listed = await hospital.get(cast.patient, own)
     assert [(each["prescription_no"], each["issued_on"]) for each in listed["items"]] == [
         ("RX2", "2026-10-15"),
@@ -147,14 +147,13 @@ async def test_the_patient_sends_a_past_prescription_and_who_treats_opens_it(
     card = history["messages"][-1]["body"]
     assert card == CARD, "the card names the prescription and copies nothing of it"
 
-    path = f"/consultations/{key}/prescriptions/{card['ref']}"
+    path = f"/consultations/{key}/past-prescriptions/{card['ref']}"
     whole = await hospital.get(cast.doctor, path)
     assert (whole["kind_text"], whole["diagnosis"]) == ("西药处方", "急性支气管炎")
     assert whole["lines"] == PRESCRIPTION["lines"]
     assert await hospital.get(cast.patient, f"{own}/{card['ref']}") == whole
-    assert (await hospital.get(cast.doctor, f"/consultations/{key}/prescriptions"))["items"] == (
-        listed["items"]
-    )
+    hers = await hospital.get(cast.doctor, f"/consultations/{key}/past-prescriptions")
+    assert hers["items"] == listed["items"]
     for who in (cast.other_doctor, cast.foreign_doctor, cast.nurse, cast.pharmacist):
         assert await code(hospital, who, path) == "not_found", who.name
     for who in (cast.other_patient, cast.foreign_patient):
@@ -172,7 +171,8 @@ async def test_the_patient_sends_a_past_prescription_and_who_treats_opens_it(
 
 async def test_who_was_asked_in_opens_the_card_and_sends_one_until_leaving(hospital: Story) -> None:
     consultation, cast = await hospital.active(), hospital.cast
-    room, path = consultation["room_id"], f"/consultations/{consultation['id']}/prescriptions/RX1"
+    room = consultation["room_id"]
+    path = f"/consultations/{consultation['id']}/past-prescriptions/RX1"
     for guest in (cast.nurse, cast.pharmacist):
         body = {"people": [{"user_id": str(guest.user_id), "role": guest.caller.role.value}]}
         (await hospital.ask(cast.doctor, "POST", f"/rooms/{room}/members", body)).expect(200)
@@ -187,7 +187,7 @@ async def test_a_number_that_is_not_this_patients_and_a_his_that_fails_have_name
     hospital: Story, payer: Payer
 ) -> None:
     consultation, doctor = await hospital.active(), hospital.cast.doctor
-    path = f"/consultations/{consultation['id']}/prescriptions"
+    path = f"/consultations/{consultation['id']}/past-prescriptions"
     other = person("王他人", NUMBER, prescriptions=[{**PRESCRIPTION, "prescription_no": "RX9"}])
     await payer.put("/_sandbox/people", {"people": [other]})
     for number in ("RX9", "RX404"):
@@ -208,11 +208,12 @@ async def test_a_nurse_sends_a_suitable_past_prescription_in_her_room_and_the_pa
     await nursing.opened(hospital)
     row = await nursing.ordered(hospital)
     room = (await hospital.do(cast.nurse, row["id"], "accept"))["room_id"]
-    listed = await hospital.get(cast.nurse, f"/consultations/{row['id']}/prescriptions")
+    listed = await hospital.get(cast.nurse, f"/consultations/{row['id']}/past-prescriptions")
     assert "RX1" in [each["prescription_no"] for each in listed["items"]]
     assert await send_card(hospital, cast.nurse, room) == "stored"
     history = await hospital.get(cast.patient, f"/rooms/{room}/messages")
     card = history["messages"][-1]["body"]
     assert card == CARD
-    whole = await hospital.get(cast.patient, f"/patients/{patient}/prescriptions/{card['ref']}")
+    path = f"/patients/{patient}/past-prescriptions/{card['ref']}"
+    whole = await hospital.get(cast.patient, path)
     assert whole["lines"] == PRESCRIPTION["lines"]

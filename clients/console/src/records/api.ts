@@ -97,9 +97,9 @@ export const hospital = {
   report: (consultation: string, { kind, report_no }: ReportRow) =>
     http.get<Report>(`/consultations/${consultation}/reports/${kind}/${report_no}`),
   prescriptions: (consultation: string) =>
-    http.get<Found<PrescriptionRow>>(`/consultations/${consultation}/prescriptions`),
+    http.get<Found<PrescriptionRow>>(`/consultations/${consultation}/past-prescriptions`),
   prescription: (consultation: string, number: string) =>
-    http.get<Prescription>(`/consultations/${consultation}/prescriptions/${number}`),
+    http.get<Prescription>(`/consultations/${consultation}/past-prescriptions/${number}`),
 };
 
 const MARKS: Readonly<Record<Mark, string>> = {

@@ -44,9 +44,9 @@ export interface PrescriptionList {
 
 /** Clinicians ask with the consultation as the reason, patients for the person that it is about. */
 async function base(consultation: string, clinician: boolean): Promise<string> {
-  if (clinician) return `/consultations/${consultation}/prescriptions`
+  if (clinician) return `/consultations/${consultation}/past-prescriptions`
   const { patient } = await consultations.get(consultation)
-  return `/patients/${patient.id}/prescriptions`
+  return `/patients/${patient.id}/past-prescriptions`
 }
 
 export const prescriptions = {
