@@ -4,6 +4,7 @@ import { init, use, type ECharts, type EChartsCoreOption } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
 import { onMounted, onUnmounted, watch, type Ref, type WatchSource } from "vue";
 import { isDark } from "@/support/appearance";
+import { tipOf } from "@/support/chart-tip";
 
 use([BarChart, LineChart, GridComponent, LegendComponent, TooltipComponent, SVGRenderer]);
 
@@ -20,10 +21,9 @@ export function useChart(
   function draw(): void {
     if (!chart || !box.value) return;
     const style = getComputedStyle(box.value);
-    chart.setOption(
-      option((name) => style.getPropertyValue(`--zj-colour-${name}`).trim()),
-      true,
-    );
+    const made = option((name) => style.getPropertyValue(`--zj-colour-${name}`).trim());
+    const tooltip = { formatter: tipOf(), ...(made["tooltip"] as object) };
+    chart.setOption({ ...made, tooltip }, true);
   }
 
   const watcher = new ResizeObserver(() => chart?.resize());
