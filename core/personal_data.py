@@ -16,6 +16,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
+from sqlalchemy import ColumnElement, SQLColumnExpression, func, select
+
 if TYPE_CHECKING:
     from core.uow import UnitOfWork
 
@@ -72,6 +74,34 @@ class Holding:
     oldest: date | None = None
     newest: date | None = None
     note: str = ""
+
+
+async def counted(
+    uow: "UnitOfWork",
+    title: str,
+    record_class: RecordClass,
+    between: tuple[SQLColumnExpression[Any], SQLColumnExpression[Any]],
+    *conditions: ColumnElement[bool],
+    note: str = "",
+) -> Holding:
+    """The rows that meet the conditions: how many, and the days of the first and the last.
+
+    `between` are the columns of moments by which the oldest and the newest are told.
+    """
+    oldest, newest = between
+    count, first, last = (
+        await uow.session.execute(
+            select(func.count(), func.min(oldest), func.max(newest)).where(*conditions)
+        )
+    ).one()
+    return Holding(
+        title=title,
+        record_class=record_class,
+        count=count,
+        oldest=first.date() if first else None,
+        newest=last.date() if last else None,
+        note=note,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """What rooms hold about a person: the conversations in rooms of the account."""
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from core.identity.roles import Role
 from core.personal_data import (
@@ -9,6 +9,7 @@ from core.personal_data import (
     RecordClass,
     Section,
     Subject,
+    counted,
     keep_until,
     register,
 )
@@ -40,20 +41,13 @@ class RoomData:
 
     async def holdings(self, uow: UnitOfWork, subject: Subject) -> list[Holding]:
         """How many lines there are, kept three years from the last one."""
-        count, first, last = (
-            await uow.session.execute(
-                select(func.count(), func.min(MessageRow.at), func.max(MessageRow.at)).where(
-                    MessageRow.room_id.in_(_rooms(subject))
-                )
-            )
-        ).one()
         return [
-            Holding(
-                title="图文沟通记录",
-                record_class=RecordClass.COMMUNICATION,
-                count=count,
-                oldest=first.date() if first else None,
-                newest=last.date() if last else None,
+            await counted(
+                uow,
+                "图文沟通记录",
+                RecordClass.COMMUNICATION,
+                (MessageRow.at, MessageRow.at),
+                MessageRow.room_id.in_(_rooms(subject)),
             )
         ]
 

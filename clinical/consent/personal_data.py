@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from clinical.consent.models import ConsentRecord, RightsRequest, RightsStep
 from clinical.consent.states import (
@@ -19,6 +19,7 @@ from core.personal_data import (
     RecordClass,
     Section,
     Subject,
+    counted,
     keep_until,
     register,
 )
@@ -32,44 +33,26 @@ class ConsentData:
 
     async def holdings(self, uow: UnitOfWork, subject: Subject) -> list[Holding]:
         """How many entries there are."""
-        count, first, last = (
-            await uow.session.execute(
-                select(func.count(), func.min(ConsentRecord.at), func.max(ConsentRecord.at)).where(
-                    ConsentRecord.user_id == subject.user_id,
-                    ConsentRecord.hospital_id == subject.hospital_id,
-                )
-            )
-        ).one()
         return [
-            Holding(
-                title="同意与撤回记录",
-                record_class=RecordClass.CONSENT,
-                count=count,
-                oldest=first.date() if first else None,
-                newest=last.date() if last else None,
+            await counted(
+                uow,
+                "同意与撤回记录",
+                RecordClass.CONSENT,
+                (ConsentRecord.at, ConsentRecord.at),
+                ConsentRecord.user_id == subject.user_id,
+                ConsentRecord.hospital_id == subject.hospital_id,
             ),
             await self._requests(uow, subject),
         ]
 
     async def _requests(self, uow: UnitOfWork, subject: Subject) -> Holding:
-        count, first, last = (
-            await uow.session.execute(
-                select(
-                    func.count(),
-                    func.min(RightsRequest.created_at),
-                    func.max(RightsRequest.created_at),
-                ).where(
-                    RightsRequest.user_id == subject.user_id,
-                    RightsRequest.hospital_id == subject.hospital_id,
-                )
-            )
-        ).one()
-        return Holding(
-            title="个人信息权利请求",
-            record_class=RecordClass.CONSENT,
-            count=count,
-            oldest=first.date() if first else None,
-            newest=last.date() if last else None,
+        return await counted(
+            uow,
+            "个人信息权利请求",
+            RecordClass.CONSENT,
+            (RightsRequest.created_at, RightsRequest.created_at),
+            RightsRequest.user_id == subject.user_id,
+            RightsRequest.hospital_id == subject.hospital_id,
             note="请求内容与答复",
         )
 

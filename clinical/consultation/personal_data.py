@@ -17,6 +17,7 @@ from core.personal_data import (
     Section,
     Subject,
     Tally,
+    counted,
     register,
 )
 from core.uow import UnitOfWork
@@ -41,20 +42,14 @@ class ConsultationData:
         drafts = await uow.session.scalar(
             select(func.count()).where(_mine(subject), Consultation.state == State.DRAFT)
         )
-        count, first, last = (
-            await uow.session.execute(
-                select(
-                    func.count(), func.min(Consultation.created_at), func.max(self._finished())
-                ).where(_mine(subject), Consultation.state != State.DRAFT)
-            )
-        ).one()
         return [
-            Holding(
-                title="问诊病历",
-                record_class=RecordClass.MEDICAL,
-                count=count,
-                oldest=first.date() if first else None,
-                newest=last.date() if last else None,
+            await counted(
+                uow,
+                "问诊病历",
+                RecordClass.MEDICAL,
+                (Consultation.created_at, self._finished()),
+                _mine(subject),
+                Consultation.state != State.DRAFT,
                 note="病情描述、就诊证明、诊断与建议",
             ),
             Holding(title="未提交的问诊草稿", record_class=RecordClass.FREE, count=drafts or 0),

@@ -1,10 +1,10 @@
 """What notifications hold about a person: preferences, and the log of what was pushed."""
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 
 from clinical.notifications.models import NoticePreference, Push
 from clinical.notifications.states import STATE_TEXT
-from core.personal_data import Erased, Holding, RecordClass, Section, Subject, register
+from core.personal_data import Erased, Holding, RecordClass, Section, Subject, counted, register
 from core.uow import UnitOfWork
 from realtime import notices
 
@@ -20,20 +20,14 @@ class NotificationData:
 
     async def holdings(self, uow: UnitOfWork, subject: Subject) -> list[Holding]:
         """How many pushes the log holds."""
-        count, first, last = (
-            await uow.session.execute(
-                select(func.count(), func.min(Push.created_at), func.max(Push.created_at)).where(
-                    Push.user_id == subject.user_id, Push.hospital_id == subject.hospital_id
-                )
-            )
-        ).one()
         return [
-            Holding(
-                title=TITLE,
-                record_class=RecordClass.FREE,
-                count=count,
-                oldest=first.date() if first else None,
-                newest=last.date() if last else None,
+            await counted(
+                uow,
+                TITLE,
+                RecordClass.FREE,
+                (Push.created_at, Push.created_at),
+                Push.user_id == subject.user_id,
+                Push.hospital_id == subject.hospital_id,
                 note="发送时间与渠道，不含内容",
             )
         ]

@@ -16,6 +16,7 @@ from core.personal_data import (
     Section,
     Subject,
     Tally,
+    counted,
     register,
 )
 from core.uow import UnitOfWork
@@ -38,20 +39,13 @@ class OutpatientData:
 
     async def holdings(self, uow: UnitOfWork, subject: Subject) -> list[Holding]:
         """The orders, kept as medical records."""
-        count, first, last = (
-            await uow.session.execute(
-                select(
-                    func.count(), func.min(SelfOrder.submitted_at), func.max(SelfOrder.changed_at)
-                ).where(_mine(subject))
-            )
-        ).one()
         return [
-            Holding(
-                title=TITLE,
-                record_class=RecordClass.MEDICAL,
-                count=count,
-                oldest=first.date() if first else None,
-                newest=last.date() if last else None,
+            await counted(
+                uow,
+                TITLE,
+                RecordClass.MEDICAL,
+                (SelfOrder.submitted_at, SelfOrder.changed_at),
+                _mine(subject),
                 note="项目、就诊目的与审核意见",
             )
         ]

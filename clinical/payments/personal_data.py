@@ -1,6 +1,6 @@
 """What payments hold about a person: the orders, kept for reconciliation."""
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from clinical.payments.models import Order
 from core.personal_data import (
@@ -9,6 +9,7 @@ from core.personal_data import (
     RecordClass,
     Section,
     Subject,
+    counted,
     keep_until,
     register,
 )
@@ -30,20 +31,14 @@ class PaymentData:
 
     async def holdings(self, uow: UnitOfWork, subject: Subject) -> list[Holding]:
         """The orders, kept five years for reconciliation."""
-        count, first, last = (
-            await uow.session.execute(
-                select(func.count(), func.min(Order.created_at), func.max(Order.changed_at)).where(
-                    Order.user_id == subject.user_id, Order.hospital_id == subject.hospital_id
-                )
-            )
-        ).one()
         return [
-            Holding(
-                title="订单与支付记录",
-                record_class=RecordClass.RECONCILIATION,
-                count=count,
-                oldest=first.date() if first else None,
-                newest=last.date() if last else None,
+            await counted(
+                uow,
+                "订单与支付记录",
+                RecordClass.RECONCILIATION,
+                (Order.created_at, Order.changed_at),
+                Order.user_id == subject.user_id,
+                Order.hospital_id == subject.hospital_id,
             )
         ]
 

@@ -1,9 +1,9 @@
 """What ratings hold about a person: what the account said about its doctors."""
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from clinical.rating.models import Rating
-from core.personal_data import Erased, Holding, RecordClass, Section, Subject, register
+from core.personal_data import Erased, Holding, RecordClass, Section, Subject, counted, register
 from core.uow import UnitOfWork
 
 #: Stands where the name of a patient stood whose account is closed.
@@ -17,21 +17,14 @@ class RatingData:
 
     async def holdings(self, uow: UnitOfWork, subject: Subject) -> list[Holding]:
         """How many ratings the account gave."""
-        count, first, last = (
-            await uow.session.execute(
-                select(func.count(), func.min(Rating.at), func.max(Rating.at)).where(
-                    Rating.rater_id == subject.user_id,
-                    Rating.hospital_id == subject.hospital_id,
-                )
-            )
-        ).one()
         return [
-            Holding(
-                title="就诊评价",
-                record_class=RecordClass.FREE,
-                count=count,
-                oldest=first.date() if first else None,
-                newest=last.date() if last else None,
+            await counted(
+                uow,
+                "就诊评价",
+                RecordClass.FREE,
+                (Rating.at, Rating.at),
+                Rating.rater_id == subject.user_id,
+                Rating.hospital_id == subject.hospital_id,
                 note="评分、标签与文字",
             )
         ]

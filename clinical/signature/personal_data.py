@@ -1,6 +1,6 @@
 """What signing holds about a person: what was signed about a patient, and the own signature."""
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, or_, select
 
 from clinical.signature.models import DocumentSignature
 from core.personal_data import (
@@ -10,6 +10,7 @@ from core.personal_data import (
     Section,
     Subject,
     Tally,
+    counted,
     register,
 )
 from core.uow import UnitOfWork
@@ -32,22 +33,13 @@ class SignatureData:
 
     async def holdings(self, uow: UnitOfWork, subject: Subject) -> list[Holding]:
         """Signed documents; they are kept like the medical records that they are part of."""
-        count, first, last = (
-            await uow.session.execute(
-                select(
-                    func.count(),
-                    func.min(DocumentSignature.signed_at),
-                    func.max(DocumentSignature.signed_at),
-                ).where(_mine(subject))
-            )
-        ).one()
         return [
-            Holding(
-                title=TITLE,
-                record_class=RecordClass.MEDICAL,
-                count=count,
-                oldest=first.date() if first else None,
-                newest=last.date() if last else None,
+            await counted(
+                uow,
+                TITLE,
+                RecordClass.MEDICAL,
+                (DocumentSignature.signed_at, DocumentSignature.signed_at),
+                _mine(subject),
                 note="签名时的文书内容、签名值与时间戳",
             )
         ]

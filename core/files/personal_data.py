@@ -6,7 +6,7 @@ from sqlalchemy import func, or_, select, update
 
 from core.files.models import REMOVED, File
 from core.files.resumable.models import Upload, UploadState
-from core.personal_data import Erased, Holding, RecordClass, Section, Subject, register
+from core.personal_data import Erased, Holding, RecordClass, Section, Subject, counted, register
 
 if TYPE_CHECKING:
     from core.uow import UnitOfWork
@@ -19,21 +19,14 @@ class FileData:
 
     async def holdings(self, uow: "UnitOfWork", subject: Subject) -> list[Holding]:
         """All uploads of the account at the hospital."""
-        count, first, last = (
-            await uow.session.execute(
-                select(func.count(), func.min(File.created_at), func.max(File.created_at)).where(
-                    File.uploader_id == subject.user_id,
-                    File.hospital_id == subject.hospital_id,
-                )
-            )
-        ).one()
         return [
-            Holding(
-                title="上传的图片与文件",
-                record_class=RecordClass.COMMUNICATION,
-                count=count,
-                oldest=first.date() if first else None,
-                newest=last.date() if last else None,
+            await counted(
+                uow,
+                "上传的图片与文件",
+                RecordClass.COMMUNICATION,
+                (File.created_at, File.created_at),
+                File.uploader_id == subject.user_id,
+                File.hospital_id == subject.hospital_id,
                 note="随所属病历或沟通记录保存",
             )
         ]

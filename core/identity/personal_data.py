@@ -21,7 +21,7 @@ from core.identity.models import (
     User,
 )
 from core.identity.sessions import announce_user_change, revoke_all
-from core.personal_data import Erased, Holding, RecordClass, Section, Subject, register
+from core.personal_data import Erased, Holding, RecordClass, Section, Subject, counted, register
 
 if TYPE_CHECKING:
     from core.uow import UnitOfWork
@@ -80,19 +80,12 @@ class IdentityData:
         title: str,
         note: str,
     ) -> Holding:
-        count, first, last = (
-            await uow.session.execute(
-                select(func.count(), func.min(model.created_at), func.max(model.created_at)).where(
-                    model.user_id == subject.user_id
-                )
-            )
-        ).one()
-        return Holding(
-            title=title,
-            record_class=RecordClass.ACCOUNT,
-            count=count,
-            oldest=first.date() if first else None,
-            newest=last.date() if last else None,
+        return await counted(
+            uow,
+            title,
+            RecordClass.ACCOUNT,
+            (model.created_at, model.created_at),
+            model.user_id == subject.user_id,
             note=note,
         )
 

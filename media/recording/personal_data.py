@@ -1,6 +1,6 @@
 """What recordings hold about a person: recorded calls, and what was uploaded about a patient."""
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, select
 
 from core.personal_data import (
     Erased,
@@ -8,6 +8,7 @@ from core.personal_data import (
     RecordClass,
     Section,
     Subject,
+    counted,
     keep_until,
     register,
 )
@@ -36,22 +37,13 @@ class RecordingData:
 
     async def holdings(self, uow: UnitOfWork, subject: Subject) -> list[Holding]:
         """How many calls were recorded, kept three years."""
-        count, first, last = (
-            await uow.session.execute(
-                select(
-                    func.count(),
-                    func.min(RecordingRow.started_at),
-                    func.max(RecordingRow.started_at),
-                ).where(_mine(subject))
-            )
-        ).one()
         return [
-            Holding(
-                title="通话录音录像",
-                record_class=RecordClass.COMMUNICATION,
-                count=count,
-                oldest=first.date() if first else None,
-                newest=last.date() if last else None,
+            await counted(
+                uow,
+                "通话录音录像",
+                RecordClass.COMMUNICATION,
+                (RecordingRow.started_at, RecordingRow.started_at),
+                _mine(subject),
                 note="可在问诊记录中回看",
             )
         ]

@@ -1,9 +1,9 @@
 """What announcements hold about a person: which he has read and confirmed."""
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import ColumnElement, delete, select
 
 from clinical.notifications.announcements.models import Announcement, AnnouncementRead
-from core.personal_data import Erased, Holding, RecordClass, Section, Subject, register
+from core.personal_data import Erased, Holding, RecordClass, Section, Subject, counted, register
 from core.uow import UnitOfWork
 
 TITLE = "公告阅读记录"
@@ -26,22 +26,13 @@ class AnnouncementData:
 
     async def holdings(self, uow: UnitOfWork, subject: Subject) -> list[Holding]:
         """How many marks there are."""
-        count, first, last = (
-            await uow.session.execute(
-                select(
-                    func.count(),
-                    func.min(AnnouncementRead.read_at),
-                    func.max(AnnouncementRead.read_at),
-                ).where(*_of(subject))
-            )
-        ).one()
         return [
-            Holding(
-                title=TITLE,
-                record_class=RecordClass.FREE,
-                count=count,
-                oldest=first.date() if first else None,
-                newest=last.date() if last else None,
+            await counted(
+                uow,
+                TITLE,
+                RecordClass.FREE,
+                (AnnouncementRead.read_at, AnnouncementRead.read_at),
+                *_of(subject),
             )
         ]
 
