@@ -213,6 +213,15 @@ async def recording_of(uow: UnitOfWork, room_id: UUID) -> rules.RecordingPolicy:
     return rules.RecordingPolicy(found.one())
 
 
+async def lead_of(uow: UnitOfWork, room_id: UUID) -> tuple[rules.RoomKind, UUID | None]:
+    """Of what kind a room is and who leads it, without asking who wants to know."""
+    found = await uow.session.execute(
+        select(RoomRow.kind, RoomRow.lead_id).where(RoomRow.id == room_id)
+    )
+    kind, lead_id = found.one()
+    return rules.RoomKind(kind), lead_id
+
+
 async def member_of(uow: UnitOfWork, caller: Caller, room_id: UUID) -> RoomAccess:
     """Like `room_for`, for what only members do: an observer gets `not_found` too."""
     allowed = await grant(uow, caller, ROOM)

@@ -95,7 +95,7 @@ async def hand_over(
     whatever stands against it where the room is about something (`register_lead_check`).
     """
     if caller.role is Role.SUPERVISOR:
-        row = await _supervised(uow, caller, room_id)
+        row = await supervised(uow, caller, room_id)
     else:
         await grant(uow, caller, ROOM, "gather")
         found = await access.member_of(uow, caller, room_id)
@@ -253,7 +253,7 @@ async def word_to_the_doctor(uow: UnitOfWork, caller: Caller, room_id: UUID) -> 
 
     The same two meet in the same room about the same one. Raises `not_found`, `not_for_this_room`.
     """
-    row = await _supervised(uow, caller, room_id)
+    row = await supervised(uow, caller, room_id)
     lead = await uow.session.get(ParticipantRow, (room_id, row.lead_id)) if row.lead_id else None
     if lead is None or Role(lead.role) not in rules.TREATING_ROLES:
         raise NotForThisRoom
@@ -276,7 +276,7 @@ async def word_to_the_doctor(uow: UnitOfWork, caller: Caller, room_id: UUID) -> 
 
 
 async def _end_by_supervisor(uow: UnitOfWork, caller: Caller, room_id: UUID, words: str) -> None:
-    row = await _supervised(uow, caller, room_id)
+    row = await supervised(uow, caller, room_id)
     if not words.strip():
         raise InvalidRequest("请填写结束原因")
     if row.state != RoomState.CLOSED:
@@ -285,7 +285,7 @@ async def _end_by_supervisor(uow: UnitOfWork, caller: Caller, room_id: UUID, wor
     await _audit(uow, caller, row, "end", words)
 
 
-async def _supervised(uow: UnitOfWork, caller: Caller, room_id: UUID) -> RoomRow:
+async def supervised(uow: UnitOfWork, caller: Caller, room_id: UUID) -> RoomRow:
     """A room in which the caller may intervene. Raises NotPermitted, `not_found`."""
     allowed = await find_grant(uow, caller, ROOM, "intervene")
     if not allowed:

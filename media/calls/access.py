@@ -16,10 +16,20 @@ from core.uow import UnitOfWork
 from media.calls import quality
 from media.calls.call import Call, Participant
 from media.calls.models import CallParticipantRow, CallRow
-from media.calls.rules import OBSERVERS, TALKERS, CallMedia, CallState, EndReason, Place
+from media.calls.rules import (
+    OBSERVERS,
+    TALKERS,
+    CallMedia,
+    CallState,
+    EndReason,
+    Place,
+    moderators,
+)
 from media.calls.schemas import CallView, ParticipantView, QualityView
 from media.calls.settings import WITHOUT_RECORDING
 from realtime import access as rooms
+from realtime import participants
+from realtime.models import RoomRow
 from realtime.monitor_schemas import CallFigure
 from realtime.rules import RecordingPolicy
 from realtime.veil import shown
@@ -50,6 +60,7 @@ class StoredCall:
 
     row: CallRow
     people: list[CallParticipantRow]
+    moderators: frozenset[UUID]
     #: Whether it waits for the patient's consent to be recorded.
     asks: bool = False
 
@@ -70,6 +81,7 @@ class StoredCall:
             end_reason=EndReason(row.end_reason) if row.end_reason else None,
             lecture=row.lecture,
             asks=self.asks,
+            moderators=self.moderators,
             people={each.user_id: _participant(each) for each in self.people},
         )
 
@@ -123,6 +135,7 @@ def view(stored: StoredCall, viewer: UUID | None = None) -> CallView:
         asks_recording=stored.asks and row.state == CallState.RINGING,
         lecture=row.lecture,
         viewers=_viewers(stored) if row.lecture else None,
+        moderators=sorted(stored.moderators),
         participants=[
             ParticipantView(
                 user_id=each.user_id,
@@ -156,7 +169,12 @@ async def stored(uow: UnitOfWork, call_id: UUID, *, lock: bool = False) -> Store
         .order_by(CallParticipantRow.position)
         .execution_options(populate_existing=True)
     )
-    return StoredCall(row, list(people), await _asks(uow, row))
+    return StoredCall(row, list(people), await _moderators(uow, row), await _asks(uow, row))
+
+
+async def _moderators(uow: UnitOfWork, row: CallRow) -> frozenset[UUID]:
+    kind, lead_id = await rooms.lead_of(uow, row.room_id)
+    return moderators(kind, lead_id, row.started_by, lecture=row.lecture)
 
 
 async def _asks(uow: UnitOfWork, row: CallRow) -> bool:
@@ -191,6 +209,14 @@ async def room_of(uow: UnitOfWork, caller: Caller, call_id: UUID) -> UUID:
     if room_id is None:
         raise NotFound
     return room_id
+
+
+async def room_to_intervene(uow: UnitOfWork, caller: Caller, call_id: UUID) -> RoomRow:
+    """The room of a call in which a supervisor may intervene. Raises NotPermitted, NotFound."""
+    room_id = await uow.session.scalar(select(CallRow.room_id).where(CallRow.id == call_id))
+    if room_id is None:
+        raise NotFound
+    return await participants.supervised(uow, caller, room_id)
 
 
 async def room_to_join(

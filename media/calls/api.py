@@ -10,9 +10,17 @@ from starlette.responses import Response
 from core.defence.kinds import Kind
 from core.http import Context, Page, Routes
 from core.identity.roles import Role
-from media.calls import access, check, observers, report, service
+from media.calls import access, check, moderation, observers, report, service
 from media.calls.controller import Controller
-from media.calls.rules import OBSERVERS, STARTERS, TALKERS, CallMedia, CallState, Moderation
+from media.calls.rules import (
+    MODERATORS,
+    OBSERVERS,
+    STARTERS,
+    TALKERS,
+    CallMedia,
+    CallState,
+    Moderation,
+)
 from media.calls.schemas import (
     AcceptCall,
     AnswerOffer,
@@ -97,18 +105,20 @@ async def leave(ctx: MessageContext, body: CallOnly) -> CallAnswer:
     return CallAnswer(call=call)
 
 
-@messages.on("call:end", roles=STARTERS)
+@messages.on("call:end", roles=MODERATORS)
 async def end(ctx: MessageContext, body: CallOnly) -> CallAnswer:
-    return CallAnswer(call=await service.end(ctx.uow, ctx.caller, body.call))
+    return CallAnswer(call=await moderation.end(ctx.uow, ctx.caller, body.call))
 
 
-@messages.on("call:moderate", roles=STARTERS, transaction=False)
+@messages.on("call:moderate", roles=MODERATORS | OBSERVERS, transaction=False)
 async def moderate(ctx: MessageContext, body: ModerateCall) -> CallAnswer:
     """Silence a participant, end the sharing of his screen, put him out of this call; in a lecture
-    also let him onto the stage, send him back, take down his hand.
+    also let him onto the stage, send him back, take down his hand. By who moderates the call; a
+    supervisor intervenes.
     """
+    act = moderation.intervene if ctx.caller.role in OBSERVERS else moderation.moderate
     async with ctx.runtime.unit_of_work() as uow:
-        call = await service.moderate(uow, ctx.caller, body.call, body.user, body.action)
+        call = await act(uow, ctx.caller, body.call, body.user, body.action)
     controller = await Controller.of(ctx.runtime)
     if body.action is Moderation.MUTE:
         await controller.show_media(call.id, body.user)

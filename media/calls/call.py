@@ -69,6 +69,8 @@ class Call:
     lecture: bool = False
     #: It rings, and the patient has not said yet whether it may be recorded.
     asks: bool = False
+    #: Who silences others, puts them out and ends it for everybody; see `rules.moderators`.
+    moderators: frozenset[UUID] = frozenset()
     people: Mapping[UUID, Participant]
 
     @property

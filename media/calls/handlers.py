@@ -3,11 +3,11 @@
 from core.events import AfterCommitTable, WithCommitTable
 from core.runtime import Runtime
 from core.uow import UnitOfWork
-from media.calls import access, recording, service
+from media.calls import access, moderation, recording, service
 from media.calls.controller import Controller
 from media.calls.events import CallEnded, CallRecordingStopped
 from media.calls.rules import EndReason
-from realtime.events import ParticipantLeft, RoomClosed, RoomRecordingChanged
+from realtime.events import ParticipantLeft, RoomClosed, RoomHandedOver, RoomRecordingChanged
 from realtime.rules import RecordingPolicy
 
 
@@ -19,6 +19,11 @@ async def end_the_call(uow: UnitOfWork, event: RoomClosed) -> None:
 async def take_out_of_the_call(uow: UnitOfWork, event: ParticipantLeft) -> None:
     """Who is no longer in the room is no longer in its call."""
     await service.take_out(uow, event.aggregate_id, event.user_id)
+
+
+async def show_who_moderates(uow: UnitOfWork, event: RoomHandedOver) -> None:
+    """Whoever leads the room from now on moderates its call."""
+    await moderation.retell(uow, event.aggregate_id)
 
 
 async def stop_the_recording(uow: UnitOfWork, event: RoomRecordingChanged) -> None:
@@ -54,6 +59,7 @@ async def close_on_the_worker(runtime: Runtime, event: CallEnded) -> None:
 WITH_COMMIT: WithCommitTable = {
     RoomClosed: [end_the_call],
     ParticipantLeft: [take_out_of_the_call],
+    RoomHandedOver: [show_who_moderates],
     RoomRecordingChanged: [stop_the_recording, record_from_the_answer],
 }
 AFTER_COMMIT: AfterCommitTable = {

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from enum import StrEnum
+from uuid import UUID
 
 from core.identity.roles import Role
 from realtime.rules import RoomKind
@@ -29,7 +30,7 @@ class Place(StrEnum):
 
 
 class Moderation(StrEnum):
-    """What a moderator does to somebody else; in a lecture its teacher alone."""
+    """What a moderator (`moderators`) does to somebody else."""
 
     MUTE = "mute"
     REMOVE = "remove"
@@ -60,6 +61,12 @@ TALKERS: frozenset[Role] = STARTERS | {Role.PATIENT, Role.NURSE}
 
 #: Who may listen to a call unseen, as far as the policies allow it.
 OBSERVERS: frozenset[Role] = frozenset({Role.SUPERVISOR})
+#: What a supervisor does in somebody else's call; its stage and its end are not his.
+INTERVENTIONS: frozenset[Moderation] = frozenset(
+    {Moderation.MUTE, Moderation.STOP_SCREEN, Moderation.REMOVE}
+)
+#: Who can be a moderator.
+MODERATORS: frozenset[Role] = TALKERS - {Role.PATIENT}
 
 #: Rooms without a patient: their calls are not recorded, and need nobody's consent.
 AMONG_COLLEAGUES: frozenset[RoomKind] = frozenset({RoomKind.COLLEAGUE, RoomKind.GROUP})
@@ -76,6 +83,22 @@ _ENDINGS: dict[EndReason, str] = {
     EndReason.CANCELLED: "已取消",
     EndReason.RECORDING_REFUSED: "未接通，患者不同意录制",
 }
+
+
+def moderators(
+    kind: RoomKind, lead_id: UUID | None, started_by: UUID, *, lecture: bool
+) -> frozenset[UUID]:
+    """Who silences others in a call, puts them out of it and ends it for everybody.
+
+    Of a lecture its teacher; among colleagues whoever started the call, and whoever leads the
+    group; where there is a patient, who leads the room: a colleague who was asked in cannot put
+    the patient out, not even of a call that he started himself.
+    """
+    if lecture:
+        return frozenset({started_by})
+    if kind in AMONG_COLLEAGUES:
+        return frozenset({started_by, lead_id or started_by})
+    return frozenset({lead_id or started_by})
 
 
 def started_text(name: str, media: CallMedia, *, lecture: bool = False) -> str:

@@ -31,8 +31,9 @@ class ParticipantView(BaseModel):
 
 class CallView(BaseModel):
     """Of a lecture everybody sees the stage, the hands and himself; its teacher sees everybody.
-    `viewers` counts those who only watch (None: no lecture). `asks_recording`: it rings, and is
-    answered only after the patient agreed to be recorded.
+    `viewers` counts those who only watch (None: no lecture). `moderators` silence others, put them
+    out and end it for everybody. `asks_recording`: it rings, and is answered only after the patient
+    agreed to be recorded.
     """
 
     id: UUID
@@ -48,6 +49,7 @@ class CallView(BaseModel):
     asks_recording: bool
     lecture: bool
     viewers: int | None
+    moderators: list[UUID]
     participants: list[ParticipantView]
 
 

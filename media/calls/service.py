@@ -17,7 +17,7 @@ from core.identity.caller import Caller
 from core.identity.roles import Role
 from core.ids import new_id
 from core.uow import UnitOfWork
-from media.calls import access, call, observers, quality, sessions, stage, telling
+from media.calls import access, call, observers, quality, rules, sessions, stage, telling
 from media.calls.access import StoredCall
 from media.calls.call import Call, Participant
 from media.calls.errors import CallInProgress, NotInCall, RecordingRefused
@@ -30,7 +30,6 @@ from media.calls.rules import (
     CallMedia,
     CallState,
     EndReason,
-    Moderation,
     Place,
     started_text,
 )
@@ -96,7 +95,9 @@ async def start(
         begun = call.lecture(new_id(), room_id, media, me, device, uow.now)
     else:
         begun = call.start(new_id(), room_id, media, me, others, device, uow.now, ring)
-    made = replace(await _insert(uow, begun, caller.hospital_id, worker, record), asks=asks)
+    moderators = rules.moderators(RoomKind(row.kind), row.lead_id, caller.user_id, lecture=lecture)
+    stored = await _insert(uow, begun, caller.hospital_id, worker, record)
+    made = replace(stored, asks=asks, moderators=moderators)
     data = {"call": str(begun.id), "media": media.value, "by": str(caller.user_id)}
     await room_service.system_message(
         uow, room_id, "call_started", started_text(me.name, media, lecture=lecture), data
@@ -135,7 +136,7 @@ async def join(uow: UnitOfWork, caller: Caller, call_id: UUID, device: str) -> C
         listed = it if newcomer is None else call.admit(it, newcomer)
         return call.join(listed, caller.user_id, device, now, viewers)
 
-    shown = await _change(uow, room_id, call_id, enter, caller.user_id)
+    shown = await take_step(uow, room_id, call_id, enter, caller.user_id)
     await sessions.renew(uow, call_id, caller.user_id)
     return shown
 
@@ -154,48 +155,6 @@ async def leave(uow: UnitOfWork, caller: Caller, call_id: UUID) -> CallView:
         return it if it.state is CallState.ENDED else call.leave(it, caller.user_id, now)
 
     return await _mine(uow, caller, call_id, out)
-
-
-async def end(uow: UnitOfWork, caller: Caller, call_id: UUID) -> CallView:
-    """End it for everybody, by who may start calls; a lecture by its teacher. Raises Forbidden,
-    NotFound.
-    """
-    now = uow.now
-
-    def over(it: Call) -> Call:
-        _require_moderator(it, caller)
-        return call.end(it, EndReason.HUNG_UP, now)
-
-    return await _mine(uow, caller, call_id, over)
-
-
-async def moderate(
-    uow: UnitOfWork, caller: Caller, call_id: UUID, user_id: UUID, action: Moderation
-) -> CallView:
-    """Do something to somebody else, by who may start calls; in a lecture by its teacher.
-
-    Raises Forbidden, NotFound, NotInCall, NoLecture, CallIsFull, CallIsOver.
-    """
-    if user_id == caller.user_id:
-        raise Forbidden
-    now = uow.now
-    steps: dict[Moderation, Change] = {
-        Moderation.MUTE: lambda it: call.mute(it, user_id),
-        Moderation.STOP_SCREEN: lambda it: call.stop_screen(it, user_id),
-        Moderation.INVITE: lambda it: stage.invite(it, user_id),
-        Moderation.DISMISS: lambda it: stage.dismiss(it, user_id),
-        Moderation.LOWER_HAND: lambda it: stage.raise_hand(it, user_id, now, up=False),
-        Moderation.REMOVE: lambda it: call.remove(it, user_id, now),
-    }
-
-    def step(it: Call) -> Call:
-        _require_moderator(it, caller)
-        return steps[action](it)
-
-    shown = await _mine(uow, caller, call_id, step)
-    if action is Moderation.MUTE:
-        telling.tell_muted(uow, call_id, user_id)
-    return shown
 
 
 async def raise_hand(uow: UnitOfWork, caller: Caller, call_id: UUID, *, up: bool) -> CallView:
@@ -257,7 +216,7 @@ async def note_freezes(
 async def change(uow: UnitOfWork, call_id: UUID, step: Change) -> CallView | None:
     """Apply a step of the house itself (a timeout, a lost connection); None for no such call."""
     room_id = await uow.session.scalar(select(CallRow.room_id).where(CallRow.id == call_id))
-    return None if room_id is None else await _change(uow, room_id, call_id, step)
+    return None if room_id is None else await take_step(uow, room_id, call_id, step)
 
 
 async def end_in_room(uow: UnitOfWork, room_id: UUID, reason: EndReason) -> None:
@@ -266,7 +225,7 @@ async def end_in_room(uow: UnitOfWork, room_id: UUID, reason: EndReason) -> None
         select(CallRow.id).where(CallRow.room_id == room_id, CallRow.state != CallState.ENDED)
     )
     if call_id is not None:
-        await _change(uow, room_id, call_id, lambda it: call.end(it, reason, uow.now))
+        await take_step(uow, room_id, call_id, lambda it: call.end(it, reason, uow.now))
 
 
 async def take_out(uow: UnitOfWork, room_id: UUID, user_id: UUID) -> None:
@@ -281,7 +240,7 @@ async def take_out(uow: UnitOfWork, room_id: UUID, user_id: UUID) -> None:
         return call.leave(it, user_id, uow.now)
 
     if call_id is not None:
-        await _change(uow, room_id, call_id, out)
+        await take_step(uow, room_id, call_id, out)
 
 
 # ---- the shared steps ------------------------------------------------------------------------
@@ -289,7 +248,7 @@ async def take_out(uow: UnitOfWork, room_id: UUID, user_id: UUID) -> None:
 
 async def _mine(uow: UnitOfWork, caller: Caller, call_id: UUID, step: Change) -> CallView:
     room_id = await access.room_of(uow, caller, call_id)
-    return await _change(uow, room_id, call_id, step, caller.user_id)
+    return await take_step(uow, room_id, call_id, step, caller.user_id)
 
 
 def _require_starter(caller: Caller, lead_id: UUID | None) -> None:
@@ -298,16 +257,10 @@ def _require_starter(caller: Caller, lead_id: UUID | None) -> None:
         raise Forbidden
 
 
-def _require_moderator(it: Call, caller: Caller) -> None:
-    """A call obeys who may start calls, a lecture and a pharmacist's call the one who gives it."""
-    alone = it.lecture or caller.role is Role.PHARMACIST
-    if caller.role not in STARTERS or (alone and caller.user_id != it.started_by):
-        raise Forbidden
-
-
-async def _change(
+async def take_step(
     uow: UnitOfWork, room_id: UUID, call_id: UUID, step: Change, viewer: UUID | None = None
 ) -> CallView:
+    """Apply a step and tell everybody whom it concerns; returns the call as `viewer` sees it."""
     await room_service.locked(uow, room_id)
     found = await access.stored(uow, call_id, lock=True)
     if found is None:
@@ -375,7 +328,7 @@ async def _insert(
     ]
     uow.session.add_all(people)
     await uow.session.flush()
-    return StoredCall(row, people)
+    return StoredCall(row, people, frozenset())
 
 
 def _participant_row(call_id: UUID, each: Participant, position: int) -> CallParticipantRow:

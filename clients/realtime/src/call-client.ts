@@ -133,7 +133,7 @@ export class CallClient extends Emitter<CallClientEvents> {
     await this.signalling.request("call:decline", { call: call.id });
   }
 
-  /** `end` for everybody (the clinician's way), otherwise only this side leaves. */
+  /** `end` for everybody (a moderator's way), otherwise only this side leaves. */
   async hangUp(options: { end: boolean }): Promise<void> {
     const call = this.live.now.call;
     this.finish("hung_up");
@@ -217,7 +217,8 @@ export class CallClient extends Emitter<CallClientEvents> {
 
   /**
    * Silences somebody else, ends the sharing of his screen, or puts him out of this call; of a lecture also lets
-   * him onto the stage, sends him back, takes down his hand. Only clinicians may, of a lecture its teacher.
+   * him onto the stage, sends him back, takes down his hand. Only the call's moderators may; of the first three also
+   * a supervisor who observes it.
    */
   async moderate(user: string, action: ModerateAction): Promise<void> {
     const call = this.live.call;

@@ -7,9 +7,9 @@ export function handsOf(call: CallView): CallParticipant[] {
     .sort((one, other) => Date.parse(one.hand_at ?? "") - Date.parse(other.hand_at ?? ""));
 }
 
-/** Whether this user may silence others and end the call: clinicians may, of a lecture its teacher. */
-export function moderates(call: CallView, user: string, clinician: boolean): boolean {
-  return clinician && (!call.lecture || call.started_by === user);
+/** Whether this user may silence others, put them out and end the call for everybody. */
+export function moderates(call: CallView, user: string): boolean {
+  return call.moderators.includes(user);
 }
 
 /** Whether this user was invited onto the stage of a lecture and sends nothing: he did not agree yet. */

@@ -184,6 +184,8 @@ export interface CallView {
   lecture: boolean;
   /** How many only watch a lecture; null in other calls. */
   viewers: number | null;
+  /** Who silences others, puts them out and ends it for everybody. */
+  moderators: string[];
   participants: CallParticipant[];
 }
 

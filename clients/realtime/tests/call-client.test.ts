@@ -63,6 +63,7 @@ function view(
     asks_recording: false,
     lecture: false,
     viewers: null,
+    moderators: [DOCTOR],
     participants: [person(DOCTOR), { ...person(PATIENT), ...patient }],
     ...change,
   };
@@ -248,7 +249,7 @@ describe("listening", () => {
     ongoing.stop();
   });
 
-  it("shows hands in the order in which they went up, and leaves moderation to the teacher", () => {
+  it("shows hands in the order in which they went up, and leaves moderation to whom the server names", () => {
     const up = (user_id: string, hand_at: string | null) => ({
       ...view().participants[0]!,
       user_id,
@@ -263,10 +264,10 @@ describe("listening", () => {
       ],
     });
     expect(handsOf(call).map((one) => one.user_id)).toEqual(["first", "second"]);
-    expect(moderates(call, DOCTOR, true)).toBe(true);
-    expect(moderates(call, "another doctor", true)).toBe(false);
-    expect(moderates(view(), "another doctor", true)).toBe(true);
-    expect(moderates(view(), PATIENT, false)).toBe(false);
+    expect(moderates(call, DOCTOR)).toBe(true);
+    expect(moderates(call, "another doctor")).toBe(false);
+    expect(moderates(view({ moderators: ["another doctor"] }), "another doctor")).toBe(true);
+    expect(moderates(view(), PATIENT)).toBe(false);
   });
 });
 

@@ -10,7 +10,8 @@ import { CALL_ENDS } from "@/support/labels";
 export type Size = "normal" | "small" | "large";
 
 const LINES: Record<Size, number> = { small: 130, normal: 252, large: 1080 };
-const THUMB_LINES = 54;
+/** Of the small pictures; a small window shows none. */
+const THUMB_LINES: Record<Size, number> = { small: 0, normal: 75, large: 144 };
 
 /** What the parts of the call window show of the call, and do to it. */
 export function useCallState() {
@@ -41,14 +42,11 @@ export function useCallState() {
   );
   const video = computed(() => call.value?.media === "video");
   const moderator = computed(() =>
-    Boolean(
-      call.value &&
-      session.user &&
-      status.value?.listening !== "observer" &&
-      moderates(call.value, session.user.id, session.role === "doctor"),
-    ),
+    Boolean(call.value && session.user && moderates(call.value, session.user.id)),
   );
   const listening = computed(() => status.value?.listening ?? "no");
+  /** A supervisor who looks on may silence somebody and put him out. */
+  const intervenes = computed(() => listening.value === "observer");
   const hands = computed(() => (call.value?.lecture ? handsOf(call.value) : []));
   const handUp = computed(() => hands.value.some((one) => one.user_id === session.user?.id));
   /** We may send: not as a listener, nor before we agreed to go onto the stage. */
@@ -97,7 +95,7 @@ export function useCallState() {
   function follow(size: Size): void {
     if (!main.value || !connected.value) return;
     const large = (LINES[size] * (window.devicePixelRatio || 1)) | 0;
-    const small = size === "small" ? 0 : THUMB_LINES;
+    const small = THUMB_LINES[size];
     const shown = Object.fromEntries(joined.value.map((one) => [one.user_id, small]));
     shown[main.value.user_id] = screen.value ? small : large;
     void callClient().show(shown, screen.value ? large : undefined);
@@ -113,6 +111,7 @@ export function useCallState() {
     screen,
     video,
     moderator,
+    intervenes,
     listening,
     hands,
     handUp,

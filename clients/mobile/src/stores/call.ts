@@ -75,7 +75,7 @@ export const useCall = defineStore('call', () => {
     () =>
       call.value !== null &&
       session.user !== null &&
-      moderates(call.value, session.user.id, session.role === 'doctor'),
+      moderates(call.value, session.user.id),
   )
   /** Whose hands are up, the first one first. */
   const hands = computed(() => (call.value?.lecture ? handsOf(call.value) : []))
