@@ -1,24 +1,19 @@
 """The calls of a consultation that was booked, paid for and accepted: what its kind allows."""
 
 import asyncio
-from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from clinical.people.models import ClinicianService
-from core.clock import FakeClock
-from core.identity.tokens import issue_access_token
 from tests.clinical.conftest import story
-from tests.clinical.schedule.conftest import Clinic, clinic
 from tests.clinical.story import Story
 from tests.media.calls.conftest import Attend
 from tests.media.calls.test_calls import place, refused, started, state_where
 from tests.support.cast import Cast
 
-__all__ = ["clinic", "story"]
+__all__ = ["story"]
 
 
 @pytest.fixture
@@ -157,29 +152,3 @@ async def test_who_refuses_to_be_recorded_when_it_rings_goes_on_in_text(
     answer = {"version": entry["version"], "agreed": True}
     path = f"/rooms/{room}/recording-answer"
     assert (await story.ask(cast.patient, "POST", path, answer)).code == "nothing_asked"
-
-
-async def test_a_booked_consultation_is_found_and_its_video_call_begins_at_the_appointed_time(
-    attend: Attend, clinic: Clinic, story: Story, cast: Cast, clock: FakeClock
-) -> None:
-    key = await clinic.book(cast.patient, await clinic.plan(hours=2))
-    path = f"/consultations?booked=true&q={cast.patient.name}"
-    [found] = (await story.get(cast.doctor, path))["items"]
-    assert (found["id"], found["state"], found["calls"]) == (key, "booked", ["voice", "video"])
-    assert (await story.try_to(cast.doctor, key, "accept")).code == "not_yet_time"
-    assert found["room_id"] is None, "nowhere to call before the time"
-
-    clock.advance(timedelta(hours=2))
-    await story.do(cast.doctor, key, "accept")
-    room = (await story.get(cast.doctor, f"/consultations/{key}"))["room_id"]
-    people = []
-    for person, device in ((cast.doctor, "pc"), (cast.patient, "phone")):
-        token = issue_access_token(person.caller, clock.now(), story.runtime.keyring)
-        people.append(await attend(replace(person, token=token), device, 60, into=room))
-    doctor, patient = people
-    call = await started(doctor, room)
-    await patient.client.wait_event("call:ring")
-    await patient.call("call:accept", call=call["id"])
-    await asyncio.gather(doctor.receives(), patient.receives())
-    [listed] = (await story.get(cast.doctor, path))["items"]
-    assert (listed["id"], listed["state"]) == (key, "active")

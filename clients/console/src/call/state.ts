@@ -1,5 +1,6 @@
 import { handsOf, moderates, type CallClient } from "@zhenjian/realtime";
 import { computed, ref } from "vue";
+import { may } from "@/access/menus";
 import { callClient, live } from "@/realtime";
 import { session } from "@/session";
 import { useNow } from "@/support/async";
@@ -46,7 +47,7 @@ export function useCallState() {
   );
   const listening = computed(() => status.value?.listening ?? "no");
   /** A supervisor who looks on may silence somebody and put him out. */
-  const intervenes = computed(() => listening.value === "observer");
+  const intervenes = computed(() => listening.value === "observer" && may("room.intervene"));
   const hands = computed(() => (call.value?.lecture ? handsOf(call.value) : []));
   const handUp = computed(() => hands.value.some((one) => one.user_id === session.user?.id));
   /** We may send: not as a listener, nor before we agreed to go onto the stage. */
@@ -105,6 +106,7 @@ export function useCallState() {
     status,
     phase,
     call,
+    others,
     joined,
     main,
     sharer,

@@ -131,6 +131,7 @@ export const ACTIONS: Record<string, string> = {
   "recording.look": "查看录像",
   "call.observe": "旁听通话",
   "call.observe_end": "结束旁听",
+  "call.intervene": "督导介入通话",
   "recording.check": "核对录像文件",
   "recording.arrange": "重新合成录像",
   "role.assign": "授予身份",

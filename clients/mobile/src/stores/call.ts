@@ -72,18 +72,17 @@ export const useCall = defineStore('call', () => {
   /** We may send: not as a listener, nor before we agreed to go onto the stage. */
   const onStage = computed(() => status.value?.listening === 'no' && !status.value.invited)
   const moderator = computed(
-    () =>
-      call.value !== null &&
-      session.user !== null &&
-      moderates(call.value, session.user.id),
+    () => call.value !== null && session.user !== null && moderates(call.value, session.user.id),
   )
   /** Whose hands are up, the first one first. */
   const hands = computed(() => (call.value?.lecture ? handsOf(call.value) : []))
   const handUp = computed(() => hands.value.some((one) => one.user_id === session.user?.id))
-  /** The caller of an incoming call. */
-  const caller = computed(
-    () => others.value.find((one) => one.user_id === call.value?.started_by) ?? other.value,
+  /** Who began the call, unless we did. */
+  const starter = computed(
+    () => others.value.find((one) => one.user_id === call.value?.started_by) ?? null,
   )
+  /** The caller of an incoming call. */
+  const caller = computed(() => starter.value ?? other.value)
 
   function follow(): void {
     watch(
@@ -259,6 +258,7 @@ export const useCall = defineStore('call', () => {
     joined,
     other,
     caller,
+    starter,
     client,
     ongoing,
     follow,
