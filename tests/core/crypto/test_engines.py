@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,11 +26,18 @@ ROOT = Path(__file__).resolve().parents[3]
 OPENSSL = OpenSsl()
 
 
-def library() -> Gcrypt:
+def fresh_library() -> Gcrypt:
+    """The library with no handle yet."""
     try:
         return gcrypt.load()
     except NotUsable as reason:
         pytest.skip(str(reason))
+
+
+@cache
+def library() -> Gcrypt:
+    """One for all tests to which its handles are nothing."""
+    return fresh_library()
 
 
 @pytest.fixture(params=["libgcrypt", "OpenSSL"])
@@ -159,7 +167,7 @@ def test_both_digest_alike(data: bytes) -> None:
 
 
 def test_threads_with_the_same_keys_do_not_meet_in_a_handle() -> None:
-    own = library()
+    own = fresh_library()
     shared = [os.urandom(16) for _ in range(3)]
     together = threading.Barrier(8)
 
@@ -203,7 +211,7 @@ def test_a_long_message_lets_other_threads_run() -> None:
 
 
 def test_handles_are_bounded_and_go_when_they_are_forgotten() -> None:
-    own = library()
+    own = fresh_library()
     for _ in range(gcrypt.MOST_HANDLES + 50):
         own.seal(os.urandom(16), bytes(12), b"x", b"")
     assert own.handles == gcrypt.MOST_HANDLES
@@ -212,7 +220,7 @@ def test_handles_are_bounded_and_go_when_they_are_forgotten() -> None:
 
 
 def test_the_key_used_last_stays_when_others_go() -> None:
-    own, often = library(), os.urandom(16)
+    own, often = fresh_library(), os.urandom(16)
     own.seal(often, bytes(12), b"x", b"")
     for _ in range(gcrypt.MOST_HANDLES * 2):
         own.seal(os.urandom(16), bytes(12), b"x", b"")
