@@ -16,14 +16,15 @@ from core.runtime import Runtime
 from core.uow import UnitOfWork
 
 
-async def open_its_order(uow: UnitOfWork, event: ConsultationSubmitted) -> None:
-    """A submitted consultation and its order are one change."""
+async def _open(
+    uow: UnitOfWork, event: ConsultationSubmitted | SelfOrderApproved, subject_type: str
+) -> None:
     await service.open_order(
         uow,
         order_id=event.order_id,
         hospital_id=event.hospital_id,
         user_id=event.payer_id,
-        subject_type="consultation",
+        subject_type=subject_type,
         subject_id=event.aggregate_id,
         number=event.number,
         subject=event.subject,
@@ -32,13 +33,22 @@ async def open_its_order(uow: UnitOfWork, event: ConsultationSubmitted) -> None:
     )
 
 
-async def close_its_order(runtime: Runtime, event: ConsultationCancelled) -> None:
-    """A consultation cancelled before it was paid needs no money any more."""
+async def _close(runtime: Runtime, event: ConsultationCancelled | SelfOrderClosed) -> None:
     if event.order_id is None or event.paid:
         return
     reason = "payment_expired" if event.close_reason == "payment_expired" else "cancelled"
     async with runtime.unit_of_work() as uow:
         await service.close_order(uow, event.order_id, reason)
+
+
+async def open_its_order(uow: UnitOfWork, event: ConsultationSubmitted) -> None:
+    """A submitted consultation and its order are one change."""
+    await _open(uow, event, "consultation")
+
+
+async def close_its_order(runtime: Runtime, event: ConsultationCancelled) -> None:
+    """A consultation cancelled before it was paid needs no money any more."""
+    await _close(runtime, event)
 
 
 async def pay_back(runtime: Runtime, event: RefundRequested | SelfOrderRefundRequested) -> None:
@@ -49,27 +59,12 @@ async def pay_back(runtime: Runtime, event: RefundRequested | SelfOrderRefundReq
 
 async def open_the_order_of_a_patient(uow: UnitOfWork, event: SelfOrderApproved) -> None:
     """An approved order of the convenience clinic and what is to be paid for it are one change."""
-    await service.open_order(
-        uow,
-        order_id=event.order_id,
-        hospital_id=event.hospital_id,
-        user_id=event.payer_id,
-        subject_type="self_order",
-        subject_id=event.aggregate_id,
-        number=event.number,
-        subject=event.subject,
-        amount_fen=event.amount_fen,
-        expires_at=event.pay_by,
-    )
+    await _open(uow, event, "self_order")
 
 
 async def close_the_order_of_a_patient(runtime: Runtime, event: SelfOrderClosed) -> None:
     """What came to nothing before it was paid needs no money any more."""
-    if event.order_id is None or event.paid:
-        return
-    reason = "payment_expired" if event.close_reason == "payment_expired" else "cancelled"
-    async with runtime.unit_of_work() as uow:
-        await service.close_order(uow, event.order_id, reason)
+    await _close(runtime, event)
 
 
 async def tell_the_channel(runtime: Runtime, event: OrderClosed) -> None:
