@@ -10,7 +10,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -21,7 +21,9 @@ from core.identity.models import Hospital
 from core.ids import new_id
 from core.runtime import Runtime
 from core.storage import StorageError
+from core.uow import UnitOfWork
 from media.calls import access as calls
+from media.one_at_a_time import OneAtATime
 from media.recording import access, service
 from media.recording.frames import MANIFEST_NAME, SUFFIX
 from media.recording.models import RecordingFileRow, RecordingOutlineRow, RecordingRow
@@ -53,41 +55,13 @@ class Stored:
         return TakeStatus(take, MANIFEST_NAME in names, segments)
 
 
-class Composer:
+class Composer(OneAtATime[RecordingRow]):
     """The composition of one process."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._task: asyncio.Task[None] | None = None
+    verb = "compose"
 
-    @classmethod
-    def of(cls, runtime: Runtime) -> Self:
-        """The composer of this process, made on first use."""
-        found = runtime.ports.get(cls)
-        if found is None:
-            found = runtime.ports[cls] = cls(runtime)
-        composer: Self = found
-        return composer
-
-    async def poll(self) -> None:
-        """Begin with the next recording that waits, unless one is in hand; returns at once."""
-        if self._task is not None and not self._task.done():
-            return
-        async with self._runtime.unit_of_work() as uow:
-            row = await service.claim(uow)
-        if row is not None:
-            self._task = asyncio.create_task(self._guarded(row), name=f"compose-{row.id}")
-
-    async def wait(self) -> None:
-        """Until the recording in hand is done with."""
-        if self._task is not None:
-            await self._task
-
-    async def aclose(self) -> None:
-        """Stop composing; the lease runs out and another process begins anew."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+    async def _claim(self, uow: UnitOfWork) -> RecordingRow | None:
+        return await service.claim(uow)
 
     async def _guarded(self, row: RecordingRow) -> None:
         work = self._runtime.config.data_dir / FOLDER / str(row.id)

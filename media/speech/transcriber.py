@@ -5,7 +5,6 @@ import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
 from uuid import UUID
 
 import structlog
@@ -16,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.files.models import File
 from core.runtime import Runtime
 from core.storage import StorageError
+from core.uow import UnitOfWork
+from media.one_at_a_time import OneAtATime
 from media.recording import access as recordings
 from media.recording.rules import FileKind
 from media.speech import service
@@ -35,43 +36,18 @@ class NothingToHear(Exception):
     """What was to be recognised is no longer there."""
 
 
-class Transcriber:
+class Transcriber(OneAtATime[SpeechTextRow]):
     """The recognition of one process."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._task: asyncio.Task[None] | None = None
+    verb = "recognise"
 
-    @classmethod
-    def of(cls, runtime: Runtime) -> Self:
-        """The one of this process, made on first use."""
-        found = runtime.ports.get(cls)
-        if found is None:
-            found = runtime.ports[cls] = cls(runtime)
-        transcriber: Self = found
-        return transcriber
+    async def _claim(self, uow: UnitOfWork) -> SpeechTextRow | None:
+        return await service.claim(uow)
 
     async def poll(self) -> None:
-        """Begin with what waits next, unless something is in hand; returns at once."""
-        if Recogniser not in self._runtime.ports:
-            return
-        if self._task is not None and not self._task.done():
-            return
-        async with self._runtime.unit_of_work() as uow:
-            row = await service.claim(uow)
-        if row is not None:
-            self._task = asyncio.create_task(self._guarded(row), name=f"recognise-{row.id}")
-
-    async def wait(self) -> None:
-        """Until what is in hand is done with."""
-        if self._task is not None:
-            await self._task
-
-    async def aclose(self) -> None:
-        """Stop; the lease runs out and another process begins anew."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        """Nothing where no engine recognises."""
+        if Recogniser in self._runtime.ports:
+            await super().poll()
 
     async def _guarded(self, row: SpeechTextRow) -> None:
         work = self._runtime.config.data_dir / FOLDER / str(row.id)
