@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from starlette.types import ASGIApp
@@ -16,6 +18,7 @@ from core.bus import PostgresBus
 from core.clock import FakeClock
 from core.config import Config
 from core.crypto.keyring import Keyring
+from core.identity import passwords
 from core.jobs import JobRunner
 from core.modules import Modules
 from core.outbox import Relay
@@ -23,6 +26,7 @@ from core.postgres import EmbeddedPostgres
 from core.runtime import Runtime
 from tests.support.cast import Cast, hire_cast
 from tests.support.databases import Databases
+from tests.support.engines import share_compiled_statements
 from tests.support.http import Client
 from tests.support.requirements import Record, rows
 
@@ -31,6 +35,7 @@ hypothesis_settings.register_profile(
     "zhenjian", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 hypothesis_settings.load_profile("zhenjian")
+share_compiled_statements()
 
 TODAY = datetime(2026, 11, 20, 1, 0, tzinfo=UTC)  # A Friday, 9 o'clock in Shanghai.
 
@@ -68,6 +73,13 @@ async def database_url(postgres: EmbeddedPostgres, databases: Databases) -> Asyn
 @pytest.fixture(scope="session")
 def keyring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
     return Keyring.create(tmp_path_factory.mktemp("keys") / "keys.json", TODAY)
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashing is slow on purpose; only tests/core/identity/test_passwords.py looks at that."""
+    quick = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    monkeypatch.setattr(passwords, "_HASHER", quick)
 
 
 @pytest.fixture
@@ -150,6 +162,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"{item.nodeid} names unknown rows {sorted(unknown)}.")
         if ids:
             item.user_properties.append((ROWS, ids))
+    # Files with long tests go first, so that no worker is left alone with one at the end.
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of collected tests stay to the end: garbage is not looked for among them."""
+    gc.collect()
+    gc.freeze()
+    # An application a test is a lot of young objects: looked through less often.
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

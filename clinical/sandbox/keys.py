@@ -175,7 +175,11 @@ def _load_pair(folder: Path, name: str, title: str) -> KeyPair:
             ),
         )
         write_private(certificate_path, certificate.public_bytes(serialization.Encoding.PEM))
-    loaded = serialization.load_pem_private_key(key_path.read_bytes(), password=None)
+    # Made here and readable to its owner alone: proving its primes again would take every start a
+    # twentieth of a second a key.
+    loaded = serialization.load_pem_private_key(
+        key_path.read_bytes(), password=None, unsafe_skip_rsa_key_validation=True
+    )
     if not isinstance(loaded, rsa.RSAPrivateKey):
         raise ValueError(f"{key_path} is not an RSA key.")
     return KeyPair(loaded, x509.load_pem_x509_certificate(certificate_path.read_bytes()))

@@ -89,6 +89,7 @@ async def count(runtime: Runtime, model: type[Base]) -> int:
         return await uow.session.scalar(select(func.count()).select_from(model)) or 0
 
 
+@pytest.mark.slow
 async def test_every_demo_account_can_log_in_and_has_something_to_do(
     hospital: Runtime, modules: Modules
 ) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -74,7 +74,32 @@ class Cast:
 async def hire_cast(runtime: Runtime) -> Cast:
     """Found two hospitals and let everybody log in."""
     async with runtime.unit_of_work() as uow:
-        return await _Casting(runtime, uow).hire()
+        casting = _Casting(runtime, uow)
+        renhe = casting.hospital("renhe", "仁和示范医院")
+        ankang = casting.hospital("ankang", "安康医院")
+        await uow.session.flush()
+        inner, other = casting.department(renhe, "内科"), casting.department(renhe, "儿科")
+        heart = casting.department(ankang, "内科")
+        await uow.session.flush()
+        people = await casting.people(
+            {
+                "patient": _Part(renhe, Role.PATIENT, "林小满"),
+                "other_patient": _Part(renhe, Role.PATIENT, "周未来"),
+                "doctor": _Part(renhe, Role.DOCTOR, "陈安和", inner, "主任医师"),
+                "other_doctor": _Part(renhe, Role.DOCTOR, "沈若水", other, "主治医师"),
+                "nurse": _Part(renhe, Role.NURSE, "何清", inner),
+                "pharmacist": _Part(renhe, Role.PHARMACIST, "方知白", inner),
+                "administrator": _Part(renhe, Role.ADMINISTRATOR, "管一成"),
+                "supervisor": _Part(renhe, Role.SUPERVISOR, "督明远"),
+                "operator": _Part(renhe, Role.OPERATOR, "运长青"),
+                "customer_service": _Part(renhe, Role.CUSTOMER_SERVICE, "客小暖"),
+                "foreign_patient": _Part(ankang, Role.PATIENT, "外甲"),
+                "foreign_doctor": _Part(ankang, Role.DOCTOR, "外乙", heart, "主任医师"),
+                "foreign_administrator": _Part(ankang, Role.ADMINISTRATOR, "外丙"),
+                "foreign_supervisor": _Part(ankang, Role.SUPERVISOR, "外丁"),
+            }
+        )
+        return Cast(renhe, ankang, inner, other, **people)
 
 
 async def hire(
@@ -88,10 +113,21 @@ async def hire(
 ) -> Person:
     """One more person beside the cast, logged in; `serial` tells several apart."""
     async with runtime.unit_of_work() as uow:
-        casting = _Casting(runtime, uow, first=1000 + serial)
-        if role is Role.DOCTOR and department_id is not None:
-            return await casting.doctor(hospital_id, department_id, name, "主治医师")
-        return await casting.person(hospital_id, role, name, department_id)
+        doctor = role is Role.DOCTOR and department_id is not None
+        part = _Part(hospital_id, role, name, department_id, "主治医师" if doctor else None)
+        people = await _Casting(runtime, uow, first=1000 + serial).people({"one": part})
+        return people["one"]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Who is wanted; with a title somebody whom patients find and ask."""
+
+    hospital_id: UUID
+    role: Role
+    name: str
+    department_id: UUID | None = None
+    title: str | None = None
 
 
 class _Casting:
@@ -100,45 +136,13 @@ class _Casting:
         self._uow = uow
         self._serial = first
 
-    async def hire(self) -> Cast:
-        renhe, ankang = (
-            self._hospital("renhe", "仁和示范医院"),
-            self._hospital("ankang", "安康医院"),
-        )
-        await self._uow.session.flush()
-        inner, heart = self._department(renhe, "内科"), self._department(ankang, "内科")
-        other = self._department(renhe, "儿科")
-        await self._uow.session.flush()
-        cast = Cast(
-            hospital_id=renhe,
-            other_hospital_id=ankang,
-            department_id=inner,
-            other_department_id=other,
-            patient=await self.person(renhe, Role.PATIENT, "林小满"),
-            other_patient=await self.person(renhe, Role.PATIENT, "周未来"),
-            doctor=await self.doctor(renhe, inner, "陈安和", "主任医师"),
-            other_doctor=await self.doctor(renhe, other, "沈若水", "主治医师"),
-            nurse=await self.person(renhe, Role.NURSE, "何清", inner),
-            pharmacist=await self.person(renhe, Role.PHARMACIST, "方知白", inner),
-            administrator=await self.person(renhe, Role.ADMINISTRATOR, "管一成"),
-            supervisor=await self.person(renhe, Role.SUPERVISOR, "督明远"),
-            operator=await self.person(renhe, Role.OPERATOR, "运长青"),
-            customer_service=await self.person(renhe, Role.CUSTOMER_SERVICE, "客小暖"),
-            foreign_patient=await self.person(ankang, Role.PATIENT, "外甲"),
-            foreign_doctor=await self.doctor(ankang, heart, "外乙", "主任医师"),
-            foreign_administrator=await self.person(ankang, Role.ADMINISTRATOR, "外丙"),
-            foreign_supervisor=await self.person(ankang, Role.SUPERVISOR, "外丁"),
-        )
-        await self._uow.session.flush()
-        return cast
-
-    def _hospital(self, code: str, name: str) -> UUID:
+    def hospital(self, code: str, name: str) -> UUID:
         hospital = Hospital(id=new_id(), code=code, name=name, created_at=self._uow.now)
         hospital.position = 0 if code == "renhe" else 1
         self._uow.session.add(hospital)
         return hospital.id
 
-    def _department(self, hospital_id: UUID, name: str) -> UUID:
+    def department(self, hospital_id: UUID, name: str) -> UUID:
         department = Department(
             id=new_id(),
             hospital_id=hospital_id,
@@ -149,55 +153,65 @@ class _Casting:
         self._uow.session.add(department)
         return department.id
 
-    async def person(
-        self, hospital_id: UUID, role: Role, name: str, department_id: UUID | None = None
-    ) -> Person:
+    async def people(self, parts: dict[str, _Part]) -> dict[str, Person]:
+        """Everybody at once: a flush for each of them would be most of what a test costs."""
+        users = {key: self._user(part) for key, part in parts.items()}
+        await self._uow.session.flush()
+        people = {key: self._employ(users[key], part) for key, part in parts.items()}
+        await self._uow.session.flush()
+        for key, person in people.items():
+            self._offer(person, parts[key].hospital_id)
+        await self._uow.session.flush()
+        return people
+
+    def _user(self, part: _Part) -> User:
         self._serial += 1
         phone = f"1390000{self._serial:04d}"
-        now, session = self._uow.now, self._uow.session
-        user = User(id=new_id(), name=name, phone=phone, created_at=now, login=None)
+        user = User(id=new_id(), name=part.name, phone=phone, created_at=self._uow.now, login=None)
         user.phone_index = phone_key(self._runtime.keyring, phone)
-        session.add(user)
-        await session.flush()
-        login = _device_session(user.id, hospital_id, now)
-        if role is not Role.PATIENT:
+        self._uow.session.add(user)
+        return user
+
+    def _employ(self, user: User, part: _Part) -> Person:
+        now = self._uow.now
+        login = _device_session(user.id, part.hospital_id, now)
+        if part.role is not Role.PATIENT:
             # Staff of the stories have shown a second factor when they logged in.
             login.second_factor_at, login.second_factor_method = now, "totp"
-        session.add_all(
-            [
-                RoleAssignment(
-                    user_id=user.id,
-                    hospital_id=hospital_id,
-                    role=role,
-                    department_id=department_id,
-                    created_at=now,
-                ),
-                login,
-            ]
+        assignment = RoleAssignment(
+            user_id=user.id,
+            hospital_id=part.hospital_id,
+            role=part.role,
+            department_id=part.department_id,
+            created_at=now,
         )
+        self._uow.session.add_all([assignment, login])
         caller = Caller(
             user_id=user.id,
-            hospital_id=hospital_id,
-            role=role,
+            hospital_id=part.hospital_id,
+            role=part.role,
             session_id=login.id,
             device_id=login.device_id,
-            department_ids=frozenset({department_id} if department_id else ()),
-            name=name,
+            department_ids=frozenset({part.department_id} if part.department_id else ()),
+            name=part.name,
             second_factor_at=login.second_factor_at,
         )
-        return Person(caller, tokens.issue_access_token(caller, now, self._runtime.keyring), phone)
+        token = tokens.issue_access_token(caller, now, self._runtime.keyring)
+        return Person(caller, token, user.phone, self._clinician(user.id, part))
 
-    async def doctor(self, hospital_id: UUID, department_id: UUID, name: str, title: str) -> Person:
-        person = await self.person(hospital_id, Role.DOCTOR, name, department_id)
+    def _clinician(self, user_id: UUID, part: _Part) -> UUID | None:
+        if part.title is None:
+            return None
+        assert part.department_id is not None
         clinician = Clinician(
             id=new_id(),
-            hospital_id=hospital_id,
-            user_id=person.user_id,
-            department_id=department_id,
-            name=name,
+            hospital_id=part.hospital_id,
+            user_id=user_id,
+            department_id=part.department_id,
+            name=part.name,
             name_pinyin="",
             name_initials="",
-            title=title,
+            title=part.title,
             title_rank=1,
             licence_number="110000000000001",
             licence_valid_until=date(2030, 1, 1),
@@ -206,18 +220,21 @@ class _Casting:
             created_at=self._uow.now,
         )
         self._uow.session.add(clinician)
-        await self._uow.session.flush()
+        return clinician.id
+
+    def _offer(self, person: Person, hospital_id: UUID) -> None:
+        if person.clinician_id is None:
+            return
         for mode, price in (("text", 3000), ("video", 6000)):
             self._uow.session.add(
                 ClinicianService(
-                    clinician_id=clinician.id,
+                    clinician_id=person.clinician_id,
                     kind="revisit",
                     mode=mode,
                     hospital_id=hospital_id,
                     price_fen=price,
                 )
             )
-        return replace(person, clinician_id=clinician.id)
 
 
 def _device_session(user_id: UUID, hospital_id: UUID, now: datetime) -> DeviceSession:

@@ -56,7 +56,7 @@ def wechat_gateway(
         mchid=made.secrets.mchid,
         appid=made.secrets.appid,
         serial=made.merchant.serial,
-        private_key=wechat.load_private_key((folder / "merchant.key.pem").read_bytes()),
+        private_key=made.merchant.private_key,
         api_v3_key=made.secrets.api_v3_key.encode(),
     )
     known = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from asn1crypto import tsp, x509
@@ -22,6 +23,7 @@ AUTHORITY = frozenset({"key_cert_sign", "crl_sign"})
 SIGNING = frozenset({"digital_signature", "non_repudiation"})
 
 
+@cache
 def key_of(signer: Signer) -> Sm2SigningKey | RsaSigningKey:
     """Our own key for a key of the simulator."""
     if isinstance(signer, SmSigner):

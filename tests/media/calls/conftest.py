@@ -25,12 +25,12 @@ from media.calls.controller import Controller
 from media.recording.composer import Composer
 from tests.media.sfu.clients import Picture, Tone
 from tests.media.sfu.support import SECRET, WorkerProcess
-from tests.realtime.conftest import connect, node, open_room, room, start_node
+from tests.realtime.conftest import StartNode, connect, open_room, room, start_node
 from tests.support.cast import Person
 from tests.support.nodes import Node
 from zhenjian_client import RoomClient
 
-__all__ = ["connect", "node", "open_room", "room", "start_node"]
+__all__ = ["connect", "open_room", "room", "start_node"]
 
 #: What the people of a call are told; these callers have a way of their own.
 TURN = "turns:turn.example:443?transport=tcp"
@@ -73,11 +73,12 @@ def config(database_url: str, tmp_path: Path, workers: list[WorkerProcess]) -> C
     )
 
 
-@pytest.fixture(autouse=True)
-async def let_go(runtime: Runtime, node: Node) -> AsyncIterator[None]:
-    """Close controllers and composers before their runtimes go."""
-    yield
-    for each in (runtime, node.runtime):
+@pytest.fixture
+async def node(start_node: StartNode, runtime: Runtime) -> AsyncIterator[Node]:
+    """A node; controllers and composers are closed before their runtimes go."""
+    started = await start_node()
+    yield started
+    for each in (runtime, started.runtime):
         for port in (Controller, Composer):
             found = each.ports.get(port)
             if found is not None:

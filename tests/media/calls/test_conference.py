@@ -127,6 +127,7 @@ async def test_in_a_conference_of_three_muting_and_removing_end_the_packets_them
     assert news(doctor, before[0], patient) == news(patient, before[1], doctor) == [0, 0]
 
 
+@pytest.mark.slow
 async def test_sixteen_talk_and_everybody_receives_everybody(
     enter: Enter, open_room: OpenRoom, cast: Cast, runtime: Runtime
 ) -> None:

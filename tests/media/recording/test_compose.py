@@ -52,6 +52,7 @@ def one_take(folder: Path, sessions: list[tuple[Caller, list[Arrival]]]) -> Take
     return read_take(folder)
 
 
+@pytest.mark.slow
 def test_two_sides_with_skewed_clocks_loss_reordering_and_a_dead_worker_stay_in_sync(
     tmp_path: Path,
 ) -> None:
@@ -62,8 +63,8 @@ def test_two_sides_with_skewed_clocks_loss_reordering_and_a_dead_worker_stay_in_
     patient.loss, patient.jitter_us, patient.delay_us = 0.04, 20_000, 70_000
     died, back = START + 30 * SECOND, START + 31 * SECOND
     first = [
-        (doctor, [a for a in session(doctor, START, end) if a.at_us < died]),
-        (patient, [a for a in session(patient, START + SECOND, end) if a.at_us < died]),
+        (doctor, [a for a in session(doctor, START, died) if a.at_us < died]),
+        (patient, [a for a in session(patient, START + SECOND, died) if a.at_us < died]),
     ]
     doctor.seed, patient.seed = 5, 6
     second = [
