@@ -17,8 +17,8 @@ REALTIME := clients/realtime
 PEERS := loadtests/peers
 SHARED := $(shell find clients/realtime/src clients/design -type f 2>/dev/null)
 
-.PHONY: run test setup clients check lint types contracts supply-chain unit journeys beside client-tests browser services format \
-	requirements clean-data clean help migration lock bench-crypto bench-chat bench-media soak load
+.PHONY: run test setup clients static check lint types contracts supply-chain unit quick journeys beside client-checks client-tests \
+	browser services format requirements clean-data clean help migration lock bench-crypto bench-chat bench-media soak load
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -28,9 +28,20 @@ run: setup clients ## Start the demo: everything on this machine
 	@$(PYTHON) -m compileall -q app.py core realtime media clinical admin
 	@exec $(PYTHON) -m app demo
 
-test: setup clients browser services check supply-chain unit ## Set up what is missing and check everything
+# Two things at a time, which is what two cores can do: docs/decisions/0039.
+test: ## Set up what is missing and check everything
+	@$(MAKE) --output-sync=target -j 2 setup clients
+	@$(MAKE) browser services
+	@$(MAKE) -j 2 quick static
+	@$(MAKE) --output-sync=target -j 2 journeys beside
 
 check: lint types contracts ## Formatting, linting, strict typing, import contracts
+
+# What only computes and waits for nobody takes what the tests beside it leave over.
+static: setup clients
+	@mkdir -p var
+	@code=0; nice -n 10 $(MAKE) check client-checks supply-chain > var/static.log 2>&1 || code=$$?; \
+		cat var/static.log; exit $$code
 
 # --- Set-up ---------------------------------------------------------------------------------------
 
@@ -98,8 +109,12 @@ contracts: setup
 # The journeys need a core or more for their cameras, so they come after the others, one by one; what
 # starts processes of its own, mostly to wait for them, and the clients' own tests go beside them.
 unit: setup clients
-	@$(PYTHON) -m pytest -q -n 2 --dist loadfile -m "not browser and not alone"
-	@$(MAKE) --no-print-directory --output-sync=target -j 2 journeys beside
+	@$(MAKE) quick
+	@$(MAKE) --output-sync=target -j 2 journeys beside
+
+# tests/conftest.py puts files with long tests first.
+quick: setup clients
+	@$(PYTHON) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not browser and not alone"
 
 journeys: setup clients
 	@$(PYTHON) -m pytest -q -m "browser and not paced"
@@ -108,10 +123,16 @@ beside: setup clients
 	@$(MAKE) --no-print-directory client-tests
 	@$(PYTHON) -m pytest -q -m "alone and not browser"
 
+client-checks: clients
+	@for client in $(REALTIME) $(CONSOLE) $(MOBILE); do \
+		echo "Checks of $$client …"; \
+		(cd $$client && npm run --silent check); \
+	done
+
 client-tests: clients
 	@for client in $(REALTIME) $(CONSOLE) $(MOBILE); do \
-		echo "Checks and tests of $$client …"; \
-		(cd $$client && npm run --silent check && npm test --silent); \
+		echo "Tests of $$client …"; \
+		(cd $$client && npm test --silent); \
 	done
 
 format: setup ## Put the Python code in form
