@@ -152,7 +152,7 @@ RECORD = Record()
 ROWS = "requirement rows"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Note which rows a test claims to show; a mark that names no row is a mistake."""
     known = {row.id for row in rows()}
     for item in items:
@@ -162,9 +162,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"{item.nodeid} names unknown rows {sorted(unknown)}.")
         if ids:
             item.user_properties.append((ROWS, ids))
-    # Files with long tests go first, so that no worker is left alone with one at the end.
-    long = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in long)
+    if hasattr(config, "workerinput"):
+        # Files with long tests go first, so that no worker is left alone with one at the end.
+        long = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in long)
 
 
 def pytest_collection_finish() -> None:
