@@ -197,6 +197,7 @@ class _Casting:
             second_factor_at=login.second_factor_at,
         )
         token = tokens.issue_access_token(caller, now, self._runtime.keyring)
+        assert user.phone is not None
         return Person(caller, token, user.phone, self._clinician(user.id, part))
 
     def _clinician(self, user_id: UUID, part: _Part) -> UUID | None:
