@@ -42,7 +42,9 @@ async def test_a_refund_goes_back_whole_is_audited_and_told_to_the_payer(till: T
     assert (refund["amount_fen"], refund["reason"]) == (4999, "declined")
     async with till.runtime.unit_of_work() as uow:
         actions = await uow.session.scalars(
-            select(AuditEntry.action).where(AuditEntry.object_id == str(order_id))
+            select(AuditEntry.action)
+            .where(AuditEntry.object_id == str(order_id))
+            .order_by(AuditEntry.id)
         )
         assert list(actions) == ["order.refund_request", "order.refund"]
     inbox = await till.client.get("/inbox", token=till.token(till.cast.patient))
