@@ -17,7 +17,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvicorn
@@ -91,7 +91,6 @@ CORE_MODULES = (
     "core.http",
     "core.defence",
 )
-Made = TypeVar("Made")
 Background = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 log = structlog.get_logger(__name__)
 
@@ -205,73 +204,17 @@ def relay_and_jobs(runtime: Runtime, modules: Modules) -> list[Background]:
 
 
 def provide_adapters(runtime: Runtime) -> None:
-    """Give every port its adapter, as the configuration says."""
-    from clinical.consultation.gateway import HisVisitHistory, VisitHistoryGateway
-    from clinical.his.gateway import HospitalSystem
-    from clinical.his.rest import RestHospital
-    from clinical.notifications.gateway import NoticeSms, WechatMessages
-    from clinical.notifications.wechat import wechat_messages
-    from clinical.payments.gateway import PaymentGateway
-    from clinical.payments.merchant import wechat_pay
-    from clinical.people.gateway import HisVisitCards, VisitCardGateway
-    from clinical.signature.gateway import (
-        CertificateAuthority,
-        HttpCertificateAuthority,
-        HttpTimestampAuthority,
-        TimestampAuthority,
-    )
-    from core.files.scanning.clamd import Clamd
-    from core.files.scanning.port import VirusScanner
-    from core.identity.certification.alipay import CertifyGateway, alipay_certify
-    from core.identity.external.wechat import WechatAccounts, wechat_accounts
-    from core.identity.gateway import IdentityCheck, SmsGateway
-    from core.identity.realname_http import HttpIdentityCheck
-    from core.identity.sms_http import HttpSmsGateway
+    """Give every port its adapter, as the configuration says. Raises SetupProblem."""
+    from clinical import adapters as clinical
+    from core import adapters as foundation
     from media.speech.gateway import Recogniser, recogniser_of
 
-    config, now = runtime.config, runtime.clock.now
-    his = (config.his_url or "", config.his_key, _secret(config.his_secret), now)
-    sms = HttpSmsGateway(
-        config.sms_url or "", config.sms_key or "", _secret(config.sms_secret), now
-    )
-    runtime.provide(SmsGateway, sms)
-    runtime.provide(NoticeSms, sms)
-    runtime.provide(
-        IdentityCheck,
-        HttpIdentityCheck(
-            config.real_name_url or "", config.real_name_key, _secret(config.real_name_secret), now
-        ),
-    )
-    if config.scanner == "required":
-        runtime.provide(VirusScanner, Clamd(config.scanner_url or ""))
-    runtime.provide(VisitCardGateway, HisVisitCards(*his))
-    runtime.provide(VisitHistoryGateway, HisVisitHistory(*his))
-    runtime.provide(HospitalSystem, RestHospital(*his))
-    runtime.provide(
-        CertificateAuthority,
-        HttpCertificateAuthority(
-            config.ca_url or "", config.ca_key, _secret(config.ca_secret), now
-        ),
-    )
-    runtime.provide(TimestampAuthority, HttpTimestampAuthority(config.tsa_url or "", now))
-    if (recogniser := recogniser_of(config, now)) is not None:
+    sms = foundation.text_messages(runtime)
+    foundation.provide(runtime, sms)
+    clinical.provide(runtime, sms)
+    recogniser = recogniser_of(runtime.config, runtime.clock.now)
+    if recogniser is not None:
         runtime.provide(Recogniser, recogniser)
-    if (certify := _from_files("Alipay", lambda: alipay_certify(config, now))) is not None:
-        runtime.provide(CertifyGateway, certify)
-    if (accounts := wechat_accounts(config, now)) is not None:
-        runtime.provide(WechatAccounts, accounts)
-    if (messages := wechat_messages(config)) is not None:
-        runtime.provide(WechatMessages, messages)
-    pay = _from_files("WeChat Pay", lambda: wechat_pay(config, now))
-    runtime.provide(PaymentGateway, pay)
-
-
-def _from_files(system: str, make: Callable[[], Made]) -> Made:
-    """An adapter that reads keys from files. Raises SetupProblem for one that cannot be used."""
-    try:
-        return make()
-    except (OSError, ValueError) as error:
-        raise SetupProblem(f"{system}: {error}") from error
 
 
 async def close_adapters(runtime: Runtime) -> None:
@@ -280,10 +223,6 @@ async def close_adapters(runtime: Runtime) -> None:
         close = getattr(adapter, "aclose", None)
         if close is not None:
             await close()
-
-
-def _secret(value: Any) -> str:
-    return value.get_secret_value() if value is not None else ""
 
 
 # --- Processes ------------------------------------------------------------------------------------
