@@ -60,7 +60,7 @@ TEXT_CALLS = {
         f"consultation.text_calls_{kind.value}",
         Kind.CHOICE,
         (TextCalls.VIDEO if kind in _CALLS_FROM_THE_START else TextCalls.NONE).value,
-        f"图文方式的{KIND_TEXT[kind]}：通话",
+        f"图文{KIND_TEXT[kind].removeprefix('图文')}可用的通话",
         "以图文方式预约时，接诊人员可以发起的通话；患者未同意录制的，接听前先征求其同意",
         choices={
             TextCalls.NONE.value: "不开放",

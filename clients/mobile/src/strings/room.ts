@@ -249,6 +249,8 @@ export const room = {
     quality: (level: number) =>
       ['未知', '网络很差', '网络较差', '网络一般', '网络良好'][level] ?? '未知',
     poor: '当前网络较差，可以关闭摄像头改用语音',
+    /** Of somebody who sends no picture. */
+    poorWithout: '当前网络较差，声音和画面可能断续',
     ended: '通话已结束',
     reasons: {
       completed: '通话已结束',
