@@ -235,7 +235,13 @@ async def serving_runtime(config: Config) -> tuple[Modules, Runtime]:
     modules = all_modules(config)
     runtime = await open_runtime(config, modules)
     provide_adapters(runtime)
+    log_engine()
     return modules, runtime
+
+
+def log_engine() -> None:
+    """Which library seals is part of every process's log."""
+    log.info("sm4 and sm3", engine=str(chosen()))
 
 
 async def web(config: Config) -> None:
@@ -302,6 +308,8 @@ async def media(config: Config) -> None:
     """One media worker."""
     from media.worker import run_worker, worker_config
 
+    own = worker_config(config)
+    log_engine()
     # Packets come and go and leave nothing to collect: what the collector finds are the remains of
     # calls, and each of its walks costs the packets that wait meanwhile.
     gc.collect()
@@ -309,8 +317,7 @@ async def media(config: Config) -> None:
     gc.set_threshold(50_000, 20, 20)
     # While a recording is sealed packets wait for the interpreter: not for 5 ms each time.
     sys.setswitchinterval(0.0005)
-
-    await run_worker(worker_config(config), stop_event())
+    await run_worker(own, stop_event())
 
 
 async def sandbox(config: Config) -> None:
@@ -433,10 +440,6 @@ COMMANDS: dict[str, Callable[[Config], Coroutine[Any, Any, None]]] = {
 }
 
 
-#: Those that run until they are stopped, without those that only start others.
-SERVING = ("web", "media", "worker")
-
-
 def main(arguments: list[str] | None = None) -> None:
     """The ``zhenjian`` command; a problem that its user can solve is told in one line."""
     told = {name: command.__doc__ or "" for name, command in COMMANDS.items()}
@@ -448,8 +451,6 @@ def main(arguments: list[str] | None = None) -> None:
         if getattr(given, "lan", False):
             config = serve_lan(config, tell)
         logs.configure(config.log_level, config.log_format, command)
-        if command in SERVING:
-            log.info("sm4 and sm3", engine=str(chosen()))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(work_of(given, config))
     except one_line_problems() as error:
