@@ -37,20 +37,19 @@ class RawLine:
         await (self.ws.send_bytes(frame) if isinstance(frame, bytes) else self.ws.send_str(frame))
 
     async def answer(self) -> str:
-        """The next frame that is no ping."""
+        """The next frame that is no ping, and not the word of the room itself: it is new, and its
+        members are told of it whenever that has gone round.
+        """
         while True:
             message = await self.ws.receive(timeout=5)
             assert message.type is aiohttp.WSMsgType.TEXT, message
-            if message.data != "2":
+            if message.data != "2" and not message.data.startswith('42["membership"'):
                 return str(message.data)
 
     async def error_of(self, frame: str | bytes) -> str:
         """Send a frame; the code of the refusal in the next acknowledgement or notice."""
         await self.send(frame)
         found = await self.answer()
-        while found.startswith('42["membership"'):
-            # The room is new, and its members are told of it whenever that has gone round.
-            found = await self.answer()
         if found.startswith("43"):
             payload = json.loads(found[found.index("[") :])[0]
             return str(payload["error"]["code"])
