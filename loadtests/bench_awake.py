@@ -6,9 +6,10 @@ time, in every server, and most in those that are woken most often. What is comp
 host. So a loop of the lowest class of the scheduler (`SCHED_IDLE`: it gives way at once to anything
 else) keeps each core going, for all servers alike, as the boot option `idle=poll` would.
 
-Where the kernel groups processes by session (autogroup) it does not give way: the class counts
-within its session only. On Linux 6.18 PostgreSQL, which has a session of its own, waited seconds
-for the core beside such a loop. There the cores are left alone.
+Where the kernel groups processes by session (autogroup) the class counts within a session only, so
+each loop is a session of its own, of the least weight. PostgreSQL has no loop beside it all the
+same: on Linux 6.18 it waited a tenth of a second for the core beside such a one, and seconds beside
+one in the session of the load.
 """
 
 from __future__ import annotations
@@ -16,36 +17,26 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from loadtests.bench_common import ROOT, cores
+from loadtests.bench_common import ROOT
 
 #: Turns of the loop between looks at whether it is still wanted: some ten milliseconds.
 TURNS = 200_000
-AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
-
-
-def sessions_are_grouped() -> bool:
-    """Whether the scheduler shares out by session before it looks at classes."""
-    try:
-        return AUTOGROUP.read_text().strip() == "1"
-    except OSError:
-        return False
+#: The weight of our session, as a niceness.
+AUTOGROUP = Path("/proc/self/autogroup")
 
 
 @contextmanager
-def cores_awake() -> Iterator[None]:
-    """Keep the cores of the server and of the load from halting; the loops end with us."""
-    if sessions_are_grouped():
-        yield
-        return
+def cores_awake(wanted: Iterable[int]) -> Iterator[None]:
+    """Keep these cores from halting; the loops end with us."""
     loops = [
         subprocess.Popen(
             [sys.executable, "-m", "loadtests.bench_awake", str(core), str(os.getpid())], cwd=ROOT
         )
-        for core in sorted(set().union(*cores()))
+        for core in sorted(wanted)
     ]
     try:
         yield
@@ -58,6 +49,10 @@ def cores_awake() -> Iterator[None]:
 def main() -> None:
     core, parent = int(sys.argv[1]), int(sys.argv[2])
     os.sched_setaffinity(0, {core})
+    os.setsid()
+    with suppress(OSError):
+        # Not there where sessions are not grouped.
+        AUTOGROUP.write_text("19")
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     while os.getppid() == parent:
         for _ in range(TURNS):

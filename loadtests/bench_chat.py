@@ -295,7 +295,7 @@ async def run(plan: Plan, wanted: Sequence[str]) -> dict[str, Any]:
     }
     if not (PEERS / "node_modules").exists() and any(name.startswith("node") for name in servers):
         subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=PEERS, check=True)  # noqa: ASYNC221
-    with tempfile.TemporaryDirectory(prefix="bench-chat-") as folder, cores_awake():
+    with tempfile.TemporaryDirectory(prefix="bench-chat-") as folder, cores_awake(cores()[0]):
         world = await found(Path(folder), max(plan.connections, plan.idle))
         load = await Generator.start()
         try:

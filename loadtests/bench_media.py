@@ -28,7 +28,7 @@ import uvloop
 
 from loadtests import bench_media_browser
 from loadtests.bench_awake import cores_awake
-from loadtests.bench_common import ROOT, machine
+from loadtests.bench_common import ROOT, cores, machine
 from loadtests.bench_media_caller import PROFILE
 from loadtests.bench_media_loss import loss, told
 from loadtests.bench_media_plan import FULL, HALF, QUICK, ROOMS, VIEWERS, Budget, Plan, once
@@ -103,7 +103,10 @@ async def run(plan: Plan, parts: Sequence[str], servers: Sequence[str]) -> dict[
     }
     os.sched_setaffinity(0, OWN_CORE)
     sfus = [kind for kind in servers if kind != "relay"]
-    with tempfile.TemporaryDirectory(prefix="bench-media-") as name, cores_awake():
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-media-") as name,
+        cores_awake(set().union(*cores())),
+    ):
         folder = Path(name)
         await _quoted(folder, report, plan, parts, sfus, budget)
         await _others(folder, report, once(plan), parts, servers, budget)
