@@ -7,9 +7,8 @@ host. So a loop of the lowest class of the scheduler (`SCHED_IDLE`: it gives way
 else) keeps each core going, for all servers alike, as the boot option `idle=poll` would.
 
 Where the kernel groups processes by session (autogroup) the class counts within a session only, so
-each loop is a session of its own, of the least weight. PostgreSQL has no loop beside it all the
-same: on Linux 6.18 it waited a tenth of a second for the core beside such a one, and seconds beside
-one in the session of the load.
+each loop is a session of its own, of the least weight. Who measures PostgreSQL leaves its core
+alone all the same: on Linux 6.18 it waited seconds beside a loop in the session of the load.
 """
 
 from __future__ import annotations

@@ -454,14 +454,22 @@ class RoomClient:
 
     def _remind(self, room: JoinedRoom, word: str, failed: RequestFailed) -> None:
         """Ask again for a room when the server may have an answer."""
+        pause = FAULT_PAUSE if failed.retry_after is None else failed.retry_after
+        self._say_later(room, word, pause * random.uniform(1, 1.25))
+
+    def _say_later(
+        self, room: JoinedRoom, word: str, pause: float, above: int | None = None
+    ) -> None:
+        """Hear a word of our own after a pause, in turn with what arrives; with `above` only when
+        the log has not come that far by then.
+        """
 
         def say() -> None:
-            if self.rooms.get(room.id) is room and not self._closing:
-                # In turn with what is heard.
+            lacks = above is None or room.log.last < above
+            if lacks and self.rooms.get(room.id) is room and not self._closing:
                 self._arrived.put_nowait((word, {"room": room.id}))
 
-        pause = FAULT_PAUSE if failed.retry_after is None else failed.retry_after
-        asyncio.get_running_loop().call_later(pause * random.uniform(1, 1.25), say)
+        asyncio.get_running_loop().call_later(pause, say)
 
     # ---- the outbox --------------------------------------------------------------------------
 
@@ -498,14 +506,5 @@ class RoomClient:
         shown = room is None or room.log.last >= sent.seq
         self.outbox.acknowledge(entry, sent, shown=shown)
         if room is not None and not shown:
-            self._look_for_echo(room, sent.seq)
-
-    def _look_for_echo(self, room: JoinedRoom, seq: int) -> None:
-        """The message itself comes as an event; should that be lost, fetch it."""
-
-        def look() -> None:
-            if self.rooms.get(room.id) is room and room.log.last < seq and not self._closing:
-                # In turn with what is heard.
-                self._arrived.put_nowait((FETCH, {"room": room.id}))
-
-        asyncio.get_running_loop().call_later(ECHO_PAUSE, look)
+            # The message itself comes as an event; should that be lost, it is fetched.
+            self._say_later(room, FETCH, ECHO_PAUSE, above=sent.seq)
