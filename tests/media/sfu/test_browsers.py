@@ -112,14 +112,21 @@ class Seat:
 
     async def until(self, met: Callable[[Report], bool], timeout: float = 40) -> Report:
         """Poll the page's own statistics: they are not announced by any event."""
+        got_there, report = await self.gets(met, timeout)
+        if not got_there:
+            pytest.fail(f"{self.user} never got there: {report}")
+        return report
+
+    async def gets(self, met: Callable[[Report], bool], timeout: float) -> tuple[bool, Report]:
+        """Whether it comes true in time, and the last report."""
         report: Report = {}
         try:
             async with asyncio.timeout(timeout):
                 while not met(report := await self.report()):
                     await asyncio.sleep(0.2)
         except TimeoutError:
-            pytest.fail(f"{self.user} never got there: {report}")
-        return report
+            return False, report
+        return True, report
 
     async def perceives(self, *users: str, frames: int = 20, energy: float = 0.02) -> None:
         """Return once this many more frames were decoded and energy heard of every user."""
@@ -218,13 +225,28 @@ async def test_two_browsers_see_and_hear_each_other_while_garbage_rains_on_the_p
     assert quality["level"] >= 2
 
 
+async def three_sizes(browser: Browser, server: PageServer) -> int:
+    """Anna comes and sends three sizes; returns how often she came.
+
+    Chromium tries how much the network bears in its first seconds. On a machine that is too busy
+    for that it finds little, and while little is enough for what it shows it does not try again.
+    """
+    sizes = {"q": 320, "h": 640, "f": 1280}
+    for times in (1, 2, 3, 4):
+        anna = await Seat(browser, server, "anna", large="1").open()
+        found, report = await anna.gets(lambda r: r.get("layers") == sizes, 15)
+        if found:
+            return times
+        await anna.leave()
+    pytest.fail(f"Chromium found no room for three sizes: {report}")
+
+
 @pytest.mark.paced
 async def test_a_viewer_gets_the_size_that_it_shows_and_the_recording_the_largest(
     browser: Browser, server: PageServer, controls: Controls, process: WorkerProcess
 ) -> None:
-    anna = await Seat(browser, server, "anna", large="1").open()
+    came = await three_sizes(browser, server)
     bert = await Seat(browser, server, "bert").open()
-    await anna.until(lambda r: r.get("layers") == {"q": 320, "h": 640, "f": 1280})
 
     def width(report: Report) -> int:
         return int(report["users"].get("anna", {}).get("video", {}).get("width", 0))
@@ -241,7 +263,7 @@ async def test_a_viewer_gets_the_size_that_it_shows_and_the_recording_the_larges
     sealed = await controls.event("recording.sealed")
     take = read_take(await fetched(process.folder / "storage", sealed["manifest_key"]))
     pictures = [t for t in take.tracks if (t.user, t.kind) == ("anna", "video")]
-    assert len(pictures) <= 3
+    assert len(pictures) <= 3 * came
 
 
 @pytest.mark.paced
