@@ -18,7 +18,7 @@ PEERS := loadtests/peers
 SHARED := $(shell find clients/realtime/src clients/design -type f 2>/dev/null)
 
 .PHONY: run test setup clients static check lint types contracts supply-chain unit quick journeys beside client-checks client-tests \
-	browser services format requirements clean-data clean help migration lock bench-crypto bench-chat bench-media soak load
+	browser services format requirements clean-data clean help migration lock bench-crypto bench-chat bench-media compiled soak load
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -158,7 +158,11 @@ bench-crypto: setup ## How fast signing is, beside gmssl, and the signing servic
 bench-chat: setup $(PEERS)/node_modules/.ready ## How fast the rooms are, beside Socket.IO on Node and stock python-socketio
 	@$(PYTHON) -m loadtests.bench_chat
 
+compiled: setup ## Compile the way of packets through a media worker, where a C compiler is
+	@$(PYTHON) -m media.compiled
+
 bench-media: setup ## How much media a worker forwards, beside Janus and aiortc's MediaRelay
+	@$(PYTHON) -m media.compiled || true
 	@$(PYTHON) -m loadtests.bench_media
 
 requirements: setup ## Which requirement rows are shown by a passing test

@@ -306,10 +306,14 @@ async def worker(config: Config) -> None:
 
 async def media(config: Config) -> None:
     """One media worker."""
+    from media import compiled
+
+    packets = "compiled" if config.media_compiled and compiled.use() else "interpreted"
     from media.worker import run_worker, worker_config
 
     own = worker_config(config)
     log_engine()
+    log.info("packets", way=packets)
     # Packets come and go and leave nothing to collect: what the collector finds are the remains of
     # calls, and each of its walks costs the packets that wait meanwhile.
     gc.collect()

@@ -131,6 +131,9 @@ class Config(BaseSettings):
         description="Codecs that calls offer, the best first; vp9 and av1 may be added where all "
         "devices know them.",
     )
+    media_compiled: bool = Field(
+        True, description="Use the compiled form of the packets' way, once `make compiled` was run."
+    )
     media_turn_urls: str = Field(
         "",
         description="TURN addresses told to the people of a call, comma separated: "

@@ -47,7 +47,9 @@ from loadtests.bench_media_world import (
 )
 
 OUTPUT = ROOT / "var" / "bench" / "media.json"
-SERVERS = ("zhenjian", "janus", "janus-loop", "relay")
+SERVERS = ("zhenjian", "zhenjian-interpreted", "janus", "janus-loop", "relay")
+#: Measured when nothing is said.
+USUAL = tuple(kind for kind in SERVERS if kind != "zhenjian-interpreted")
 PARTS = ("rooms", "fanout", "conference", "storm", "recording", "loss", "picture")
 
 
@@ -185,7 +187,7 @@ def main() -> None:
     parser.add_argument("--server", action="append", choices=SERVERS)
     parser.add_argument("--turns", type=int, help="how often the quoted sizes are measured")
     given = parser.parse_args()
-    parts, servers = given.only or PARTS, given.server or SERVERS
+    parts, servers = given.only or PARTS, given.server or USUAL
     try:
         if any(name.startswith("janus") for name in servers):
             janus_version()

@@ -11,6 +11,7 @@ from typing import Any
 from loadtests.bench_media_loss import told
 from loadtests.bench_media_plan import HALF, ROOMS, VIEWERS
 from loadtests.bench_media_world import janus_version
+from media import compiled
 
 
 def versions(servers: Sequence[str]) -> dict[str, str]:
@@ -18,6 +19,9 @@ def versions(servers: Sequence[str]) -> dict[str, str]:
     found = {"python": platform.python_version(), **{name: version(name) for name in names}}
     if any(name.startswith("janus") for name in servers):
         found["janus"] = janus_version()
+    found["packets"] = (
+        "compiled" if (compiled.FOLDER / compiled.digest()).is_dir() else "interpreted"
+    )
     return found
 
 

@@ -79,7 +79,7 @@ class Signalling(Protocol):
 
 def signalling(server: Server, kind: str, traffic: Traffic, host: str = HOST) -> Signalling:
     """The signalling of a kind of server."""
-    if kind == "zhenjian":
+    if kind.startswith("zhenjian"):
         return Ours(server, traffic, host)
     if kind == "relay":
         return Relay(server, traffic, host)

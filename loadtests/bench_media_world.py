@@ -104,7 +104,7 @@ class Server:
 
 
 async def serve(folder: Path, kind: str, host: str = HOST) -> Server:
-    """Start ``zhenjian``, ``janus``, ``janus-loop`` or ``relay``; it announces ``host``.
+    """Start one of ``bench_media.SERVERS``; it announces ``host``.
 
     Raises RuntimeError when it ends at once.
     """
@@ -112,9 +112,10 @@ async def serve(folder: Path, kind: str, host: str = HOST) -> Server:
     place = folder / f"{kind}-{control}"
     place.mkdir()
     environment = {k: v for k, v in os.environ.items() if not k.startswith("ZHENJIAN_")}
-    if kind == "zhenjian":
+    if kind.startswith("zhenjian"):
         command = [sys.executable, "-m", "app", "media"]
         environment |= _settings(place, control, host)
+        environment["ZHENJIAN_MEDIA_COMPILED"] = str(kind == "zhenjian")
     elif kind == "relay":
         command = [sys.executable, "-m", "loadtests.bench_media_relay", str(control)]
     else:

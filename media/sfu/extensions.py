@@ -23,7 +23,7 @@ REPAIRED: Final = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
 LEVEL: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 
 #: Fixed header, then a block of one word: ``BLOCK`` and ``send_time_word`` or ``transport_word``.
-HEADER_AND_WORD: Final = Struct("!BBHIIII")
+HEADER_AND_WORD: Final[Struct] = Struct("!BBHIIII")
 BLOCK: Final = 0xBEDE0001
 _U32 = Struct("!I")
 _MAX_ELEMENTS = 14

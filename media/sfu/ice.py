@@ -12,11 +12,12 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from aioice import stun
 
-Address = tuple[str, int]
+#: Host and port, and what Python puts behind them for IPv6.
+Address = tuple[Any, ...]
 
 _COOKIE: Final = stun.COOKIE.to_bytes(4, "big")
 _ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
