@@ -34,6 +34,33 @@ def keys(store: MemoryStore | LocalStore) -> list[str]:
     return sorted(item["path"] for batch in obstore.list(store) for item in batch)
 
 
+async def test_segments_that_end_together_are_in_memory_two_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploader = uploading(MemoryStore())
+    put = Uploader._put
+    under_way, most = 0, 0
+
+    async def watched_put(self: Uploader, folder: Path, key: str, data: bytes) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.01)
+        await put(self, folder, key, data)
+        under_way -= 1
+
+    monkeypatch.setattr(Uploader, "_put", watched_put)
+    rolled = []
+    for number in range(6):
+        writer = write_take(tmp_path / f"call-{number}" / "t1")
+        path = writer.roll_if_due(START_US + 60_000_000)
+        assert path is not None
+        rolled.append(path)
+    stored = await asyncio.gather(*(uploader.upload_segment(path) for path in rolled))
+    assert len(set(stored)) == 6
+    assert most == 2
+
+
 def test_a_take_is_uploaded_while_it_runs_and_removed_after_its_manifest_is_stored(
     tmp_path: Path,
 ) -> None:
