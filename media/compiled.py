@@ -134,7 +134,7 @@ def _compile(place: Path, sources: Path) -> Path:
 def main() -> None:
     try:
         sys.stdout.write(f"The packets' way is compiled: {build().relative_to(SOURCES)}\n")
-    except NotCompiled as error:
+    except (NotCompiled, OSError, subprocess.TimeoutExpired) as error:
         raise SystemExit(f"Not compiled; workers run the sources as they are. {error}") from None
 
 
