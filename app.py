@@ -309,9 +309,11 @@ async def media(config: Config) -> None:
     from media import compiled
 
     packets = "compiled" if config.media_compiled and compiled.use() else "interpreted"
+    from media.memory import return_large_blocks
     from media.worker import run_worker, worker_config
 
     own = worker_config(config)
+    return_large_blocks()
     log_engine()
     log.info("packets", way=packets)
     # Packets come and go and leave nothing to collect: what the collector finds are the remains of
