@@ -20,8 +20,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-#: What a packet passes through between the socket and SRTP. Compiled code believes no annotation:
-#: what is of another type than it says is a TypeError.
+#: What a packet passes through between the socket and SRTP. Compiled code holds everybody to the
+#: annotations: what is of another type than they say is a TypeError.
 HOT: Final = (
     "extensions",
     "layer",
