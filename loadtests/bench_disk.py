@@ -26,22 +26,32 @@ class DiskWatch:
         self._file = os.open(folder / "disk.probe", os.O_RDWR | os.O_CREAT)
         self._stopping = threading.Event()
         self._took: list[float] = []
+        self._began: float | None = None
         self._thread = threading.Thread(target=self._run, name="disk-watch")
         self._thread.start()
 
     def _run(self) -> None:
         page = bytes(SIZE)
         while not self._stopping.wait(PAUSE):
-            began = time.perf_counter()
+            self._began = time.perf_counter()
             os.pwrite(self._file, page, 0)
             os.fdatasync(self._file)
-            self._took.append((time.perf_counter() - began) * 1000)
+            self._took.append((time.perf_counter() - self._began) * 1000)
+            self._began = None
 
     def told(self) -> dict[str, float]:
         """The longest write since the last time this was asked, and how long all those took
-        together that were pauses, in milliseconds.
+        together that were pauses, in milliseconds. One that is still under way counts as long as
+        it has taken; it is told of again with the next.
+
+        Raises RuntimeError when nobody watches any more: a disk that nobody saw was not steady.
         """
+        if not self._thread.is_alive():
+            raise RuntimeError("The watch of the disk has ended; its thread says why.")
+        began, now = self._began, time.perf_counter()
         took, self._took = self._took, []
+        if began is not None:
+            took.append((now - began) * 1000)
         pauses = [each for each in took if each > LONGEST_MS]
         return {
             "disk_longest_ms": round(max(took, default=0.0), 1),

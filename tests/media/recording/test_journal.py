@@ -24,9 +24,11 @@ START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 START_US = int(START.timestamp() * 1e6)
 
 
-def write_take(folder: Path, packets: int = 40, *, step_us: int = 20_000) -> JournalWriter:
+def write_take(
+    folder: Path, packets: int = 40, *, step_us: int = 20_000, call: str = "call-1"
+) -> JournalWriter:
     """A take with one audio track and ``packets`` packets, flushed, not sealed."""
-    writer = JournalWriter(folder, "call-1", folder.name, START)
+    writer = JournalWriter(folder, call, folder.name, START)
     number = writer.add_track("a1", "user-1", "audio", "opus", 48000, 111, 0x1234, START_US)
     for index in range(packets):
         at = START_US + index * step_us

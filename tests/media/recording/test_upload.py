@@ -1,6 +1,7 @@
 """Takes reach object storage whole, and leave the disk only then."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import obstore
@@ -8,7 +9,7 @@ import pytest
 from obstore.store import LocalStore, MemoryStore
 
 from core.storage import Storage
-from media.recording.frames import MANIFEST_NAME, JournalError, Manifest
+from media.recording.frames import MANIFEST_NAME, SUFFIX, JournalError, Manifest
 from media.recording.journal import JournalWriter, read_take
 from media.recording.sealing import Seal, write_seal
 from media.recording.upload import Uploader
@@ -21,7 +22,7 @@ SEAL = Seal(key="f1", secret="07" * 32)
 
 def write_take(folder: Path) -> JournalWriter:
     """A take with the key that its call was given."""
-    writer = write_bare_take(folder)
+    writer = write_bare_take(folder, call=folder.parent.name)
     write_seal(folder, SEAL)
     return writer
 
@@ -34,22 +35,29 @@ def keys(store: MemoryStore | LocalStore) -> list[str]:
     return sorted(item["path"] for batch in obstore.list(store) for item in batch)
 
 
-async def test_segments_that_end_together_are_in_memory_two_at_a_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    uploader = uploading(MemoryStore())
+@pytest.fixture
+def most_in_memory(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """How many segments were on their way to the store at once, until now."""
     put = Uploader._put
     under_way, most = 0, 0
 
     async def watched_put(self: Uploader, folder: Path, key: str, data: bytes) -> None:
         nonlocal under_way, most
-        under_way += 1
+        segment = key.endswith(SUFFIX)
+        under_way += segment
         most = max(most, under_way)
         await asyncio.sleep(0.01)
         await put(self, folder, key, data)
-        under_way -= 1
+        under_way -= segment
 
     monkeypatch.setattr(Uploader, "_put", watched_put)
+    return lambda: most
+
+
+async def test_segments_that_end_together_are_in_memory_two_at_a_time(
+    tmp_path: Path, most_in_memory: Callable[[], int]
+) -> None:
+    uploader = uploading(MemoryStore())
     rolled = []
     for number in range(6):
         writer = write_take(tmp_path / f"call-{number}" / "t1")
@@ -58,7 +66,20 @@ async def test_segments_that_end_together_are_in_memory_two_at_a_time(
         rolled.append(path)
     stored = await asyncio.gather(*(uploader.upload_segment(path) for path in rolled))
     assert len(set(stored)) == 6
-    assert most == 2
+    assert most_in_memory() == 2
+
+
+async def test_calls_that_end_together_are_in_memory_two_segments_at_a_time(
+    tmp_path: Path, most_in_memory: Callable[[], int]
+) -> None:
+    store = MemoryStore()
+    uploader = uploading(store)
+    folders = [tmp_path / f"call-{number}" / "t1" for number in range(6)]
+    for folder in folders:
+        write_take(folder).seal("call_closed")
+    await asyncio.gather(*(uploader.finish(folder) for folder in folders))
+    assert len([key for key in keys(store) if SUFFIX in key]) == 6
+    assert most_in_memory() == 2
 
 
 def test_a_take_is_uploaded_while_it_runs_and_removed_after_its_manifest_is_stored(
