@@ -36,6 +36,8 @@ class WorkerProcess:
         self.udp = 0
         self.control = 0
         self._process: asyncio.subprocess.Process | None = None
+        self._lines: asyncio.Queue[bytes] = asyncio.Queue()
+        self._reading: asyncio.Task[None] | None = None
 
     @property
     def url(self) -> str:
@@ -53,16 +55,26 @@ class WorkerProcess:
             cwd=ROOT,
             stdout=asyncio.subprocess.PIPE,
         )
-        assert self._process.stdout is not None
+        self._lines = asyncio.Queue()
+        self._reading = asyncio.create_task(self._read(self._process, self._lines))
         ports = await self._told("udp")
         self.udp, self.control = ports["udp"], ports["control"]
 
+    @staticmethod
+    async def _read(process: asyncio.subprocess.Process, lines: asyncio.Queue[bytes]) -> None:
+        """Its lines of numbers, the last one empty; others are its log. All are read, always: a
+        worker whose log nobody reads stands still once the pipe is full.
+        """
+        assert process.stdout is not None
+        async for line in process.stdout:
+            if line.startswith(b'{"'):
+                lines.put_nowait(line)
+        lines.put_nowait(b"")
+
     async def _told(self, what: str) -> dict[str, int]:
-        """The next line of numbers that begins with this one; others are its log."""
-        assert self._process is not None
-        assert self._process.stdout is not None
+        """The next line of numbers that begins with this one."""
         while True:
-            line = await self._process.stdout.readline()
+            line = await self._lines.get()
             assert line, "the worker has ended"
             if line.startswith(f'{{"{what}"'.encode()):
                 found: dict[str, int] = json.loads(line)
