@@ -143,6 +143,7 @@ format: setup ## Put the Python code in form
 
 soak: setup browser services ## 100,000 acknowledged messages under faults, ten minutes of a conference: nothing lost, no leak
 	@PYTHONPATH=clients/python $(PYTHON) -m tests.faults.soak --messages $(or $(MESSAGES),100000)
+	@$(PYTHON) -m media.compiled || true
 	@$(PYTHON) -m tests.faults.call_soak --people $(or $(PEOPLE),8) --seconds $(or $(SECONDS),600)
 	@# Larger and smaller pictures come when Chromium's own estimate of network and processor says so.
 	@$(PYTHON) -m pytest -q -m paced

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 import tempfile
 import time
@@ -19,6 +20,7 @@ from pathlib import Path
 from loadtests.bench_common import resident_kb
 from loadtests.bench_media_caller import Traffic
 from loadtests.bench_media_signalling import Ours, Participant
+from media import compiled
 from tests.media.sfu.support import SECRET, WorkerProcess
 
 PEOPLE = 8
@@ -195,6 +197,11 @@ def main() -> None:
     def say(line: str) -> None:
         print(line, flush=True)
 
+    # What an installed worker would run.
+    there = (compiled.FOLDER / compiled.digest()).is_dir()
+    if there:
+        os.environ["ZHENJIAN_TEST_COMPILED"] = str(compiled.FOLDER)
+    say(f"packets go the {'compiled' if there else 'interpreted'} way")
     with tempfile.TemporaryDirectory(prefix="zhenjian-call-soak-") as folder:
         outcome = asyncio.run(
             run(Path(folder), people=given.people, seconds=given.seconds, warm=warm, say=say)

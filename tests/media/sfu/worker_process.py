@@ -1,16 +1,21 @@
 """A media worker as a process of its own: prints its ports as one JSON line and runs on.
 
-SIGUSR1 makes it print how many tasks its loop has.
+SIGUSR1 makes it print how many tasks its loop has. Packets go the compiled way where
+ZHENJIAN_TEST_COMPILED names the folder that has it.
 """
 
 import asyncio
 import gc
 import json
+import os
 import signal
 import sys
 from pathlib import Path
 
 import uvloop
+
+if "ZHENJIAN_TEST_COMPILED" in os.environ:
+    import tests.support.compiled_packets  # noqa: F401  before anything imports what is compiled
 
 from media.sfu.engine import EngineSettings
 from media.worker import Worker, WorkerConfig, run_worker
