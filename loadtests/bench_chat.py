@@ -20,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ from loadtests.bench_chat_world import (
     serve,
 )
 from loadtests.bench_common import PEERS, ROOT, cores, machine
-from loadtests.bench_disk import LONGEST_MS, disk_watched
+from loadtests.bench_disk import LONGEST_MS, DiskWatch, disk_watched
 
 OUTPUT = ROOT / "var" / "bench" / "chat.json"
 SERVERS = ("zhenjian", "node", "node-sql", "stock-sql")
@@ -46,6 +47,8 @@ PARTS = (*SERVERS, "nodes", "crowd", "ceiling")
 LONGEST_P99_MS, LEAST_DELIVERED = 250.0, 0.995
 #: Turns at half of the best.
 HALF_TURNS = 5
+#: How often a step is tried that was too much while the disk was away.
+TRIES = 3
 #: A run in which the load itself was late says nothing about the server.
 LATEST_SEND_MS, BUSIEST_GENERATOR = 20.0, 0.9
 
@@ -102,17 +105,14 @@ async def _measure(
         await load.do("connect", ports=ports, people=people)
 
     await connect()
-    steps = await _climb(load, nodes, plan, connect)
-    good = [step for step in steps if step["sustained"]]
-    best = max(good or steps, key=lambda step: step["rate"])
-    # What the host takes away for a tenth of a second is a turn's whole 99th percentile, of any
-    # server: the turn in the middle counts, and all are kept.
-    halves: list[dict[str, Any]] = []
     with disk_watched(world.folder) as disk:
-        for _ in range(HALF_TURNS):
-            disk.told()
-            step = await _step(load, nodes, best["rate"] / 2, plan.half_seconds)
-            halves.append(step | disk.told())
+        run = partial(_step, load, nodes, disk)
+        steps = await _climb(load, run, plan, connect)
+        good = [step for step in steps if step["sustained"]]
+        best = max(good or steps, key=lambda step: step["rate"])
+        # What the host takes away for a tenth of a second is a turn's whole 99th percentile, of
+        # any server: the turn in the middle counts, and all are kept.
+        halves = [await run(best["rate"] / 2, plan.half_seconds) for _ in range(HALF_TURNS)]
     await load.do("disconnect")
     half = middle(halves)
     steady = [step for step in halves if step["disk_longest_ms"] <= LONGEST_MS]
@@ -130,19 +130,25 @@ def middle(steps: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return sorted(steps, key=lambda step: float(step["ack_ms"]["p99"]))[len(steps) // 2]
 
 
+Run = Callable[[float, float], Awaitable[dict[str, Any]]]
+
+
 async def _climb(
-    load: Generator, nodes: Sequence[Server], plan: Plan, connect: Callable[[], Awaitable[None]]
+    load: Generator, run: Run, plan: Plan, connect: Callable[[], Awaitable[None]]
 ) -> list[dict[str, Any]]:
     """Steps towards the rate at which the server's core is full."""
-    probe = await _step(load, nodes, 300.0, plan.probe_seconds)
+    probe = await run(300.0, plan.probe_seconds)
     steps = [probe]
     rate = 0.85 * probe["rate"] / max(probe["server_share"], 0.02)
     for _ in range(plan.steps):
-        step = await _step(load, nodes, rate, plan.step_seconds)
-        steps.append(step)
-        if step["lines_lost"]:
-            await load.do("disconnect")
-            await connect()
+        for _ in range(TRIES):
+            step = await run(rate, plan.step_seconds)
+            steps.append(step)
+            if step["lines_lost"]:
+                await load.do("disconnect")
+                await connect()
+            if step["sustained"] or step["disk_longest_ms"] <= LONGEST_MS:
+                break
         if step["sustained"] and step["server_share"] < 0.97:
             # Work per message falls as groups grow, so the share promises less than there is.
             rate *= min(1.6, max(1.05, 0.98 / step["server_share"]))
@@ -157,12 +163,14 @@ async def _climb(
 
 
 async def _step(
-    load: Generator, nodes: Sequence[Server], rate: float, seconds: float
+    load: Generator, nodes: Sequence[Server], disk: DiskWatch, rate: float, seconds: float
 ) -> dict[str, Any]:
     watch = {f"node-{number}": node.pid for number, node in enumerate(nodes, start=1)}
+    disk.told()
     figures = await load.do(
         "run", rate=rate, warm=min(2.0, seconds / 2), seconds=seconds, watch=watch
     )
+    figures |= disk.told()
     used = figures["cpu"]["server"] = sum(figures["cpu"][name] for name in watch)
     share = used / figures["seconds"]
     sent = max(1, figures["sent"])
@@ -186,6 +194,7 @@ async def _step(
         f"  load {figures['generator_share']:4.0%}"
         f"  {figures['us_per_message']:6.1f} µs  ack p50 {figures['ack_ms']['p50']:.1f}"
         f" p99 {figures['ack_ms']['p99']:.1f} ms  late {figures['send_lag_p99_ms']:.1f} ms"
+        f"  disk {figures['disk_longest_ms']:.0f} ms"
         f"{'' if figures['sustained'] else '  too much'}",
         flush=True,
     )
