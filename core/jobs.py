@@ -82,7 +82,8 @@ class JobRunner:
             except (SQLAlchemyError, OSError) as error:
                 log.error("job_runner_failed", error=repr(error))
             try:
-                await asyncio.wait_for(stop.wait(), self._poll_seconds)
+                async with asyncio.timeout(self._poll_seconds):
+                    await stop.wait()
             except TimeoutError:
                 continue
 

@@ -189,7 +189,8 @@ class Takes:
                 log.info("take recovered", call=call, take=take)
                 self._sealed(call, take, key)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._again.wait(), RETRY_SECONDS)
+                async with asyncio.timeout(RETRY_SECONDS):
+                    await self._again.wait()
             self._again.clear()
 
     def _keyless(self, error: KeyMissing) -> None:

@@ -58,7 +58,8 @@ class Upkeep:
         while True:
             pause = DEAF_SWEEP_SECONDS if self._runtime.bus.deaf else SWEEP_SECONDS
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._gap.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._gap.wait()
             self.drop_expired()
             await self._renew_what_is_remembered()
             await self._delivery.look_for_lost_hints()

@@ -71,14 +71,16 @@ class World:
         if seconds <= 0:
             return
         try:
-            await asyncio.wait_for(self.stopping.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self.stopping.wait()
         except TimeoutError:
             return
 
     async def hold(self, seconds: float) -> None:
         """Wait, or until `release` lets everything go that is held."""
         try:
-            await asyncio.wait_for(self._released.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._released.wait()
         except TimeoutError:
             return
 

@@ -73,7 +73,8 @@ class RedisBus(LocalBus):
             asyncio.create_task(self._hearing.run(), name="bus-watchdog"),
         ]
         try:
-            await asyncio.wait_for(self._ready.wait(), START_SECONDS)
+            async with asyncio.timeout(START_SECONDS):
+                await self._ready.wait()
         except TimeoutError:
             log.warning("bus_not_there", text="Redis does not answer; it is tried again.")
 

@@ -119,7 +119,8 @@ class ContentWatch:
             except (SQLAlchemyError, OSError) as error:
                 log.error("web_content_not_checked", error=repr(error))
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), SECONDS)
+                async with asyncio.timeout(SECONDS):
+                    await stop.wait()
 
     async def look(self) -> None:
         """Compare, and let the alarms of this machine say what is wrong now."""

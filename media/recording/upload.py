@@ -25,6 +25,8 @@ UNREADABLE = ".unreadable"
 #: Segments of a worker that are in memory at once. The calls of a busy hour began at the same time,
 #: and their segments end together: all of them at once would be 7 MB a room.
 AT_ONCE = 2
+#: What a store may have passed over the next moment.
+REFUSALS = (StorageError, OSError)
 
 
 class StoreUnavailable(Exception):
@@ -142,30 +144,24 @@ class Uploader:
     async def _put(self, folder: Path, key: str, data: bytes) -> None:
         sealing = await self._sealing(folder)
         try:
-            async for attempt in stamina.retry_context(
-                _worth_another_try, attempts=6, wait_initial=0.2
-            ):
+            async for attempt in stamina.retry_context(REFUSALS, attempts=6, wait_initial=0.2):
                 with attempt:
                     await sealing.put(key, data)
-        except (StorageError, OSError) as error:
+        except REFUSALS as error:
             raise StoreUnavailable(f"{key} could not be stored: {error}") from error
 
     async def _stored_size(self, key: str) -> int | None:
         try:
-            async for attempt in stamina.retry_context(
-                _worth_another_try, attempts=6, wait_initial=0.2
-            ):
+            async for attempt in stamina.retry_context(REFUSALS, attempts=6, wait_initial=0.2):
                 with attempt:
-                    return (await self.storage.head(key)).size
-        except ObjectMissing:
-            return None
-        except (StorageError, OSError) as error:
+                    # Caught in here: what an attempt ends with waits, with all its frames, for
+                    # the collector, and that of a worker runs seldom.
+                    with suppress(ObjectMissing):
+                        return (await self.storage.head(key)).size
+                    return None
+        except REFUSALS as error:
             raise StoreUnavailable(f"{key} could not be looked up: {error}") from error
         return None
-
-
-def _worth_another_try(error: Exception) -> bool:
-    return isinstance(error, (StorageError, OSError)) and not isinstance(error, ObjectMissing)
 
 
 def _read_segment(path: Path) -> bytes:

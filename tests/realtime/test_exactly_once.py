@@ -189,7 +189,6 @@ async def test_messages_that_arrive_together_share_a_commit(
     patient = await connect(cast.patient)
     joined = await patient.join(str(room))
     name = {"room": str(room), "kind": "text", "reply_to": None}
-    assert patient._socket is not None
     before = node.gateway.writer.batches
     sends = [
         {**name, "client_id": str(uuid.uuid4()), "body": {"text": str(number)}}
@@ -211,10 +210,9 @@ async def test_sends_of_one_socket_keep_their_order_without_waiting_for_answers(
 ) -> None:
     patient = await connect(cast.patient)
     joined = await patient.join(str(room))
-    assert patient._socket is not None
     calls = [
         asyncio.create_task(
-            patient._socket.call(
+            patient.connection.ask(
                 "message:send",
                 {
                     "room": str(room),

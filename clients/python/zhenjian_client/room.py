@@ -95,10 +95,8 @@ class JoinedRoom:
 
     async def wait_for(self, condition: Callable[[RoomLog], bool], timeout: float = 10.0) -> None:
         """Wait until the log fulfils a condition."""
-        async with self.changed:
-            await asyncio.wait_for(
-                self.changed.wait_for(lambda: condition(self.log)), timeout=timeout
-            )
+        async with asyncio.timeout(timeout), self.changed:
+            await self.changed.wait_for(lambda: condition(self.log))
 
     async def stream(self, after: int = 0) -> AsyncIterator[Message]:
         """Every message above `after` that the log holds or will hold, once and in order."""

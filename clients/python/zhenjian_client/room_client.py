@@ -3,49 +3,29 @@
 - Messages are delivered once and in order (`RoomLog`); a gap is fetched.
 - What is sent gets a `client_id` and waits in an outbox until it is acknowledged. It goes out one
   by one, so that nothing overtakes, and again with the same id after a loss: the server knows it.
-- After a loss it comes back with growing pauses, and never before the time that the server names.
-  The token is renewed before it ends; an expired one is refreshed first.
+- The connection heals by itself (`Connection`); each room then says how far it has come.
 """
 
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-import aiohttp
-
-from zhenjian_client.errors import ApiError, ClientError, ConnectionLost, Refused, RequestFailed
+from zhenjian_client.connection import ACK_TIMEOUT, FIRST_PAUSE, Connection, Refresh
+from zhenjian_client.errors import ClientError, ConnectionLost, Refused, RequestFailed
 from zhenjian_client.outbox import Outbox, Outgoing, Sent, Storage
-from zhenjian_client.renewal import pause_before_renewal
 from zhenjian_client.room import JoinedRoom
-from zhenjian_client.socket import Socket
 
-FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 10.0
 PAGE = 200
 #: Seconds after its acknowledgement in which a message of ours has to come as an event.
 ECHO_PAUSE = 0.5
-#: Seconds in which an acknowledgement has to come.
-ACK_TIMEOUT = 10.0
 #: Seconds after which a room is asked for again for which the server had no answer but a fault.
 FAULT_PAUSE = 2.0
 #: Among what arrived: words of our own to fetch what a room lacks, and to join it again.
 FETCH, JOIN = "own:fetch", "own:join"
-#: After these only a new login helps.
-FINAL = frozenset(
-    {
-        "session_revoked",
-        "session_idle",
-        "session_over",
-        "unauthenticated",
-        "second_factor_required",
-        "password_change_required",
-    }
-)
 
-Refresh = Callable[[], Awaitable[str]]
 OnEvent = Callable[[str, Any], None]
 OnState = Callable[[str, str | None], None]
 
@@ -73,25 +53,26 @@ class RoomClient:
         storage: Storage | None = None,
         ack_timeout: float = ACK_TIMEOUT,
     ) -> None:
-        self.url, self.token, self.device = url, token, device
         self.rooms: dict[str, JoinedRoom] = {}
         self.events: list[tuple[str, Any]] = []
-        self.connects = 0
-        self.state = "idle"
-        self.failure: ClientError | None = None
         self.outbox = Outbox(storage, self._outgoing_changed)
-        self._refresh = refresh
+        self.connection = Connection(
+            url,
+            token,
+            device,
+            refresh=refresh,
+            ack_timeout=ack_timeout,
+            heard=lambda *heard: self._arrived.put_nowait(heard),
+            resume=self._resume,
+            changed=self._state_changed,
+            ended=self.outbox.abandon,
+        )
         self._on_event = on_event
         self._on_state = on_state
         self._acknowledge = acknowledge
-        self._ack_timeout = ack_timeout
         self._acknowledging: dict[str, asyncio.Task[None]] = {}
-        self._renewing: asyncio.Task[None] | None = None
-        self._socket: Socket | None = None
-        self._online = asyncio.Event()
-        self._awake = asyncio.Event()
         self._arrived: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
-        self._heard = asyncio.Condition()
+        self._news = asyncio.Condition()
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
 
@@ -107,22 +88,28 @@ class RoomClient:
     ) -> None:
         await self.close()
 
+    @property
+    def state(self) -> str:
+        return self.connection.state
+
+    @property
+    def failure(self) -> ClientError | None:
+        return self.connection.failure
+
+    @property
+    def connects(self) -> int:
+        """How often there was a connection."""
+        return self.connection.connects
+
     async def connect(self) -> None:
         """Connect for the first time; raises `Refused` or `ConnectionLost`. Later losses heal."""
-        self._set_state("connecting")
-        try:
-            await self._open()
-        except Refused as refusal:
-            if refusal.code != "token_expired":
-                raise
-            await self._refresh_token()
-            await self._open()
-        self._begin(self._keep_connected())
+        await self.connection.connect()
+        self._begin()
 
     def start(self) -> None:
         """Connect in the background, as often as it takes; `state` says how it goes."""
-        self._set_state("connecting")
-        self._begin(self._connect_and_keep())
+        self.connection.start()
+        self._begin()
 
     async def close(self) -> None:
         """Leave. Whoever waits for a message is told `ConnectionLost`; what was posted is kept by
@@ -130,25 +117,19 @@ class RoomClient:
         """
         self._closing = True
         tasks = [*self._tasks, *self._acknowledging.values()]
-        if self._renewing is not None:
-            tasks.append(self._renewing)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._socket is not None:
-            await self._socket.close()
         self.outbox.abandon(ConnectionLost("The client was closed."))
-        self._set_state("idle")
+        await self.connection.close()
 
     async def drop(self) -> None:
         """Lose the line without a word, as in a dead spot; the client comes back by itself."""
-        if self._socket is not None:
-            self._online.clear()
-            await self._socket.abort()
+        await self.connection.drop()
 
     def wake(self) -> None:
         """Try to connect now: the network came back."""
-        self._awake.set()
+        self.connection.wake()
 
     async def join(self, room_id: str, after: int = 0) -> JoinedRoom:
         """Join a room and hold everything above `after`; interruptions resume by themselves.
@@ -158,7 +139,7 @@ class RoomClient:
         room = self.rooms.setdefault(str(room_id), JoinedRoom(self, str(room_id)))
         room.log.begin_at(after)
         try:
-            await self._wait_online()
+            await self.connection.wait_online()
             await self._join(room)
         except RequestFailed:
             self.rooms.pop(room.id, None)
@@ -174,22 +155,11 @@ class RoomClient:
 
         A token that turns out to be expired is renewed first.
         """
-        await self._wait_online()
-        try:
-            return await self._ask(event, payload)
-        except RequestFailed as failed:
-            if failed.code != "token_expired" or self._refresh is None:
-                raise
-        await self._refresh_token()
-        await self._ask("session:renew", {"token": self.token})
-        return await self._ask(event, payload)
+        return await self.connection.call(event, payload)
 
     async def renew(self, token: str) -> dict[str, Any]:
         """Give the living connection a newer token."""
-        self.token = token
-        answer = await self.call("session:renew", {"token": token})
-        self._plan_renewal()
-        return answer
+        return await self.connection.renew(token)
 
     async def enqueue(
         self,
@@ -216,8 +186,8 @@ class RoomClient:
         def find() -> list[Any]:
             return [data for event, data in self.events if event == name and check(data)]
 
-        async with self._heard:
-            await asyncio.wait_for(self._heard.wait_for(lambda: bool(find())), timeout)
+        async with asyncio.timeout(timeout), self._news:
+            await self._news.wait_for(lambda: bool(find()))
             return find()[0]
 
     def received(self, room: JoinedRoom) -> None:
@@ -235,145 +205,17 @@ class RoomClient:
         finally:
             self._acknowledging.pop(room.id, None)
 
-    # ---- the connection ----------------------------------------------------------------------
-
-    def _begin(self, *more: Any) -> None:
-        work = (*more, self._send_outbox(), self._hear())
-        self._tasks = [asyncio.create_task(each) for each in work]
+    def _begin(self) -> None:
+        self._tasks = [asyncio.create_task(each) for each in (self._send_outbox(), self._hear())]
 
     def _outgoing_changed(self, room_id: str) -> None:
         if self._on_event is not None:
             self._on_event("outgoing", {"room": room_id})
 
-    def _set_state(self, state: str) -> None:
-        if state != self.state:
-            self.state = state
-            if self._on_state is not None:
-                code = self.failure.code if isinstance(self.failure, Refused) else None
-                self._on_state(state, code)
-
-    async def _open(self) -> None:
-        auth = {"token": self.token, "device": self.device}
-        socket = Socket(self.url, auth, lambda *heard: self._arrived.put_nowait(heard))
-        await socket.connect()
-        self._socket = socket
-        self.connects += 1
-        self._online.set()
-        self._set_state("online")
-        self._plan_renewal()
-
-    async def _connect_and_keep(self) -> None:
-        try:
-            await self._reopen()
-        except ClientError as error:
-            self._give_up(error)
-            return
-        await self._keep_connected()
-
-    async def _keep_connected(self) -> None:
-        while True:
-            assert self._socket is not None
-            await self._socket.closed.wait()
-            self._online.clear()
-            self._set_state("reconnecting")
-            try:
-                await self._after_loss(self._socket.reason or "lost")
-                await self._reopen()
-            except ClientError as error:
-                self._give_up(error)
-                return
-
-    async def _after_loss(self, reason: str) -> None:
-        if reason == "token_expired":
-            await self._try_to_refresh()
-        elif reason in FINAL:
-            raise Refused(reason)
-
-    async def _reopen(self) -> None:
-        pause = FIRST_PAUSE
-        while True:
-            least = 0.0
-            try:
-                await self._open()
-                await self._resume()
-                return
-            except Refused as refusal:
-                if refusal.code in FINAL:
-                    raise
-                if refusal.code == "token_expired":
-                    await self._try_to_refresh()
-                least = float(refusal.data.get("retry_after", 0))
-            except RequestFailed as failed:
-                least = failed.retry_after or 0.0
-            except ConnectionLost:
-                pass
-            await self._let_go()
-            # Those who were told the same time do not come back in the same moment.
-            await self._sleep(max(pause * random.uniform(0.5, 1), least * random.uniform(1, 1.25)))
-            pause = min(pause * 2, LONGEST_PAUSE)
-
-    async def _let_go(self) -> None:
-        """No connection stays behind when the next one is made."""
-        self._online.clear()
-        if self._socket is not None:
-            await self._socket.close()
-        if self.state == "online":
-            self._set_state("reconnecting")
-
-    async def _sleep(self, seconds: float) -> None:
-        self._awake.clear()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._awake.wait(), seconds)
-
-    async def _refresh_token(self) -> None:
-        """Raises `Refused` when the session is over, `ConnectionLost` when nobody could say."""
-        if self._refresh is None:
-            raise Refused("token_expired")
-        try:
-            self.token = await self._refresh()
-        except ApiError as error:
-            if error.status in (401, 403):
-                raise Refused(error.code or "unauthenticated", error.problem) from error
-            raise ConnectionLost(str(error)) from error
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise ConnectionLost(f"The token was not refreshed: {error!r}") from error
-
-    async def _try_to_refresh(self) -> bool:
-        with contextlib.suppress(ConnectionLost):
-            await self._refresh_token()
-            return True
-        return False
-
-    def _plan_renewal(self) -> None:
-        if self._renewing is not None and self._renewing is not asyncio.current_task():
-            self._renewing.cancel()
-        self._renewing = None
-        pause = pause_before_renewal(self.token) if self._refresh is not None else None
-        if pause is not None:
-            self._renewing = asyncio.create_task(self._renew_later(pause))
-
-    async def _renew_later(self, pause: float) -> None:
-        await asyncio.sleep(pause)
-        # A courtesy: without it the server ends the connection, and the token is refreshed then.
-        with contextlib.suppress(ClientError):
-            await self._refresh_token()
-            await self.renew(self.token)
-
-    def _give_up(self, error: ClientError) -> None:
-        self.failure = error
-        self._online.set()
-        self.outbox.abandon(error)
-        self._set_state("refused")
-
-    async def _wait_online(self) -> None:
-        await self._online.wait()
-        if self.failure is not None:
-            raise self.failure
-
-    async def _ask(self, event: str, payload: dict[str, Any]) -> dict[str, Any]:
-        if self._socket is None:
-            raise ConnectionLost("Not connected.")
-        return await self._socket.call(event, payload, self._ack_timeout)
+    def _state_changed(self, state: str) -> None:
+        if self._on_state is not None:
+            code = self.failure.code if isinstance(self.failure, Refused) else None
+            self._on_state(state, code)
 
     # ---- rooms -------------------------------------------------------------------------------
 
@@ -398,7 +240,7 @@ class RoomClient:
 
     async def _join(self, room: JoinedRoom) -> None:
         asked = {"room": room.id, "after": room.log.last}
-        answer = await self._ask("room:join", asked)
+        answer = await self.connection.ask("room:join", asked)
         room.view, room.call = answer["room"], answer.get("call")
         if room.log.state is None:
             room.log.view(room.view)
@@ -431,9 +273,9 @@ class RoomClient:
                     await self._heed(room, name, payload)
             if name in (FETCH, JOIN):
                 continue
-            async with self._heard:
+            async with self._news:
                 self.events.append((name, payload))
-                self._heard.notify_all()
+                self._news.notify_all()
             if self._on_event is not None:
                 self._on_event(name, payload)
 
@@ -483,7 +325,7 @@ class RoomClient:
     async def _send(self, entry: Outgoing) -> None:
         """Send the oldest message until it is stored or refused; nothing overtakes it."""
         try:
-            await self._wait_online()
+            await self.connection.wait_online()
             self.outbox.mark(entry, "sending")
             answer = await self.call("message:send", entry.payload)
         except ConnectionLost:

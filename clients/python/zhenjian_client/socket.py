@@ -46,7 +46,8 @@ class Socket:
                 self.url, max_msg_size=16 * 1024 * 1024, timeout=aiohttp.ClientWSTimeout(ws_close=2)
             )
             self._reader = asyncio.create_task(self._read())
-            await asyncio.wait_for(self._connected, timeout)
+            async with asyncio.timeout(timeout):
+                await self._connected
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             await self.close()
             raise ConnectionLost(f"Cannot connect: {error!r}") from error
@@ -65,7 +66,10 @@ class Socket:
         self._acks[ack_id] = future
         try:
             await self.send_frame(wire.event(event, payload, ack_id))
-            answer: dict[str, Any] = await asyncio.wait_for(future, timeout)
+            # Not `wait_for`: before Python 3.12 it loses a cancellation that comes with the answer,
+            # and who closes the client would wait for ever.
+            async with asyncio.timeout(timeout):
+                answer: dict[str, Any] = await future
         except TimeoutError as error:
             raise ConnectionLost(f"No answer to {event!r} within {timeout} s.") from error
         finally:
