@@ -31,9 +31,19 @@ from loadtests.bench_awake import cores_awake
 from loadtests.bench_common import ROOT, cores, machine
 from loadtests.bench_media_caller import PROFILE
 from loadtests.bench_media_loss import loss, told
-from loadtests.bench_media_plan import FULL, HALF, QUICK, ROOMS, VIEWERS, Budget, Plan, once
+from loadtests.bench_media_plan import (
+    FULL,
+    HALF,
+    QUICK,
+    RECORDED,
+    ROOMS,
+    VIEWERS,
+    Budget,
+    Plan,
+    once,
+)
 from loadtests.bench_media_report import headline, table, versions
-from loadtests.bench_media_scene import measure, storm
+from loadtests.bench_media_scene import measure, measure_together, storm
 from loadtests.bench_media_signalling import Recorded
 from loadtests.bench_media_world import (
     OWN_CORE,
@@ -71,24 +81,27 @@ async def turns(
 
 
 async def recording(folder: Path, plan: Plan, budget: Budget) -> dict[str, Any] | None:
-    """The same rooms without a recording, with a journal alone, and with one that is stored, in
-    turn. Segments are closed and stored every ten seconds, so a turn takes a multiple of that.
+    """What a journal costs, and one that is stored: beside the same rooms without, at the same
+    time and on the same core. Segments are closed and stored every ten seconds, so a turn takes a
+    multiple of that.
     """
     plan = replace(plan, seconds=plan.recorded)
-    ways: tuple[Recorded, ...] = ("no", "journal", "stored")
-    runs: dict[str, list[float]] = {way: [] for way in ways}
+    ways: tuple[Recorded, ...] = ("journal", "stored")
+    pairs: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
     for turn in range(plan.turns + 1):
-        for way in ways if turn % 2 == 0 else reversed(ways):
+        for way in ways:
             if budget.allows(f"recording, turn {turn + 1}"):
-                figures = await measure(folder, "zhenjian", (ROOMS, 2, 0), plan, record=way)
-                runs[way].append(figures["us_per_packet"])
-    if not all(runs.values()):
+                pair: tuple[Recorded, ...] = ("no", way) if turn % 2 == 0 else (way, "no")
+                found = await measure_together(folder, (RECORDED, 2, 0), plan, pair)
+                us = {each: run["us_per_packet"] for each, run in zip(pair, found, strict=True)}
+                pairs[way].append((us["no"], us[way]))
+    if not all(pairs.values()):
         return None
-    off, journal, stored = (statistics.median(runs[way]) for way in ways)
+    journal, stored = (statistics.median(on / off for off, on in pairs[way]) for way in ways)
     return {
-        "us": runs,
-        "overhead": round(journal / off - 1, 3),
-        "overhead_stored": round(stored / off - 1, 3),
+        "us": pairs,
+        "overhead": round(journal - 1, 3),
+        "overhead_stored": round(stored - 1, 3),
     }
 
 

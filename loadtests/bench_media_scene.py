@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,25 +132,49 @@ async def watch(scene: Scene, warm: float, seconds: float) -> dict[str, Any]:
 
 
 async def measure(
-    folder: Path,
-    kind: str,
-    shape: tuple[int, int, int],
-    plan: Plan,
-    *,
-    record: Recorded = "no",
-    host: str = HOST,
+    folder: Path, kind: str, shape: tuple[int, int, int], plan: Plan, *, host: str = HOST
 ) -> dict[str, Any]:
     """One run. ``shape`` is the number of rooms, their publishers and their mere viewers."""
-    rooms, publishers, viewers = shape
     async with scene(folder, kind, host) as found:
-        for number in range(rooms):
-            await found.room(f"r{number}", publishers, viewers, record=record)
+        await _fill(found, shape)
         figures = await watch(found, plan.warm, plan.seconds)
+    return _judged(kind, shape, figures)
+
+
+async def measure_together(
+    folder: Path, shape: tuple[int, int, int], plan: Plan, ways: Sequence[Recorded]
+) -> list[dict[str, Any]]:
+    """One run of several servers of ours at the same time, which share the server's core: one for
+    each way of recording, each with rooms of this shape. What the host does to one it does to all.
+    """
+    async with AsyncExitStack() as stack:
+        scenes = []
+        for way in ways:
+            place = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder)))
+            found = await stack.enter_async_context(scene(place, "zhenjian"))
+            await _fill(found, shape, way)
+            scenes.append(found)
+        watched = await asyncio.gather(*(watch(found, plan.warm, plan.seconds) for found in scenes))
+    return [
+        _judged("zhenjian" if way == "no" else f"zhenjian {way}", shape, figures)
+        for way, figures in zip(ways, watched, strict=True)
+    ]
+
+
+async def _fill(found: Scene, shape: tuple[int, int, int], record: Recorded = "no") -> None:
+    rooms, publishers, viewers = shape
+    for number in range(rooms):
+        await found.room(f"r{number}", publishers, viewers, record=record)
+
+
+def _judged(name: str, shape: tuple[int, int, int], figures: dict[str, Any]) -> dict[str, Any]:
+    """With what should have arrived beside what did, and said aloud."""
+    rooms, publishers, viewers = shape
     each = publishers * (publishers - 1 + viewers) * rooms
     figures["expected"] = round(figures["sent"] / (publishers * rooms) * each)
     figures["delivered_share"] = round(figures["forwarded"] / max(figures["expected"], 1), 4)
     figures["load_was_late"] = figures["send_lag_ms"]["p99"] > LATEST_SEND_MS
-    _tell(kind if record == "no" else f"{kind} {record}", shape, figures)
+    _tell(name, shape, figures)
     return figures
 
 
