@@ -142,7 +142,12 @@ async def measure(
 
 
 async def measure_together(
-    folder: Path, shape: tuple[int, int, int], plan: Plan, ways: Sequence[Recorded]
+    folder: Path,
+    shape: tuple[int, int, int],
+    plan: Plan,
+    ways: Sequence[Recorded],
+    *,
+    host: str = HOST,
 ) -> list[dict[str, Any]]:
     """One run of several servers of ours at the same time, which share the server's core: one for
     each way of recording, each with rooms of this shape. What the host does to one it does to all.
@@ -151,7 +156,7 @@ async def measure_together(
         scenes = []
         for way in ways:
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder)))
-            found = await stack.enter_async_context(scene(place, "zhenjian"))
+            found = await stack.enter_async_context(scene(place, "zhenjian", host))
             await _fill(found, shape, way)
             scenes.append(found)
         watched = await asyncio.gather(*(watch(found, plan.warm, plan.seconds) for found in scenes))

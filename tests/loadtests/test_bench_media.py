@@ -1,6 +1,7 @@
 """The pieces of `make bench-media`, in a tiny run against our own worker on loopback."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from loadtests.bench_media_loss import Heard, loss, told
 from loadtests.bench_media_network import Network
 from loadtests.bench_media_plan import Budget, Plan
 from loadtests.bench_media_report import headline
-from loadtests.bench_media_scene import measure, storm
+from loadtests.bench_media_scene import measure, measure_together, storm
 from loadtests.bench_media_world import NotPossible, enter_namespace, janus_version, write_janus
 
 TINY = Plan(
@@ -29,7 +30,17 @@ LOOPBACK = "127.0.0.1"
 async def test_every_packet_of_a_tiny_run_reaches_every_viewer_and_is_read_there(
     tmp_path: Path,
 ) -> None:
-    figures = await measure(tmp_path, "zhenjian", (1, 2, 1), TINY, record="stored", host=LOOPBACK)
+    _all_arrived(await measure(tmp_path, "zhenjian", (1, 2, 1), TINY, host=LOOPBACK))
+
+
+async def test_what_recording_costs_is_measured_beside_rooms_without(tmp_path: Path) -> None:
+    both = await measure_together(tmp_path, (1, 2, 1), TINY, ["no", "stored"], host=LOOPBACK)
+    assert len(both) == 2
+    for figures in both:
+        _all_arrived(figures)
+
+
+def _all_arrived(figures: dict[str, Any]) -> None:
     # Two publish for each other and for one who only watches; 210 packets a second each.
     assert figures["sent"] > 300
     assert 0.5 < figures["delivered_share"] < 1.5

@@ -89,6 +89,10 @@ class RoomClient:
         await self.close()
 
     @property
+    def url(self) -> str:
+        return self.connection.url
+
+    @property
     def state(self) -> str:
         return self.connection.state
 
