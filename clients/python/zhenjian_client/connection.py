@@ -85,6 +85,7 @@ class Connection:
         self._keep(self._connect_and_keep())
 
     async def close(self) -> None:
+        """End the line for good; the server is told."""
         tasks = [task for task in (self._keeping, self._renewing) if task is not None]
         for task in tasks:
             task.cancel()

@@ -101,12 +101,18 @@ class WorkerProcess:
     async def kill(self) -> None:
         assert self._process is not None
         self._process.kill()
-        await self._process.wait()
+        await self._ended()
 
     async def stop(self) -> int:
         assert self._process is not None
         if self._process.returncode is None:
             self._process.terminate()
+        return await self._ended()
+
+    async def _ended(self) -> int:
+        assert self._process is not None
+        if self._reading is not None:
+            await self._reading
         return await self._process.wait()
 
 
