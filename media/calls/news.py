@@ -93,9 +93,10 @@ class News:
                 "rtt_ms": event.get("rtt_ms"),
                 "loss": event.get("loss"),
             }
+            # First written, then told: who asks because of the news finds the level.
+            await self._quality.heard(session, offered.call_id, offered.user_id, event)
             for each in offered.people:
                 await self._runtime.realtime.to_user(each, "call:quality", shown)
-            await self._quality.heard(session, offered.call_id, offered.user_id, event)
             return
 
     async def speaker(self, event: dict[str, Any]) -> None:
