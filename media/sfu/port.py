@@ -18,6 +18,8 @@ from media.sfu.wire import TAKEN, Taken, wire_of
 # looked at by the clock, not whenever one comes: to wake up costs more than a packet does. What is
 # added to their way is a tick at most, and nothing as long as the core has time.
 _BUSY: Final = 6000
+#: Below this many it is looked at whenever one comes again: between the two it stays as it is.
+_CALM: Final = 4000
 _TICK: Final = 0.004
 #: Datagrams that one look takes before other work has its turn.
 _MOST: Final = 4 * TAKEN
@@ -96,7 +98,7 @@ class Port:
         self._counted += taken
         passed = now - self._counted_since
         if passed >= _WINDOW:
-            busy = self._counted >= _BUSY * passed
+            busy = self._counted >= (_CALM if self.ticking else _BUSY) * passed
             self._counted, self._counted_since = 0, now
             if busy != self.ticking:
                 self._tick(busy)

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import Iterable
 
 import pytest
@@ -135,10 +136,21 @@ async def test_more_than_fits_goes_out_in_order_and_what_is_refused_costs_nothin
     port.close()
 
 
+async def test_a_port_that_is_about_busy_does_not_go_to_and_fro(calls: str) -> None:
+    port = Port("127.0.0.1", 0, Ears().receive, Counters())
+    began, ticking = time.monotonic(), []
+    for turn, a_second in enumerate((5_500, 6_500, 5_500, 4_500, 3_500, 5_500), start=1):
+        port._count(a_second, began + turn)
+        ticking.append(port.ticking)
+    assert ticking == [False, True, True, True, False, False]
+    port.close()
+
+
 async def test_a_busy_port_goes_by_the_clock_and_comes_back(
     calls: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ports, "_BUSY", 1000)
+    monkeypatch.setattr(ports, "_CALM", 1000)
     ears = Ears()
     port = ears.port = Port("127.0.0.1", 0, ears.receive, Counters())
     caller = Caller("127.0.0.1", port)
