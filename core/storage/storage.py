@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypedDict, TypeVar
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
@@ -45,11 +45,22 @@ SUFFIX: Final = ".sealed"
 #: What is sealed at once while a file is written.
 _BLOCK: Final = 16 * CHUNK
 _SMALL: Final = CHUNK
+#: What is written at once to a folder: where the kernel holds files in large pages, megabytes in
+#: one call cost several times as much as the same bytes in such pieces.
+_PIECE: Final = 8 * CHUNK
 _FAILURES = (BaseError, OSError)
 # One file after the other: several at once are no faster together (with OpenSSL each holds the
 # interpreter's lock), and whoever else works in the process would wait for each of them.
 _SEALING: Final = ThreadPoolExecutor(1, "seal")
 _Result = TypeVar("_Result")
+
+
+class _Pieces(TypedDict, total=False):
+    """How obstore cuts what it writes; by default whole, or in what S3 takes at least."""
+
+    use_multipart: bool
+    chunk_size: int
+    max_concurrency: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +134,8 @@ class Storage:
             return
         try:
             sealed = await self._seal_whole(key, data, hospital_id)
-            await obstore.put_async(self.store, key + SUFFIX, sealed)
+            large = len(sealed) > _PIECE
+            await obstore.put_async(self.store, key + SUFFIX, sealed, **self._in_pieces(large))
         except _FAILURES as error:
             raise StorageError(f"Writing '{key}' failed: {error}") from error
 
@@ -137,11 +149,16 @@ class Storage:
         failure: list[Exception] = []
         sealed = self._sealed(key, pieces, hospital_id, failure)
         try:
-            await obstore.put_async(self.store, key + SUFFIX, sealed)
+            await obstore.put_async(self.store, key + SUFFIX, sealed, **self._in_pieces(True))
         except _FAILURES as error:
             if failure:
                 raise failure[0] from error
             raise StorageError(f"Writing '{key}' failed: {error}") from error
+
+    def _in_pieces(self, large: bool) -> _Pieces:
+        if large and isinstance(self.store, LocalStore):
+            return {"use_multipart": True, "chunk_size": _PIECE, "max_concurrency": 1}
+        return {}
 
     async def _seal_whole(self, key: str, data: bytes, hospital_id: UUID | None) -> bytes:
         if len(data) <= _SMALL:

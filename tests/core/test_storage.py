@@ -28,6 +28,17 @@ async def test_what_was_put_is_read_whole_and_in_ranges(storage: Storage, tmp_pa
     assert (tmp_path / "copy").read_bytes() == data
 
 
+async def test_a_large_object_lies_in_the_folder_whole_and_alone(
+    storage: Storage, tmp_path: Path
+) -> None:
+    data = bytes(range(251)) * 12_000
+    await storage.put("recordings/a/t/1", data)
+    assert await storage.get("recordings/a/t/1") == data
+    assert [info.size for info in await storage.list("recordings")] == [len(data)]
+    files = [path for path in (tmp_path / "a folder").rglob("*") if path.is_file()]
+    assert [path.name for path in files] == ["1.sealed"]
+
+
 async def test_a_missing_object_is_a_named_error_and_may_be_deleted(storage: Storage) -> None:
     with pytest.raises(ObjectMissing):
         await storage.get("nothing")
