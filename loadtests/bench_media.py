@@ -35,7 +35,6 @@ from loadtests.bench_media_plan import (
     FULL,
     HALF,
     QUICK,
-    RECORDED,
     ROOMS,
     VIEWERS,
     Budget,
@@ -92,7 +91,7 @@ async def recording(folder: Path, plan: Plan, budget: Budget) -> dict[str, Any] 
         for way in ways:
             if budget.allows(f"recording, turn {turn + 1}"):
                 pair: tuple[Recorded, ...] = ("no", way) if turn % 2 == 0 else (way, "no")
-                found = await measure_together(folder, (RECORDED, 2, 0), plan, pair)
+                found = await measure_together(folder, (ROOMS, 2, 0), plan, pair)
                 us = {each: run["us_per_packet"] for each, run in zip(pair, found, strict=True)}
                 pairs[way].append((us["no"], us[way]))
     if not all(pairs.values()):

@@ -7,9 +7,6 @@ from dataclasses import dataclass, replace
 
 #: The sizes that are quoted: rooms at full and at half load, and viewers of one publisher.
 ROOMS, HALF, VIEWERS = 20, 10, 50
-#: Rooms of each of two servers that share a core while recording is measured: as many as let a
-#: worker take packets by the batch, as it does at full load.
-RECORDED = 15
 
 
 @dataclass(frozen=True)

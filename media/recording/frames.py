@@ -5,13 +5,17 @@ A segment is an 8-byte magic followed by records::
     crc32 (4) | length (4) | type (1) | body (length - 1)          big endian
 
 The CRC covers everything behind itself, so that a torn tail, a hole of zeros and any flipped byte
-are recognised. All times are microseconds of Unix time.
+are recognised. Packets lie together in records of a tenth of a second, their body::
+
+    count (2) | count times: track (2), arrival (8), size (4) | the packets one after the other
+
+All times are microseconds of Unix time.
 """
 
 import json
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -21,17 +25,17 @@ SUFFIX = ".zjr"
 MANIFEST_NAME = "manifest.json"
 MAX_RECORD_BYTES = 1024 * 1024
 
-HEADER, TRACK, PACKET, REPORT, MARK = 1, 2, 3, 4, 5
+HEADER, TRACK, REPORT, MARK, PACKETS = 1, 2, 4, 5, 6
+#: A single packet with its track and arrival: how journals of the first kind held them.
+PACKET = 3
 
-PACKET_HEAD = struct.Struct(">IBHQ")
-PACKET_CRC = struct.Struct(">I")
-#: What a packet's record has beside the packet.
-PACKET_OVERHEAD = PACKET_CRC.size + PACKET_HEAD.size
 REPORT_BODY = struct.Struct(">HQQI")
 MARK_TIME = struct.Struct(">Q")
 
 _FRAME = struct.Struct(">II")
 _PACKET = struct.Struct(">HQ")
+_COUNT = struct.Struct(">H")
+_ROW = struct.Struct(">HQI")
 
 
 class JournalError(Exception):
@@ -159,8 +163,21 @@ class Manifest:
 
 
 def frame(kind: int, body: bytes) -> bytes:
+    return frame_head(kind, body) + body
+
+
+def frame_head(kind: int, body: bytes) -> bytes:
+    """What goes before the body of a record."""
     head = struct.pack(">IB", len(body) + 1, kind)
-    return zlib.crc32(body, zlib.crc32(head)).to_bytes(4, "big") + head + body
+    return zlib.crc32(body, zlib.crc32(head)).to_bytes(4, "big") + head
+
+
+def packets_body(rows: Sequence[int], pieces: Iterable[bytes]) -> bytes:
+    """The body of a record of packets: track, arrival and size of each in turn, and their bytes,
+    in pieces of any size.
+    """
+    count = len(rows) // 3
+    return struct.pack(">H" + "HQI" * count, count, *rows) + b"".join(pieces)
 
 
 def read_records(data: bytes, holes: list[tuple[int, int]]) -> Iterator[tuple[int, memoryview]]:
@@ -200,17 +217,26 @@ def _next_valid(view: memoryview, position: int) -> int:
     return position
 
 
-def decode(kind: int, body: memoryview) -> Record | None:
-    """A record from its body; None for the header and for types of a later version."""
-    if kind == PACKET:
+def decode(kind: int, body: memoryview) -> Iterator[Record]:
+    """The records in a body; none of the header and of types of a later version."""
+    if kind == PACKETS:
+        yield from _packets(body)
+    elif kind == PACKET:
         number, arrival_us = _PACKET.unpack_from(body)
-        return Packet(number, arrival_us, bytes(body[_PACKET.size :]))
-    if kind == REPORT:
-        return SenderReport(*REPORT_BODY.unpack(body))
-    if kind == MARK:
+        yield Packet(number, arrival_us, bytes(body[_PACKET.size :]))
+    elif kind == REPORT:
+        yield SenderReport(*REPORT_BODY.unpack(body))
+    elif kind == MARK:
         (arrival_us,) = MARK_TIME.unpack_from(body)
         item = json.loads(bytes(body[MARK_TIME.size :]))
-        return Mark(item["kind"], arrival_us, item["data"])
-    if kind == TRACK:
-        return Track(**json.loads(bytes(body)))
-    return None
+        yield Mark(item["kind"], arrival_us, item["data"])
+    elif kind == TRACK:
+        yield Track(**json.loads(bytes(body)))
+
+
+def _packets(body: memoryview) -> Iterator[Packet]:
+    (count,) = _COUNT.unpack_from(body)
+    position = _COUNT.size + count * _ROW.size
+    for number, arrival_us, size in _ROW.iter_unpack(body[_COUNT.size : position]):
+        yield Packet(number, arrival_us, bytes(body[position : position + size]))
+        position += size

@@ -5,10 +5,11 @@ and, once sealed, ``manifest.json``. Every segment begins with a header record t
 tracks known so far, so that one lost segment costs its own packets and nothing else. The bytes
 are described in ``frames``; ``read_take`` and ``recover_take`` live in ``take``.
 
-The writer is synchronous and cheap: a packet is put on a list, ``flush`` hands it to the
-operating system (what a killed process loses is what was not flushed), and ``fsync`` runs in one
-thread of the process (what a power cut loses). All times are microseconds of Unix time, taken
-from ``wall_us`` so that a step of the system clock in mid-call tears nothing.
+The writer is synchronous and cheap: packets are put down in ``waiting``, ``flush`` makes one record
+of those that came since and hands it to the operating system (what a killed process loses is what
+was not flushed), and ``fsync`` runs in one thread of the process (what a power cut loses). All
+times are microseconds of Unix time, taken from ``wall_us`` so that a step of the system clock in
+mid-call tears nothing.
 """
 
 import hashlib
@@ -16,7 +17,6 @@ import json
 import os
 import shutil
 import time
-import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -28,10 +28,7 @@ from media.recording.frames import (
     MANIFEST_NAME,
     MARK,
     MARK_TIME,
-    PACKET,
-    PACKET_CRC,
-    PACKET_HEAD,
-    PACKET_OVERHEAD,
+    PACKETS,
     REPORT,
     REPORT_BODY,
     SUFFIX,
@@ -41,8 +38,11 @@ from media.recording.frames import (
     Segment,
     Track,
     frame,
+    frame_head,
+    packets_body,
 )
 from media.recording.take import Take, read_take, recover_take
+from media.sfu.recorder import Waiting
 
 __all__ = [
     "JournalError",
@@ -78,8 +78,8 @@ _syncer = Syncer()
 class JournalWriter:
     """Writes one take. Not thread-safe: the packet loop owns it until ``seal``.
 
-    The worker calls ``flush`` and ``roll_if_due`` from a timer at least every 200 ms; ``packet``
-    flushes by itself when the timer is late. A disk that refuses (full, gone) never raises into
+    The worker calls ``flush`` and ``roll_if_due`` from a timer at least every 200 ms; whoever puts
+    down packets calls ``flush`` when many wait. A disk that refuses (full, gone) never raises into
     the packet path: ``failed`` holds the error, up to 8 MiB wait in memory, and packets beyond
     that are counted in ``dropped``.
     """
@@ -90,13 +90,16 @@ class JournalWriter:
         self.take = take
         self.started_at = started_at.astimezone(UTC)
         self.failed: OSError | None = None
+        #: Packets that were taken, without those that wait.
         self.packets = 0
         self.dropped = 0
         self.tracks: list[Track] = []
         self._segments: list[Segment] = []
-        #: What is to be written, in pieces, and how long it is together.
+        #: Packets that no record holds yet. They are put down with the number of their track.
+        self.waiting = Waiting(FLUSH_BYTES)
+        #: Records to be written, and how long they are together.
         self._pieces: list[bytes] = []
-        self._waiting = 0
+        self._unwritten = 0
         self._file = -1
         self._sealed: Manifest | None = None
         self._opened_us = 0
@@ -152,24 +155,6 @@ class JournalWriter:
         self._passed(now_us)
         return track.number
 
-    def packet(self, number: int, arrival_us: int, rtp: bytes, payload: bytes = b"") -> None:
-        """Append one plaintext RTP packet of track ``number``: all of it, or its header and then
-        its ``payload``, which is kept until the next flush and not copied before. Dropped silently
-        once sealed.
-        """
-        waiting = self._waiting
-        if self._file < 0 or waiting > MAX_BUFFER_BYTES:
-            self.dropped += 1
-            return
-        size = len(rtp) + len(payload)
-        head = PACKET_HEAD.pack(size + 11, PACKET, number, arrival_us) + rtp
-        self._pieces += (PACKET_CRC.pack(zlib.crc32(payload, zlib.crc32(head))), head, payload)
-        self._waiting = waiting = waiting + size + PACKET_OVERHEAD
-        self.packets += 1
-        self._last_us = arrival_us
-        if arrival_us - self._flushed_us >= FLUSH_US or waiting >= FLUSH_BYTES:
-            self._passed(arrival_us)
-
     def sender_report(self, number: int, arrival_us: int, ntp: int, rtp_timestamp: int) -> None:
         """Append the times of an RTCP sender report: 64-bit NTP and 32-bit RTP timestamp."""
         self._append(REPORT, REPORT_BODY.pack(number, arrival_us, ntp, rtp_timestamp))
@@ -183,6 +168,7 @@ class JournalWriter:
 
     def flush(self) -> None:
         """Hand everything to the operating system, and to the disk's thread once a second."""
+        self._gather()
         if self._file < 0:
             return
         self._flushed_us = max(self._last_us, self._flushed_us)
@@ -193,6 +179,19 @@ class JournalWriter:
             self._synced_us = now
             _syncer.sync(self._file)
 
+    def _gather(self) -> None:
+        """Make one record of the packets that wait, or drop them where there is no room."""
+        if not self.waiting.rows:
+            return
+        rows, parts = self.waiting.take()
+        if self._file < 0 or self._unwritten > MAX_BUFFER_BYTES:
+            self.dropped += len(rows) // 3
+            return
+        body = packets_body(rows, parts)
+        self._add(frame_head(PACKETS, body), body)
+        self.packets += len(rows) // 3
+        self._last_us = max(self._last_us, rows[-2])
+
     def _write(self, data: bytes) -> bool:
         """Write what waits; what the disk refuses of it waits on, and then this is False."""
         rest = memoryview(data)
@@ -201,14 +200,14 @@ class JournalWriter:
                 written = os.write(self._file, rest)
             except OSError as error:
                 self.failed = error
-                self._pieces, self._waiting = [bytes(rest)], len(rest)
+                self._pieces, self._unwritten = [bytes(rest)], len(rest)
                 return False
             self._digest.update(rest[:written])
             self._size += written
             rest = rest[written:]
             self.failed = None
         self._pieces.clear()
-        self._waiting = 0
+        self._unwritten = 0
         return True
 
     def roll_if_due(self, now_us: int) -> Path | None:
@@ -290,16 +289,18 @@ class JournalWriter:
     def _passed(self, now_us: int) -> None:
         self._last_us = max(self._last_us, now_us)
         self._opened_us = self._opened_us or now_us
-        if self._last_us - self._flushed_us >= FLUSH_US or self._waiting >= FLUSH_BYTES:
+        if self._last_us - self._flushed_us >= FLUSH_US or self._unwritten >= FLUSH_BYTES:
             self.flush()
 
     def _append(self, kind: int, body: bytes) -> None:
+        # What came before stands before it.
+        self._gather()
         if self._file >= 0:
-            self._wait(frame(kind, body))
+            self._add(frame(kind, body))
 
-    def _wait(self, data: bytes) -> None:
-        self._pieces.append(data)
-        self._waiting += len(data)
+    def _add(self, *pieces: bytes) -> None:
+        self._pieces += pieces
+        self._unwritten += sum(map(len, pieces))
 
     def _begin_segment(self, file: int) -> None:
         header = {
@@ -312,8 +313,8 @@ class JournalWriter:
         self._file = file
         self._digest = hashlib.sha256()
         self._size = 0
-        self._wait(MAGIC + frame(HEADER, json.dumps(header).encode()))
-        self._header_size = self._waiting
+        self._add(MAGIC + frame(HEADER, json.dumps(header).encode()))
+        self._header_size = self._unwritten
         self.flush()
         _syncer.sync_folder(self.folder)
 

@@ -14,7 +14,6 @@ from media.recording.frames import (
     HEADER,
     MAGIC,
     MANIFEST_NAME,
-    PACKET,
     SUFFIX,
     Damage,
     JournalError,
@@ -55,18 +54,13 @@ class Take:
         """Every record in the order written, one segment in memory at a time."""
         for path in self.segments:
             for kind, body in read_records(path.read_bytes(), []):
-                record = decode(kind, body)
-                if record is not None:
-                    yield record
+                yield from decode(kind, body)
 
     def packets_of(self, number: int) -> Iterator[Packet]:
         """The packets of one track, in order of arrival."""
-        for path in self.segments:
-            for kind, body in read_records(path.read_bytes(), []):
-                if kind == PACKET and body[0] << 8 | body[1] == number:
-                    record = decode(kind, body)
-                    if isinstance(record, Packet):
-                        yield record
+        for record in self.records():
+            if isinstance(record, Packet) and record.number == number:
+                yield record
 
 
 def read_take(folder: Path) -> Take:
@@ -148,7 +142,7 @@ def _identify(folder: Path, paths: list[Path], manifest: Manifest | None) -> Tak
                 header = json.loads(bytes(body))
                 started_at = datetime.fromisoformat(header["started_at"])
                 return Take(folder, header["call"], header["take"], started_at)
-            record = decode(kind, body)
+            record = next(decode(kind, body), None)
             if earliest is None and record is not None:
                 earliest = record.at_us if isinstance(record, Track) else record.arrival_us
     if earliest is None:
@@ -169,8 +163,7 @@ def _scan(take: Take, path: Path, data: bytes) -> list[Damage]:
             for item in header["tracks"]:
                 _add_track(take, Track(**item))
             continue
-        record = decode(kind, body)
-        if record is not None:
+        for record in decode(kind, body):
             _count(take, record)
     take.segments.append(path)
     return [

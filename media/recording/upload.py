@@ -59,14 +59,16 @@ class Uploader:
     async def upload_segment(self, path: Path) -> str:
         """Store a rolled segment (``<call>/<take>/<name>`` are its last folders); its key.
 
-        A segment that is stored with the same size already is not sent again. Raises
+        A segment that is stored with the same size already is not sent again. Raises KeyMissing,
         StoreUnavailable, and OSError when the file cannot be read.
         """
         key = self.key(path.parent.parent.name, path.parent.name, path.name)
+        # First the key: without one there is nothing to read those megabytes for.
+        sealing = await self._sealing(path.parent)
         async with self._turn:
             data = await asyncio.to_thread(path.read_bytes)
             if await self._stored_size(key) != len(data):
-                await self._put(path.parent, key, data)
+                await self._put(sealing, key, data)
         return key
 
     async def finish(self, folder: Path) -> str:
@@ -87,11 +89,11 @@ class Uploader:
                 data = await asyncio.to_thread(_read_segment, path)
                 if hashlib.sha256(data).hexdigest() != segment.sha256:
                     raise JournalError(f"{path} is not what the manifest says")
-                await self._put(folder, key, data)
+                await self._put(await self._sealing(folder), key, data)
         key = self.key(manifest.call, manifest.take, MANIFEST_NAME)
         # A removal that was cut short may have left the manifest alone, without the key.
         if await self._stored_size(key) != len(raw):
-            await self._put(folder, key, raw)
+            await self._put(await self._sealing(folder), key, raw)
         if await self._stored_size(key) != len(raw):
             raise StoreUnavailable(f"{key} was stored but cannot be found")
         await asyncio.to_thread(_remove, folder)
@@ -141,8 +143,7 @@ class Uploader:
             raise KeyMissing(call, take)
         return self.storage.with_keys(seal.folder_key(f"{self.prefix}/{call}"))
 
-    async def _put(self, folder: Path, key: str, data: bytes) -> None:
-        sealing = await self._sealing(folder)
+    async def _put(self, sealing: Storage, key: str, data: bytes) -> None:
         try:
             async for attempt in stamina.retry_context(REFUSALS, attempts=6, wait_initial=0.2):
                 with attempt:

@@ -7,11 +7,56 @@ from typing import Any, Literal, Protocol
 from media.sfu.sdp import Codec
 
 
+class Waiting:
+    """Packets on their way to a recorder, which takes them from time to time.
+
+    Who forwards packets only puts them down here: that is what a recording costs him.
+    """
+
+    #: What a packet takes beside its bytes.
+    OVERHEAD = 14
+
+    def __init__(self, most: int) -> None:
+        """`most` bytes are to wait, if it can be helped."""
+        #: Track, arrival and size of each packet in turn.
+        self.rows: list[int] = []
+        #: Header and payload of each in turn.
+        self.parts: list[bytes] = []
+        self.size = 0
+        self.most = most
+
+    def put(self, number: int, arrival_us: int, header: bytes, payload: bytes = b"") -> None:
+        """A plain RTP packet of a track as received, in two parts; retransmitted ones come late,
+        never twice.
+        """
+        size = len(header) + len(payload)
+        rows, parts = self.rows, self.parts
+        rows.append(number)
+        rows.append(arrival_us)
+        rows.append(size)
+        parts.append(header)
+        parts.append(payload)
+        self.size += size + self.OVERHEAD
+
+    def take(self) -> tuple[list[int], list[bytes]]:
+        """Rows and parts; from now on nothing waits."""
+        taken = self.rows, self.parts
+        self.rows, self.parts, self.size = [], [], 0
+        return taken
+
+
 class Recorder(Protocol):
     """Takes what a call receives. Every method is quick, synchronous and raises nothing.
 
     Times are microseconds of Unix time.
     """
+
+    @property
+    def waiting(self) -> Waiting:
+        """Where packets are put down for it."""
+
+    def flush(self) -> None:
+        """Take what waits; asked for when much does."""
 
     def add_track(
         self,
@@ -25,11 +70,6 @@ class Recorder(Protocol):
         now_us: int,
     ) -> int:
         """Announce a stream; the number returned stands for it afterwards."""
-
-    def packet(self, number: int, arrival_us: int, rtp: bytes, payload: bytes) -> None:
-        """A plain RTP packet as received, its fixed header and what follows; retransmitted ones
-        come late, never twice.
-        """
 
     def sender_report(self, number: int, arrival_us: int, ntp: int, rtp_timestamp: int) -> None:
         """The times of an RTCP sender report."""
@@ -48,6 +88,7 @@ class Tap:
 
     def __init__(self, recorder: Recorder, user: str, track_id: str, offset_us: int) -> None:
         self._recorder = recorder
+        self._waiting = recorder.waiting
         self._user = user
         self._track_id = track_id
         self._offset_us = offset_us
@@ -62,7 +103,10 @@ class Tap:
         known = ssrc == self._ssrc and codec is self._codec
         if not known and not self._turn_to(ssrc, codec, arrival):
             return
-        self._recorder.packet(self._number, arrival, header, payload)
+        waiting = self._waiting
+        waiting.put(self._number, arrival, header, payload)
+        if waiting.size >= waiting.most:
+            self._recorder.flush()
 
     def sender_report(self, ntp: int, rtp_timestamp: int, now: float) -> None:
         """Record a report of the stream that is being received."""

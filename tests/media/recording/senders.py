@@ -103,7 +103,7 @@ def record(
             )
         number = numbers[index, kind]
         if arrival.rtp:
-            writer.packet(number, arrival.at_us, arrival.rtp)
+            writer.waiting.put(number, arrival.at_us, arrival.rtp)
         else:
             writer.sender_report(number, arrival.at_us, *arrival.report)
         writer.roll_if_due(arrival.at_us)

@@ -17,8 +17,24 @@ from hypothesis import strategies as st
 
 from media.recording import disk
 from media.recording import journal as journal_module
-from media.recording.frames import MANIFEST_NAME, JournalError, Packet, SenderReport
-from media.recording.journal import JournalWriter, read_take, recover_take, wall_us
+from media.recording.frames import (
+    MANIFEST_NAME,
+    PACKET,
+    JournalError,
+    Packet,
+    SenderReport,
+    frame,
+)
+from media.recording.journal import (
+    FLUSH_BYTES,
+    MAX_BUFFER_BYTES,
+    JournalWriter,
+    read_take,
+    recover_take,
+    wall_us,
+)
+from media.sfu.recorder import Tap
+from media.sfu.sdp import CODECS
 
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 START_US = int(START.timestamp() * 1e6)
@@ -32,7 +48,7 @@ def write_take(
     number = writer.add_track("a1", "user-1", "audio", "opus", 48000, 111, 0x1234, START_US)
     for index in range(packets):
         at = START_US + index * step_us
-        writer.packet(number, at, b"\x80\x6f" + index.to_bytes(2, "big") + b"x" * (index % 60))
+        writer.waiting.put(number, at, b"\x80\x6f" + index.to_bytes(2, "big") + b"x" * (index % 60))
         writer.roll_if_due(at)
     writer.sender_report(number, START_US, 0x1122334455667788, 96000)
     writer.mark("mute", START_US + 5, {"user": "user-1", "audio": False, "video": True})
@@ -46,7 +62,7 @@ def packets_of(folder: Path) -> list[Packet]:
 
 def test_a_packet_given_in_two_parts_is_the_packet(tmp_path: Path) -> None:
     writer = write_take(tmp_path / "t1", 1)
-    writer.packet(1, START_US + 20_000, b"\x80\x6f\x00\x01 the head", b" and the payload")
+    writer.waiting.put(1, START_US + 20_000, b"\x80\x6f\x00\x01 the head", b" and the payload")
     writer.seal("call_closed")
     assert packets_of(tmp_path / "t1")[1] == Packet(
         1, START_US + 20_000, b"\x80\x6f\x00\x01 the head and the payload"
@@ -100,7 +116,7 @@ def test_times_that_are_not_unix_time_are_refused(tmp_path: Path) -> None:
 def test_packets_after_the_seal_are_dropped_and_do_not_raise(tmp_path: Path) -> None:
     writer = write_take(tmp_path / "t1")
     writer.seal("call_closed")
-    writer.packet(1, START_US, b"late")
+    writer.waiting.put(1, START_US, b"late")
     writer.flush()
     assert writer.roll_if_due(START_US + 60_000_000) is None
     assert writer.dropped == 1
@@ -122,7 +138,7 @@ def test_a_full_disk_keeps_packets_in_memory_and_writes_them_later(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(journal_module.os, "write", refusing)
-    writer.packet(1, START_US + 60_000, b"while the disk is full")
+    writer.waiting.put(1, START_US + 60_000, b"while the disk is full")
     writer.flush()
     assert isinstance(writer.failed, OSError)
     with pytest.raises(OSError, match="No space"):
@@ -198,6 +214,74 @@ def test_any_flipped_byte_is_detected_and_costs_at_most_one_record(
     assert len(survivors) >= len(whole) - 1
 
 
+def test_packets_of_one_flush_are_one_record_and_are_lost_together(tmp_path: Path) -> None:
+    writer = write_take(tmp_path / "t1", 0)
+    for flush in range(3):
+        for index in range(10):
+            at = START_US + flush * 100_000 + index
+            writer.waiting.put(1, at, b"\x80\x6f head of ", b"%d in %d" % (index, flush))
+        writer.flush()
+    path = tmp_path / "t1" / "00001.zjr"
+    raw = path.read_bytes()
+    path.write_bytes(raw.replace(b"3 in 1", b"3 is 1"))
+    take = read_take(tmp_path / "t1")
+    assert [(hole.segment, hole.torn_tail) for hole in take.damage] == [("00001.zjr", False)]
+    assert [packet.rtp[-1:] for packet in packets_of(tmp_path / "t1")] == [b"0"] * 10 + [b"2"] * 10
+    path.write_bytes(raw[:-1])
+    survivors = packets_of(tmp_path / "t1")
+    assert survivors[-1] == Packet(1, START_US + 100_009, b"\x80\x6f head of 9 in 1")
+
+
+def test_reports_and_marks_stand_between_the_packets_where_they_came(tmp_path: Path) -> None:
+    writer = write_take(tmp_path / "t1", 1)
+    writer.sender_report(1, START_US + 30, 1, 2)
+    writer.waiting.put(1, START_US + 40, b"\x80\x6f\x00\x01")
+    writer.mark("unmute", START_US + 50, {"user": "user-1"})
+    writer.seal("call_closed")
+    kinds = [type(item).__name__ for item in read_take(tmp_path / "t1").records()]
+    assert kinds[-5:] == ["SenderReport", "Mark", "SenderReport", "Packet", "Mark"]
+
+
+def test_a_journal_of_single_packets_is_still_read(tmp_path: Path) -> None:
+    writer = write_take(tmp_path / "t1", 1)
+    writer.flush()
+    path = tmp_path / "t1" / "00001.zjr"
+    body = (1).to_bytes(2, "big") + START_US.to_bytes(8, "big") + b"\x80\x6f of the first kind"
+    path.write_bytes(path.read_bytes() + frame(PACKET, body))
+    manifest = recover_take(tmp_path / "t1")
+    assert manifest.packets == 2
+    assert packets_of(tmp_path / "t1")[-1] == Packet(1, START_US, b"\x80\x6f of the first kind")
+
+
+def test_when_many_packets_wait_they_are_written_before_the_timer_comes(tmp_path: Path) -> None:
+    writer = JournalWriter(tmp_path / "t1", "call-1", "t1", START)
+    tap = Tap(writer, "user-1", "a1", START_US)
+    codec = next(codec for codec in CODECS if codec.name == "opus")
+    for _ in range(FLUSH_BYTES // 1000 + 1):
+        tap.packet(codec, 7, b"\x80\x6f", b"x" * 1000, 1.0)
+    assert writer.waiting.size < FLUSH_BYTES
+    assert writer.path.stat().st_size > FLUSH_BYTES
+
+
+def test_what_a_full_disk_does_not_take_and_memory_does_not_hold_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = write_take(tmp_path / "t1", packets=3)
+
+    def refusing(file: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(journal_module.os, "write", refusing)
+        for _ in range(2 * MAX_BUFFER_BYTES // 60_000):
+            writer.waiting.put(1, START_US + 60_000, b"x" * 60_000)
+            writer.flush()
+    assert 0 < writer.dropped < 2 * MAX_BUFFER_BYTES // 60_000
+    manifest = writer.seal("call_closed")
+    assert (manifest.packets + manifest.dropped) == 3 + 2 * MAX_BUFFER_BYTES // 60_000
+    assert len(packets_of(tmp_path / "t1")) == manifest.packets
+
+
 def test_a_flipped_byte_in_a_sealed_take_is_detected_by_its_digest_too(tmp_path: Path) -> None:
     folder = tmp_path / "t1"
     write_take(folder, packets=600).seal("call_closed")
@@ -225,7 +309,7 @@ number = writer.add_track("a1", "user-1", "audio", "opus", 48000, 111, 1, wall_u
 written = 0
 while True:
     now = wall_us()
-    writer.packet(number, now, now.to_bytes(8, "big") * 20)
+    writer.waiting.put(number, now, now.to_bytes(8, "big") * 20)
     written += 1
     if written % 50 == 0:
         writer.roll_if_due(now)
@@ -267,11 +351,11 @@ def test_a_disk_without_room_for_another_segment_keeps_the_one_that_there_is(
         patched.setattr(journal_module, "_create", refuse)
         assert writer.roll_if_due(late) is None
         assert writer.failed is not None
-        writer.packet(1, late, b"\x80\x6f\x00\x28late")
+        writer.waiting.put(1, late, b"\x80\x6f\x00\x28late")
     rolled = writer.roll_if_due(late + 1)
     assert rolled == tmp_path / "t1" / "00001.zjr"
     assert writer.failed is None
-    writer.packet(1, late + 2, b"\x80\x6f\x00\x29later")
+    writer.waiting.put(1, late + 2, b"\x80\x6f\x00\x29later")
     manifest = writer.seal("call_closed")
     assert (manifest.packets, manifest.dropped, len(manifest.segments)) == (42, 0, 2)
     assert packets_of(tmp_path / "t1")[-1].rtp.endswith(b"later")
@@ -292,7 +376,7 @@ def test_writing_a_packet_never_waits_for_fsync(
     writer = JournalWriter(tmp_path / "t1", "call-1", "t1", START)
     number = writer.add_track("a1", "user-1", "audio", "opus", 48000, 111, 1, START_US)
     for index in range(5000):
-        writer.packet(number, START_US + index * 20_000, b"x" * 1000)
+        writer.waiting.put(number, START_US + index * 20_000, b"x" * 1000)
         writer.roll_if_due(START_US + index * 20_000)
     assert main_thread_syncs == []
 

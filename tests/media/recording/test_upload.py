@@ -12,7 +12,7 @@ from core.storage import Storage
 from media.recording.frames import MANIFEST_NAME, SUFFIX, JournalError, Manifest
 from media.recording.journal import JournalWriter, read_take
 from media.recording.sealing import Seal, write_seal
-from media.recording.upload import Uploader
+from media.recording.upload import KeyMissing, Uploader
 from tests.media.recording.test_journal import START_US
 from tests.media.recording.test_journal import write_take as write_bare_take
 from tests.media.sfu.support import fetched, sealed_bytes
@@ -41,13 +41,13 @@ def most_in_memory(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     put = Uploader._put
     under_way, most = 0, 0
 
-    async def watched_put(self: Uploader, folder: Path, key: str, data: bytes) -> None:
+    async def watched_put(self: Uploader, sealing: Storage, key: str, data: bytes) -> None:
         nonlocal under_way, most
         segment = key.endswith(SUFFIX)
         under_way += segment
         most = max(most, under_way)
         await asyncio.sleep(0.01)
-        await put(self, folder, key, data)
+        await put(self, sealing, key, data)
         under_way -= segment
 
     monkeypatch.setattr(Uploader, "_put", watched_put)
@@ -96,7 +96,7 @@ def test_a_take_is_uploaded_while_it_runs_and_removed_after_its_manifest_is_stor
         assert await uploader.upload_segment(rolled) == "recordings/call-1/t1/00001.zjr"
         assert await uploader.upload_segment(rolled) == "recordings/call-1/t1/00001.zjr"
         assert rolled.exists()
-        writer.packet(1, START_US + 61_000_000, b"the last word")
+        writer.waiting.put(1, START_US + 61_000_000, b"the last word")
         writer.seal("call_closed")
         return await uploader.finish(folder)
 
@@ -169,3 +169,10 @@ def test_a_removal_that_was_cut_short_is_repeated(tmp_path: Path) -> None:
         "recordings/call-1/t1/00001.zjr.sealed",
         "recordings/call-1/t1/manifest.json.sealed",
     ]
+
+
+async def test_a_segment_without_a_key_is_not_even_read(tmp_path: Path) -> None:
+    folder = tmp_path / "call-1" / "t1"
+    folder.mkdir(parents=True)
+    with pytest.raises(KeyMissing):
+        await uploading(MemoryStore()).upload_segment(folder / "never-written.zjr")
