@@ -17,7 +17,7 @@ from clinical.notifications.models import Push
 from core.clock import FakeClock
 from core.outbox import Relay
 from core.runtime import Runtime
-from media.calls import access
+from media.calls import access, quality
 from media.calls.controller import Controller
 from media.calls.jobs import watch_calls
 from media.calls.placing import GRACE_SECONDS
@@ -63,6 +63,19 @@ async def stands_still(attendee: Attendee, kind: str) -> None:
                 return
 
 
+@pytest.fixture
+def slow_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database takes its time to write a level down."""
+    write = quality.show_level
+
+    async def slowly(*row: Any) -> None:
+        await asyncio.sleep(0.2)
+        await write(*row)
+
+    monkeypatch.setattr(quality, "show_level", slowly)
+
+
+@pytest.mark.usefixtures("slow_levels")
 async def test_every_device_rings_the_first_wins_and_both_sides_hear_and_see(
     attend: Attend, cast: Cast, room: UUID, client: Client, runtime: Runtime
 ) -> None:
@@ -92,9 +105,9 @@ async def test_every_device_rings_the_first_wins_and_both_sides_hear_and_see(
 
     await asyncio.gather(doctor.receives(), phone.receives())
     assert pad.sessions == []
-    quality = await doctor.client.wait_event("call:quality")
-    assert quality["call"] == call["id"]
-    assert 1 <= quality["level"] <= 4
+    told = await doctor.client.wait_event("call:quality")
+    assert told["call"] == call["id"]
+    assert 1 <= told["level"] <= 4
     monitor = (await client.get("/monitor/rooms", token=cast.supervisor.token)).expect(200)
     [watched] = [each for each in monitor["items"] if each["id"] == str(room)]
     assert 1 <= watched["call"]["quality"] <= 4
