@@ -19,7 +19,7 @@ from media.sfu.wire import TAKEN, Taken, wire_of
 # added to their way is a tick at most, and nothing as long as the core has time.
 _BUSY: Final = 6000
 #: Below this many it is looked at whenever one comes again: between the two it stays as it is.
-_CALM: Final = 4000
+_CALM: Final = 5000
 _TICK: Final = 0.004
 #: Datagrams that one look takes before other work has its turn.
 _MOST: Final = 4 * TAKEN
