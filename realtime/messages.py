@@ -31,6 +31,10 @@ from realtime.sending import send_messages
 log = structlog.get_logger(__name__)
 
 MAX_BATCH = 256
+#: Of many that wait (the disk stood still) a quarter goes at once, and at least this many: the
+#: first are acknowledged while the next are with the database. One group of them all would be
+#: cheaper and keep everybody as long as the last; of a thousand the quarter is `MAX_BATCH`.
+LEAST_OF_MANY = 32
 #: While people talk, a group waits this long for company, unless it is this large already: a commit
 #: costs much the same for one message as for eight. Larger groups come by themselves while the
 #: database is busy; to wait for them makes everything later. Who talks alone does not wait.
@@ -160,7 +164,8 @@ class MessageWriter:
             batch = following
 
     def _take(self) -> list[_Waiting]:
-        count = min(len(self._waiting), MAX_BATCH)
+        waiting = len(self._waiting)
+        count = min(waiting, MAX_BATCH, max(LEAST_OF_MANY, waiting // 4))
         batch = [self._waiting.popleft() for _ in range(count)]
         end = group_end([send for send, _ in batch])
         self._waiting.extendleft(reversed(batch[end:]))

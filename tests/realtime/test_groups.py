@@ -18,7 +18,7 @@ from core.ids import new_id, new_ids
 from core.runtime import Runtime
 from realtime import access, groups, room, service
 from realtime.groups import Entry, Group, Outcome, Send, Sent, group_end
-from realtime.messages import LARGE_BATCH, MAX_BATCH, MessageWriter, Store
+from realtime.messages import LARGE_BATCH, LEAST_OF_MANY, MAX_BATCH, MessageWriter, Store
 from realtime.models import MessageRow, RoomRow
 from realtime.rules import CloseReason, MessageKind, RoomKind, RoomState
 from realtime.schemas import CardBody, MessageView, TextBody
@@ -301,10 +301,35 @@ async def test_while_many_wait_the_database_has_the_next_group_before_this_one_i
         return [Sent(1, runtime.clock.now(), False, None) for _ in sends]
 
     monkeypatch.setattr(Store, "store", store_group)
-    answers.put([say(cast.patient, room, str(n)) for n in range(2 * MAX_BATCH + LARGE_BATCH)])
+    many = 2 * LEAST_OF_MANY + LARGE_BATCH
+    answers.put([say(cast.patient, room, str(n)) for n in range(many)])
     answers.writer.start()
-    await answers.all(2 * MAX_BATCH + LARGE_BATCH)
-    assert told_before == [0, 0, MAX_BATCH]
+    await answers.all(many)
+    assert told_before == [0, 0, LEAST_OF_MANY]
+    await answers.writer.stop()
+
+
+async def test_of_many_that_wait_a_part_goes_at_once_and_of_very_many_a_large_one(
+    runtime: Runtime, cast: Cast, room: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = Answers(runtime)
+    sizes: list[int] = []
+
+    async def store_group(self: Store, sends: Sequence[Send]) -> list[Outcome]:
+        sizes.append(len(sends))
+        return [Sent(1, runtime.clock.now(), False, None) for _ in sends]
+
+    monkeypatch.setattr(Store, "store", store_group)
+    many = 6 * MAX_BATCH
+    answers.put([say(cast.patient, room, str(n)) for n in range(many)])
+    answers.writer.start()
+    await answers.all(many)
+    assert sizes[:3] == [MAX_BATCH] * 3
+    left = many
+    for size in sizes:
+        assert size == min(left, MAX_BATCH, max(LEAST_OF_MANY, left // 4))
+        left -= size
+    assert left == 0
     await answers.writer.stop()
 
 
