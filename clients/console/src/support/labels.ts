@@ -1,4 +1,4 @@
-import type { CallParticipant, Role } from "@zhenjian/realtime";
+import type { CallParticipant, PresenceState, Role } from "@zhenjian/realtime";
 import type { Consultation, ConsultationKind, ConsultationState, Patient } from "@/api/types";
 
 export const ROLES: Record<Role, string> = {
@@ -10,6 +10,12 @@ export const ROLES: Record<Role, string> = {
   supervisor: "监督员",
   operator: "运营人员",
   customer_service: "客服",
+};
+
+export const PRESENCE: Record<PresenceState, string> = {
+  online: "在线",
+  busy: "忙碌",
+  offline: "离线",
 };
 
 export const STATES: Record<ConsultationState, string> = {
