@@ -57,6 +57,8 @@ async def find_and_open(desk: StaffDesk) -> None:
     await desk.screen.picture("colleague-found-desk")
     await found.click()
     await desk.screen.tap("colleague-go")
+    # The dialog gives the focus back when it goes: who types before that types into nothing.
+    await desk.screen.item("colleague-picker").wait_for(state="hidden")
     await desk.screen.item("talk-room").wait_for()
 
 
