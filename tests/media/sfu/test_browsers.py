@@ -425,12 +425,16 @@ async def test_a_browser_goes_on_over_losses_a_new_address_and_another_network(
     bert = await Seat(browser, server, "bert").open()
     await both(anna, bert)
     relay.loss_up = relay.loss_down = 0.05
-    for _ in range(3):
+    # On a slow machine few packets come, and none of a few may be lost.
+    for _ in range(20):
         await both(anna, bert)
-    counted = await metrics(process)
+        counted = await metrics(process)
+        repaired = (await anna.report())["users"]["bert"]["video"]["retransmitted"]
+        if counted["nacks_sent_total"] > 0 and repaired > 0:
+            break
     assert counted["nacks_sent_total"] > 0
     assert counted["retransmitted_total"] > 0
-    assert (await anna.report())["users"]["bert"]["video"]["retransmitted"] > 0
+    assert repaired > 0
     relay.loss_up = relay.loss_down = 0.0
     await relay.rebind()
     for _ in range(2):
