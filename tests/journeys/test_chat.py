@@ -95,8 +95,7 @@ async def test_text_pictures_voice_files_and_stickers_go_both_ways(
     await expect(desk.screen.item("location-message")).to_contain_text("示范市梧桐街1号")
     await desk.screen.tap("tool-location")
     for name, text in (("lat", "30.25"), ("lng", "120.16"), ("name", "仁和示范医院门诊楼")):
-        field = desk.screen.page.locator(f'[data-testid="location-{name}"]')
-        await field.locator("input").or_(field).last.fill(text)
+        await desk.screen.enter(f"location-{name}", text)
     await desk.screen.tap("location-send")
     await expect(page.locator(bubble("location")).last).to_contain_text("仁和示范医院门诊楼")
 
@@ -157,8 +156,7 @@ async def the_supervisor_looks_back(screens: Browsers, demo: Demo, family: Famil
     await watch.log_in(SUPERVISOR_LOGIN)
     await watch.open("consultations")
     for name, text in (("patient", family.child), ("doctor", DOCTOR)):
-        field = watch.screen.page.locator(f'[data-testid="filter-{name}"]')
-        await field.locator("input").or_(field).last.fill(text)
+        await watch.screen.enter(f"filter-{name}", text)
     rows = watch.screen.page.locator('[data-testid="consultation-row"]')
     await expect(rows).to_have_count(1)
     await rows.click()
@@ -173,8 +171,7 @@ async def the_supervisor_looks_back(screens: Browsers, demo: Demo, family: Famil
 
     # What was taken back is heard as well, with a reason.
     await transcript.locator('[data-testid="recalled-original"]').first.click()
-    reason = watch.screen.item("recalled-reason")
-    await reason.locator("textarea").or_(reason).last.fill("投诉核查")
+    await watch.screen.enter("recalled-reason", "投诉核查")
     await watch.screen.tap("recalled-read")
     heard = watch.screen.item("recalled-voice")
     await heard.evaluate("(audio) => audio.play()")

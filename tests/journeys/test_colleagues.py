@@ -49,8 +49,7 @@ async def test_a_colleague_is_found_by_initials_written_to_and_called(
 async def find_and_open(desk: StaffDesk) -> None:
     """Typed initials leave the one colleague who is meant."""
     await desk.screen.tap("new-talk")
-    box = desk.screen.item("colleague-q")
-    await box.locator("input").or_(box).last.fill(OTHER_INITIALS)
+    await desk.screen.enter("colleague-q", OTHER_INITIALS)
     found = desk.screen.page.locator('[data-testid="colleague"]:visible')
     await expect(found).to_have_count(1)
     await expect(found).to_contain_text(OTHER)

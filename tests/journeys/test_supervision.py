@@ -78,8 +78,7 @@ async def test_a_supervisor_listens_unseen_mutes_reassigns_ends_and_writes(
 
 async def a_word_to_the_doctor(watch: StaffDesk, desk: StaffDesk) -> None:
     """Of another room of his; he finds it among the talks, and the two write there alone."""
-    box = watch.screen.item("monitor-q")
-    await box.locator("input").or_(box).last.fill(DOCTOR)
+    await watch.screen.enter("monitor-q", DOCTOR)
     await watch.screen.page.locator('[data-testid="monitor-row"]', has_text=DOCTOR).first.click()
     await watch.screen.tap("monitor-word")
     await watch.screen.item("talk-room").wait_for()
@@ -95,8 +94,7 @@ async def a_word_to_the_doctor(watch: StaffDesk, desk: StaffDesk) -> None:
 
 async def find_row(screen: Screen, patient: str) -> Locator:
     """The one line of the monitor that a patient's name leaves."""
-    box = screen.item("monitor-q")
-    await box.locator("input").or_(box).last.fill(patient)
+    await screen.enter("monitor-q", patient)
     row = screen.page.locator('[data-testid="monitor-row"]', has_text=patient)
     await expect(row).to_have_count(1)
     await expect(screen.item("monitor-shown")).to_contain_text("1")

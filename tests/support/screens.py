@@ -103,6 +103,11 @@ class Screen:
         """Fill in the field of this name."""
         await self.item(f"field-{name}").fill(text)
 
+    async def enter(self, testid: str, text: str) -> None:
+        """Fill in the field of this test id, which the console's components wrap or are."""
+        box = self.item(testid)
+        await box.locator("input, textarea").or_(box).last.fill(text)
+
     async def sees(self, text: str) -> None:
         """Wait until the text can be read."""
         await self.page.get_by_text(text).locator("visible=true").first.wait_for()
