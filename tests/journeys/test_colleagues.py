@@ -25,7 +25,11 @@ async def test_a_colleague_is_found_by_initials_written_to_and_called(
     await desk.log_in(DOCTOR_LOGIN)
     await desk.open("talks")
     await find_and_open(desk)
-    await desk.say("沈医生，有位患儿的血象想请您看看。")
+    # Nobody has to reach for the mouse.
+    await expect(desk.screen.item("message-input")).to_be_focused()
+    await desk.screen.page.keyboard.type("沈医生，有位患儿的血象想请您看看。")
+    await desk.screen.page.keyboard.press("Enter")
+    await desk.hears("沈医生，有位患儿的血象想请您看看。")
 
     other = StaffDesk(await screens.desk("colleague"), demo)
     await other.log_in(OTHER_LOGIN)
@@ -56,7 +60,6 @@ async def find_and_open(desk: StaffDesk) -> None:
     await desk.screen.picture("colleague-found-desk")
     await found.click()
     await desk.screen.tap("colleague-go")
-    # The dialog gives the focus back when it goes: who types before that types into nothing.
     await desk.screen.item("colleague-picker").wait_for(state="hidden")
     await desk.screen.item("talk-room").wait_for()
 

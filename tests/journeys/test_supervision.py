@@ -55,7 +55,7 @@ async def test_a_supervisor_listens_unseen_mutes_reassigns_ends_and_writes(
 
     # To a colleague of the department; the patient is told, the doctor's desk lets go of it.
     await watch.screen.item("call-window").wait_for(state="hidden")
-    await row.click()
+    await row.dblclick()
     await watch.screen.picture("supervision-drawer")
     await watch.screen.tap("monitor-reassign")
     name = await choose_colleague(watch.screen)
