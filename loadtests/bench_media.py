@@ -39,10 +39,10 @@ from loadtests.bench_media_plan import (
     VIEWERS,
     Budget,
     Plan,
-    once,
+    shown,
 )
 from loadtests.bench_media_report import headline, table, versions
-from loadtests.bench_media_scene import measure, measure_together, storm
+from loadtests.bench_media_scene import measure_by_turns, measure_together, storm
 from loadtests.bench_media_signalling import Recorded
 from loadtests.bench_media_world import (
     OWN_CORE,
@@ -70,13 +70,9 @@ def middle(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 async def turns(
     folder: Path, kinds: Sequence[str], shape: tuple[int, int, int], plan: Plan, budget: Budget
 ) -> dict[str, Any]:
-    """Every server in turn, forth and back, so that a busy minute hits them alike."""
-    runs: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds}
-    for turn in range(plan.turns):
-        for kind in kinds if turn % 2 == 0 else reversed(kinds):
-            if budget.allows(f"{kind} {shape}, turn {turn + 1}"):
-                runs[kind].append(await measure(folder, kind, shape, plan))
-    return {kind: {**middle(found), "runs": found} for kind, found in runs.items() if found}
+    """The middle run of every server, and all of them."""
+    runs = await measure_by_turns(folder, kinds, shape, plan, budget)
+    return {kind: {**middle(found), "runs": found} for kind, found in runs.items()}
 
 
 async def recording(folder: Path, plan: Plan, budget: Budget) -> dict[str, Any] | None:
@@ -87,7 +83,7 @@ async def recording(folder: Path, plan: Plan, budget: Budget) -> dict[str, Any] 
     plan = replace(plan, seconds=plan.recorded)
     ways: tuple[Recorded, ...] = ("journal", "stored")
     pairs: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
-    for turn in range(plan.turns + 1):
+    for turn in range(plan.pairs):
         for way in ways:
             if budget.allows(f"recording, turn {turn + 1}"):
                 pair: tuple[Recorded, ...] = ("no", way) if turn % 2 == 0 else (way, "no")
@@ -123,7 +119,7 @@ async def run(plan: Plan, parts: Sequence[str], servers: Sequence[str]) -> dict[
     ):
         folder = Path(name)
         await _quoted(folder, report, plan, parts, sfus, budget)
-        await _others(folder, report, once(plan), parts, servers, budget)
+        await _others(folder, report, shown(plan), parts, servers, budget)
     for part in ("rooms", "fanout"):
         report[part] = dict(sorted(report[part].items()))
     report["left_out"] = budget.left_out
@@ -151,7 +147,7 @@ async def _quoted(
     if "recording" in parts and "zhenjian" in sfus:
         report["recording"] = await recording(folder, plan, budget)
     if "loss" in parts and "zhenjian" in sfus and budget.allows("loss"):
-        report["loss"] = await loss(folder, warm=3.0, seconds=5 * plan.seconds)
+        report["loss"] = await loss(folder, warm=3.0, seconds=plan.bad)
         print("  " + told(report["loss"]), flush=True)
     if "picture" in parts and "zhenjian" in sfus and budget.allows("picture"):
         await _picture(folder, report, plan, budget)

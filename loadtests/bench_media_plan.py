@@ -11,14 +11,17 @@ ROOMS, HALF, VIEWERS = 20, 10, 50
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how much. ``turns`` is how often the quoted scenarios are measured; after
-    ``minutes`` nothing is begun any more. ``recorded`` seconds is a turn of the recording.
+    """How long and how much. ``turns`` is how often the quoted scenarios are measured, for so many
+    ``seconds`` each, ``pairs`` how often the recording is, for ``recorded`` seconds each; ``bad``
+    seconds pass behind the bad network. After ``minutes`` nothing is begun any more.
     """
 
     warm: float
     seconds: float
-    recorded: float
     turns: int
+    recorded: float
+    pairs: int
+    bad: float
     rooms: tuple[int, ...]
     viewers: tuple[int, ...]
     joins: int
@@ -26,8 +29,32 @@ class Plan:
     minutes: float
 
 
-FULL = Plan(2.0, 6.0, 20.0, 3, (5, HALF, ROOMS, 40), (10, VIEWERS, 200), 100, 30, 18.0)
-QUICK = Plan(1.0, 4.0, 10.0, 1, (HALF, ROOMS), (VIEWERS,), 30, 10, 10.0)
+FULL = Plan(
+    warm=1.0,
+    seconds=3.0,
+    turns=7,
+    recorded=20.0,
+    pairs=4,
+    bad=30.0,
+    rooms=(5, HALF, ROOMS, 40),
+    viewers=(10, VIEWERS, 200),
+    joins=100,
+    pictures=30,
+    minutes=18.0,
+)
+QUICK = Plan(
+    warm=1.0,
+    seconds=2.0,
+    turns=5,
+    recorded=10.0,
+    pairs=2,
+    bad=20.0,
+    rooms=(HALF, ROOMS),
+    viewers=(VIEWERS,),
+    joins=30,
+    pictures=10,
+    minutes=10.0,
+)
 
 
 class Budget:
@@ -46,6 +73,6 @@ class Budget:
         return False
 
 
-def once(plan: Plan) -> Plan:
+def shown(plan: Plan) -> Plan:
     """The plan for what is shown but not quoted."""
-    return replace(plan, turns=1)
+    return replace(plan, turns=min(plan.turns, 2))

@@ -49,9 +49,11 @@ def headline(report: dict[str, Any]) -> dict[str, float | None]:
 
 
 def _ratio(found: dict[str, Any], peer: str, what: str) -> float | None:
+    """Ours over theirs: the median of the turns, each beside the other's next to it."""
     if "zhenjian" not in found or peer not in found:
         return None
-    return round(float(found["zhenjian"][what]) / float(found[peer][what]), 2)
+    turns = zip(found["zhenjian"]["runs"], found[peer]["runs"], strict=False)
+    return round(statistics.median(float(ours[what]) / theirs[what] for ours, theirs in turns), 2)
 
 
 def _latency(found: dict[str, Any]) -> float | None:

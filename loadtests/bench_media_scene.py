@@ -14,7 +14,7 @@ from typing import Any
 
 from loadtests.bench_common import cpu_seconds, percentiles, resident_kb
 from loadtests.bench_media_caller import Traffic
-from loadtests.bench_media_plan import Plan
+from loadtests.bench_media_plan import Budget, Plan
 from loadtests.bench_media_signalling import Participant, Recorded, Signalling, signalling
 from loadtests.bench_media_world import HOST, Server, serve
 
@@ -77,6 +77,7 @@ async def scene(folder: Path, kind: str, host: str = HOST) -> AsyncIterator[Scen
         yield found
     finally:
         traffic.stop()
+        server.go_on()
         for someone in found.people:
             for connection in someone.connections:
                 await connection.close()
@@ -131,14 +132,44 @@ async def watch(scene: Scene, warm: float, seconds: float) -> dict[str, Any]:
     }
 
 
-async def measure(
-    folder: Path, kind: str, shape: tuple[int, int, int], plan: Plan, *, host: str = HOST
-) -> dict[str, Any]:
-    """One run. ``shape`` is the number of rooms, their publishers and their mere viewers."""
-    async with scene(folder, kind, host) as found:
-        await _fill(found, shape)
-        figures = await watch(found, plan.warm, plan.seconds)
-    return _judged(kind, shape, figures)
+async def measure_by_turns(
+    folder: Path,
+    kinds: Sequence[str],
+    shape: tuple[int, int, int],
+    plan: Plan,
+    budget: Budget,
+    *,
+    host: str = HOST,
+) -> dict[str, list[dict[str, Any]]]:
+    """Several servers in short turns, forth and back: all have their rooms all the time, and one of
+    them has packets. So what the host does in a minute it does to all. The others rest meanwhile,
+    but ours: who controls it would take it for dead.
+
+    ``shape`` is the number of rooms, their publishers and their mere viewers.
+    """
+    runs: dict[str, list[dict[str, Any]]] = {}
+    async with AsyncExitStack() as stack:
+        scenes: dict[str, Scene] = {}
+        for kind in kinds:
+            if budget.allows(f"{kind} {shape}"):
+                scenes[kind] = await stack.enter_async_context(scene(folder, kind, host))
+                await _fill(scenes[kind], shape)
+                runs[kind] = []
+                _rest(scenes[kind], kind)
+        for turn in range(plan.turns):
+            for kind in scenes if turn % 2 == 0 else reversed(scenes):
+                if budget.allows(f"{kind} {shape}, turn {turn + 1}"):
+                    scenes[kind].server.go_on()
+                    figures = await watch(scenes[kind], plan.warm, plan.seconds)
+                    scenes[kind].traffic.stop()
+                    _rest(scenes[kind], kind)
+                    runs[kind].append(_judged(kind, shape, figures))
+    return {kind: found for kind, found in runs.items() if found}
+
+
+def _rest(found: Scene, kind: str) -> None:
+    if not kind.startswith("zhenjian"):
+        found.server.rest()
 
 
 async def measure_together(

@@ -99,7 +99,17 @@ class Server:
         """The end of its log."""
         return self.log.read_text()[-2000:]
 
+    def rest(self) -> None:
+        """Stand still until ``go_on``: a server that waits beside the one that is measured costs
+        that one a tenth and more.
+        """
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
+        self.go_on()
         end(self._process)
 
 
