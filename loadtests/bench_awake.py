@@ -6,9 +6,10 @@ time, in every server, and most in those that are woken most often. What is comp
 host. So a loop of the lowest class of the scheduler (`SCHED_IDLE`: it gives way at once to anything
 else) keeps each core going, for all servers alike, as the boot option `idle=poll` would.
 
-Where the kernel groups processes by session (autogroup) the class counts within a session only, so
-each loop is a session of its own, of the least weight. Who measures PostgreSQL leaves its core
-alone all the same: on Linux 6.18 it waited seconds beside a loop in the session of the load.
+Where the kernel groups processes by session (autogroup) the class counts within a session only: a
+server in another one than the loop's waits, now and then, for the scheduler's next tick (4 ms at
+250 Hz). So the loops, and the servers beside them, are of the benchmark's own session. PostgreSQL
+makes a session for itself: who measures it leaves its core alone.
 """
 
 from __future__ import annotations
@@ -17,15 +18,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 
 from loadtests.bench_common import ROOT
 
 #: Turns of the loop between looks at whether it is still wanted: some ten milliseconds.
 TURNS = 200_000
-#: The weight of our session, as a niceness.
-AUTOGROUP = Path("/proc/self/autogroup")
 
 
 @contextmanager
@@ -33,7 +31,10 @@ def cores_awake(wanted: Iterable[int]) -> Iterator[None]:
     """Keep these cores from halting; the loops end with us."""
     loops = [
         subprocess.Popen(
-            [sys.executable, "-m", "loadtests.bench_awake", str(core), str(os.getpid())], cwd=ROOT
+            [sys.executable, "-m", "loadtests.bench_awake", str(core), str(os.getpid())],
+            cwd=ROOT,
+            # A Ctrl-C is for the benchmark, which ends them.
+            process_group=0,
         )
         for core in sorted(wanted)
     ]
@@ -48,10 +49,6 @@ def cores_awake(wanted: Iterable[int]) -> Iterator[None]:
 def main() -> None:
     core, parent = int(sys.argv[1]), int(sys.argv[2])
     os.sched_setaffinity(0, {core})
-    os.setsid()
-    with suppress(OSError):
-        # Not there where sessions are not grouped.
-        AUTOGROUP.write_text("19")
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     while os.getppid() == parent:
         for _ in range(TURNS):

@@ -39,6 +39,7 @@ from loadtests.bench_chat_world import (
 )
 from loadtests.bench_common import PEERS, ROOT, cores, machine
 from loadtests.bench_disk import LONGEST_MS, DiskWatch, disk_watched
+from loadtests.bench_group import as_a_service
 
 OUTPUT = ROOT / "var" / "bench" / "chat.json"
 SERVERS = ("zhenjian", "node", "node-sql", "stock-sql")
@@ -322,7 +323,12 @@ async def run(plan: Plan, wanted: Sequence[str]) -> dict[str, Any]:
     }
     if not (PEERS / "node_modules").exists() and any(name.startswith("node") for name in servers):
         subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=PEERS, check=True)  # noqa: ASYNC221
-    with tempfile.TemporaryDirectory(prefix="bench-chat-") as folder, cores_awake(cores()[0]):
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-chat-") as folder,
+        as_a_service() as grouped,
+        cores_awake(cores()[0]),
+    ):
+        report["machine"]["control_group"] = grouped
         world = await found(Path(folder), max(plan.connections, plan.idle))
         load = await Generator.start()
         try:

@@ -29,7 +29,9 @@ import uvloop
 from loadtests import bench_media_browser
 from loadtests.bench_awake import cores_awake
 from loadtests.bench_common import ROOT, cores, machine
+from loadtests.bench_group import as_a_service
 from loadtests.bench_media_caller import PROFILE
+from loadtests.bench_media_floor import floor
 from loadtests.bench_media_loss import loss, told
 from loadtests.bench_media_plan import (
     FULL,
@@ -59,7 +61,7 @@ OUTPUT = ROOT / "var" / "bench" / "media.json"
 SERVERS = ("zhenjian", "zhenjian-interpreted", "janus", "janus-loop", "relay")
 #: Measured when nothing is said.
 USUAL = tuple(kind for kind in SERVERS if kind != "zhenjian-interpreted")
-PARTS = ("rooms", "fanout", "conference", "storm", "recording", "loss", "picture")
+PARTS = ("rooms", "fanout", "conference", "storm", "recording", "loss", "picture", "floor")
 
 
 def middle(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -115,8 +117,10 @@ async def run(plan: Plan, parts: Sequence[str], servers: Sequence[str]) -> dict[
     sfus = [kind for kind in servers if kind != "relay"]
     with (
         tempfile.TemporaryDirectory(prefix="bench-media-") as name,
+        as_a_service() as grouped,
         cores_awake(set().union(*cores())),
     ):
+        report["machine"]["control_group"] = grouped
         folder = Path(name)
         await _quoted(folder, report, plan, parts, sfus, budget)
         await _others(folder, report, shown(plan), parts, servers, budget)
@@ -163,6 +167,13 @@ async def _picture(folder: Path, report: dict[str, Any], plan: Plan, budget: Bud
         server.stop()
 
 
+async def _floor(folder: Path, report: dict[str, Any], plan: Plan, budget: Budget) -> None:
+    try:
+        report["floor"] = await floor(folder, plan.rooms, plan.seconds)
+    except NotPossible as problem:
+        budget.left_out.append(f"floor ({problem})")
+
+
 async def _others(
     folder: Path,
     report: dict[str, Any],
@@ -172,6 +183,8 @@ async def _others(
     budget: Budget,
 ) -> None:
     sfus = [kind for kind in servers if kind != "relay"]
+    if "floor" in parts and budget.allows("floor"):
+        await _floor(folder, report, plan, budget)
     if "conference" in parts:
         report["conference"] = await turns(folder, sfus, (1, 10, 0), plan, budget)
     if "rooms" in parts and "relay" in servers:

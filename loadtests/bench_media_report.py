@@ -97,5 +97,11 @@ def table(report: dict[str, Any]) -> str:
         lines.append(f"{'Chromium':14}{'zhenjian':14} first picture {shown}")
     if "loss" in report:
         lines.append(f"{'bad network':14}{'zhenjian':14} {told(report['loss'])}")
+    for floor in report.get("floor", []):
+        look = f"every {floor['look_every_ms']:g} ms" if floor["look_every_ms"] else "at once"
+        lines.append(
+            f"{str(floor['rooms']) + ' rooms':14}{'floor':14} looked at {look:14}"
+            f"{floor['us_per_datagram']:6.1f} µs"
+        )
     lines += ["", *(f"{key}: {value}" for key, value in report["headline"].items())]
     return "\n".join(lines)

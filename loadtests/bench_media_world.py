@@ -194,9 +194,10 @@ async def _start(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            # A Ctrl-C reaches the benchmark alone, which then ends its servers.
-            start_new_session=True,
-            preexec_fn=_begin,
+            # A Ctrl-C reaches the benchmark alone, which then ends its servers. The session is the
+            # benchmark's (see bench_awake).
+            process_group=0,
+            preexec_fn=begin,
         )
     server = Server(process, control, log)
     async with asyncio.timeout(READY_SECONDS):
@@ -215,21 +216,15 @@ def prefer() -> int:
     """Put this process and all that it starts before other work, if allowed; the niceness now."""
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
-    _prefer_session()
+    with suppress(OSError):
+        # The kernel weighs sessions against each other, and niceness only within one.
+        Path("/proc/self/autogroup").write_text(str(PRIORITY))
     return os.getpriority(os.PRIO_PROCESS, 0)
 
 
-def _prefer_session() -> None:
-    """The kernel weighs sessions against each other, and niceness only within one."""
-    with suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(PRIORITY))
-
-
-def _begin() -> None:
+def begin() -> None:
     """In a new server, before its program."""
     os.sched_setaffinity(0, SERVER_CORE)
-    if os.environ.get(INSIDE):
-        _prefer_session()
 
 
 def interrupt_on_terminate() -> None:

@@ -15,11 +15,14 @@ _SPEECH: Final = 10
 
 
 class Call:
-    """A call on this worker. ``offset_us`` turns monotonic seconds into Unix microseconds."""
+    """A call on this worker. ``offset_us`` turns monotonic seconds into Unix microseconds. Calls of
+    one ``part`` are looked after together.
+    """
 
-    def __init__(self, call: str, room: str, offset_us: int) -> None:
+    def __init__(self, call: str, room: str, offset_us: int, part: int = 0) -> None:
         self.call = call
         self.room = room
+        self.part = part
         self.peers: dict[str, Peer] = {}
         self.recorder: Recorder | None = None
         #: The user who speaks at present, or spoke last; None before anybody did.

@@ -27,6 +27,8 @@ from media.sfu.wire import ROOM, SENT, Taken, octets, taken, workplace
 log = structlog.get_logger(__name__)
 
 _TICK: Final = 0.1
+#: Calls are looked after by turns, a tenth of them at a time: packets wait behind that.
+_PARTS: Final = 10
 _TEND: Final = 0.01
 _REPORT: Final = 1.0
 _JUDGE: Final = 2.0
@@ -89,6 +91,8 @@ class Engine:
             max_bitrate=settings.max_bitrate,
             codecs=settings.codecs,
         )
+        self._opened = 0
+        self._part = 0
         self._ticker = self._loop.call_later(_TICK, self._tick)
         self._tender: asyncio.TimerHandle | None = None
 
@@ -98,7 +102,9 @@ class Engine:
         """Open a call; an open one is returned as it is."""
         found = self.calls.get(call)
         if found is None:
-            found = self.calls[call] = Call(call, room, self._offset_us)
+            self._opened += 1
+            part = self._opened % _PARTS
+            found = self.calls[call] = Call(call, room, self._offset_us, part)
             log.info("call opened", call=call, room=room)
         return found
 
@@ -364,12 +370,16 @@ class Engine:
             self._tender = self._loop.call_later(_TEND, self._tend)
 
     def _tick(self) -> None:
-        self._ticker = self._loop.call_later(_TICK, self._tick)
-        self.look_after(time.monotonic())
+        pause = _TICK / _PARTS if self.calls else _TICK
+        self._ticker = self._loop.call_later(pause, self._tick)
+        self._part = (self._part + 1) % _PARTS
+        self.look_after(time.monotonic(), self._part)
 
-    def look_after(self, now: float) -> None:
-        """Ten times a second: who speaks, who is gone, and what every peer needs."""
-        for call in list(self.calls.values()):
+    def look_after(self, now: float, part: int | None = None) -> None:
+        """Ten times a second for each call (of a ``part``, else of all): who speaks, who is gone,
+        and what every peer needs.
+        """
+        for call in [each for each in self.calls.values() if part in (None, each.part)]:
             if len(call.peers) > 1 and call.listen(now):
                 self._emit({"event": "call.speaker", "call": call.call, "user": call.speaker})
             for peer in list(call.peers.values()):

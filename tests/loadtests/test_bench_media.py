@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from loadtests import bench_media_world
+from loadtests.bench_media_floor import TICKS, floor
 from loadtests.bench_media_loss import Heard, loss, told
 from loadtests.bench_media_network import Network
 from loadtests.bench_media_plan import Budget, Plan
@@ -57,6 +58,22 @@ def _all_arrived(figures: dict[str, Any]) -> None:
     assert figures["refused_or_wrong"] == 0
     assert 0 < figures["delay_ms"]["p50"] < 1000
     assert figures["us_per_packet"] > 0
+
+
+async def test_the_floor_sends_back_what_comes_and_costs_processor_time(tmp_path: Path) -> None:
+    found = await floor(tmp_path, (1,), 1.0, host=LOOPBACK)
+    assert [each["look_every_ms"] for each in found] == list(TICKS)
+    for figures in found:
+        assert figures["datagrams_per_s"] == 420
+        assert 300 < figures["arrived"] <= 420
+
+
+async def test_without_a_compiler_the_floor_is_not_possible(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler")
+    with pytest.raises(NotPossible, match="C compiler"):
+        await floor(tmp_path, (1,), 1.0, host=LOOPBACK)
 
 
 async def test_a_storm_tells_when_the_first_packet_reached_each_who_joined(tmp_path: Path) -> None:

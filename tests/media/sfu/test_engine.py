@@ -1,8 +1,10 @@
 """The demultiplexer and its patience with whatever arrives on the port."""
 
 import asyncio
+import itertools
 import random
 import socket
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -218,6 +220,32 @@ async def test_a_peer_that_answers_nothing_is_let_go_after_thirty_seconds(
     gone = await controls.event("peer.gone", peer=anna.peer)
     assert gone["reason"] == "consent_lost"
     await anna.close()
+
+
+async def test_calls_are_looked_after_by_turns_few_at_a_time_and_each_in_a_round(
+    engine: Engine,
+) -> None:
+    for number in range(25):
+        engine.open_call(f"call {number}", "room")
+        engine.add_peer(f"call {number}", spec("anna"))
+    never_connected = time.monotonic() + engine.settings.setup + 1
+    left = [engine.peers]
+    for part in range(10):
+        engine.look_after(never_connected, part)
+        left.append(engine.peers)
+    assert left[-1] == 0
+    assert {before - after for before, after in itertools.pairwise(left)} == {2, 3}
+
+
+async def test_the_engine_looks_after_calls_by_itself(events: list[dict[str, Any]]) -> None:
+    engine = Engine(EngineSettings(setup=0.0), events.append)
+    for number in range(12):
+        engine.open_call(f"call {number}", "room")
+        engine.add_peer(f"call {number}", spec("anna"))
+    async with asyncio.timeout(10):
+        while engine.peers:
+            await asyncio.sleep(0.01)
+    await engine.close()
 
 
 async def test_a_full_worker_says_so_but_lets_people_replace_themselves(engine: Engine) -> None:
