@@ -223,8 +223,9 @@ async def test_a_peer_that_answers_nothing_is_let_go_after_thirty_seconds(
 
 
 async def test_calls_are_looked_after_by_turns_few_at_a_time_and_each_in_a_round(
-    engine: Engine,
+    events: list[dict[str, Any]],
 ) -> None:
+    engine = Engine(EngineSettings(), events.append)
     for number in range(25):
         engine.open_call(f"call {number}", "room")
         engine.add_peer(f"call {number}", spec("anna"))
@@ -235,6 +236,7 @@ async def test_calls_are_looked_after_by_turns_few_at_a_time_and_each_in_a_round
         left.append(engine.peers)
     assert left[-1] == 0
     assert {before - after for before, after in itertools.pairwise(left)} == {2, 3}
+    await engine.close()
 
 
 async def test_the_engine_looks_after_calls_by_itself(events: list[dict[str, Any]]) -> None:
